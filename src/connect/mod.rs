@@ -1,0 +1,48 @@
+//! Connectors: how rows are read from and written to real systems. They know shapes and changes, never maps.
+
+use async_trait::async_trait;
+
+use crate::change::{Answer, Failure, Page, RemoteId, Seen, Token, Write};
+use crate::schema::Shape;
+use crate::value::{Slot, Value};
+
+/// What a system can do; the engine's guarantees follow from it and are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Updates and deletes can be made conditional on a version that never repeats.
+    pub conditional_write: bool,
+    /// A create carries the link id, and a second create with it finds the first row.
+    pub correlated_create: bool,
+    /// The feed is ordered, complete and reports deletes.
+    pub ordered_feed: bool,
+    /// A write answers with the row as it is afterwards.
+    pub read_back: bool,
+    /// Most writes of one request; 1 where there is no batch.
+    pub batch_max: usize,
+}
+
+/// A system that holds one side of a map.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    fn capabilities(&self) -> Capabilities;
+
+    /// The next piece of the change feed. Without a token the feed starts with every row there is, and then goes on
+    /// with what changed since it was started: nothing falls between the two. An expired token is a failure of
+    /// class [`Schema`](crate::change::Class::Schema) with `is_ambiguous` false and the message saying so.
+    async fn feed(&self, shape: &Shape, after: Option<&Token>) -> Result<Page, Failure>;
+
+    /// The rows with these ids, in the same order; `None` where there is none.
+    async fn fetch(&self, shape: &Shape, ids: &[RemoteId]) -> Result<Vec<Option<Seen>>, Failure>;
+
+    /// Rows whose slots equal these values, under the system's own comparison; at most `limit`.
+    async fn find(&self, shape: &Shape, slots: &[Slot], values: &[Value], limit: usize) -> Result<Vec<Seen>, Failure>;
+
+    /// The row that the create of this link made, where the system can say so, else the one with the natural key.
+    async fn find_created(&self, shape: &Shape, write: &Write) -> Result<Option<Seen>, Failure>;
+
+    /// Carries out the writes, each on its own; the answers stand in the order of the writes.
+    async fn write(&self, shape: &Shape, writes: &[Write]) -> Vec<Answer>;
+
+    /// All rows in key order, page by page; for a full compare.
+    async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure>;
+}

@@ -1,0 +1,136 @@
+//! What must be remembered of one logical record so that no crash can lose or double anything.
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
+use crate::value::{Record, Timestamp, Uuid, Value};
+
+/// The name of one operation of the engine; stands in the trace and in every row it causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpId(pub Uuid);
+
+/// One logical record on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub id: LinkId,
+    /// The plan's name.
+    pub plan: String,
+    pub state: LinkState,
+    /// Immutable addresses, never natural keys, where the system has them.
+    pub ids: Sides<Option<RemoteId>>,
+    /// The version of each side that was last compared.
+    pub versions: Sides<Option<Version>>,
+    /// The mapped fields as each side returned them when the two were last in agreement. One per side: a single
+    /// common image corrupts data as soon as a side trims, rounds or truncates.
+    pub shadows: Sides<Option<Record>>,
+    /// Requests that were, or may have been, sent and may still land.
+    pub intents: Vec<Intent>,
+    pub hold: Option<Hold>,
+    /// Groups (by the label of their first rule) in conflict that a person must decide.
+    pub conflicts: Vec<OpenConflict>,
+    /// The record's key as people write it, for traces and messages.
+    pub key: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// One side is known; the other is being made.
+    PendingCreate,
+    Live,
+    /// Out of scope; kept so that a return links again instead of doubling.
+    Dormant,
+    /// Gone on both sides. Kept as a tombstone: a late create with its id must be undone.
+    Dead,
+}
+
+/// A request with effect: written down before it is sent, dropped when it can no longer land.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    pub op: OpId,
+    /// The side that is written.
+    pub side: Side,
+    /// The version the request is conditional on; `None`: a create.
+    pub expected: Option<Version>,
+    /// Exactly what was sent; absent fields were not. A delete sends nothing.
+    pub payload: Record,
+    /// The source record that the payload was computed from.
+    pub base: Record,
+    /// Rules that the payload carries.
+    pub rules: Vec<u16>,
+    pub is_delete: bool,
+}
+
+/// Why a link stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub class: Class,
+    /// `DW0212` and the like, where a rule refused the row.
+    pub code: Option<String>,
+    /// The rule's label, where a rule refused the row.
+    pub rule: Option<String>,
+    pub message: String,
+    pub since: Timestamp,
+    pub attempts: u32,
+    /// Try again then; `None`: when something changes.
+    pub retry_at: Option<Timestamp>,
+    /// The plan and key of the row it waits for.
+    pub waits_on: Option<(String, Value)>,
+}
+
+/// Both sides changed and the map says that a person decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenConflict {
+    pub label: String,
+    pub since: Timestamp,
+    pub values: Sides<Value>,
+    pub agreed: Option<Value>,
+}
+
+/// A value that the engine displaced although the new one does not descend from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    pub link: LinkId,
+    pub op: OpId,
+    pub at: Timestamp,
+    pub rule: String,
+    /// The side that lost.
+    pub side: Side,
+    pub loser: Value,
+    pub winner: Value,
+    pub policy: String,
+}
+
+/// One line of a record's history: what was seen, decided or done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    pub link: LinkId,
+    pub op: OpId,
+    pub at: Timestamp,
+    pub kind: ActivityKind,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivityKind {
+    Linked,
+    Created,
+    Updated,
+    Deleted,
+    Adopted,
+    Held,
+    Released,
+    Conflict,
+    Resolved,
+    Detached,
+}
+
+/// What one step of the engine makes durable, all or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    pub link: Link,
+    pub ledger: Vec<LedgerEntry>,
+    pub activity: Vec<Activity>,
+}

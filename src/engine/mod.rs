@@ -1,0 +1,3 @@
+//! The synchronisation protocol as a state machine: one event in, effects out. No IO, clock, randomness or thread.
+
+pub mod link;

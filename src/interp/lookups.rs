@@ -1,0 +1,48 @@
+//! What is known of references: questions that an expression asks, and their answers.
+
+use std::collections::HashMap;
+
+use crate::ir::RefId;
+use crate::value::Value;
+
+/// A question about a reference that only a system can answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// The key of the row that this id refers to.
+    KeyOf { reference: RefId, id: Value },
+    /// The id of the row with this key. One column: its value; several: a tuple. Where the reference is
+    /// partitioned, the tuple starts with the partition's canonical value.
+    IdOf { reference: RefId, key: Value },
+}
+
+impl Query {
+    pub fn reference(&self) -> RefId {
+        match self {
+            Self::KeyOf { reference, .. } | Self::IdOf { reference, .. } => *reference,
+        }
+    }
+}
+
+/// What is known of a reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    Found(Value),
+    /// There is no such row now.
+    Missing,
+}
+
+/// The answers that one decision may use. They are collected before it is made, so that it stays pure.
+#[derive(Clone, Debug, Default)]
+pub struct Lookups {
+    known: HashMap<Query, Resolution>,
+}
+
+impl Lookups {
+    pub fn insert(&mut self, query: Query, resolution: Resolution) {
+        self.known.insert(query, resolution);
+    }
+
+    pub fn get(&self, query: &Query) -> Option<&Resolution> {
+        self.known.get(query)
+    }
+}

@@ -1,0 +1,26 @@
+//! dwmap: a typed two-way mapping language and the runtime that executes it.
+//!
+//! The layers, in reading order; a layer uses only those above it (`tests/it/tidy.rs` holds this).
+#![allow(missing_docs)]
+
+pub mod source;
+
+pub mod diag;
+
+pub mod value;
+
+pub mod schema;
+
+pub mod change;
+
+pub mod syntax;
+
+pub mod ir;
+
+pub mod interp;
+
+pub mod engine;
+
+pub mod connect;
+
+pub mod store;

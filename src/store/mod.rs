@@ -1,0 +1,140 @@
+//! What must survive a crash. One trait; embedded SQLite is the first that holds it.
+
+use crate::change::{Change, LinkId, RemoteId, Seen, Side, Sides, Token};
+use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
+use crate::schema::Shape;
+use crate::value::{Timestamp, Value};
+
+/// Where one side's feed of one plan stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// The feed's position after the last page that was appended.
+    pub token: Option<Token>,
+    /// The feed has passed its first full reading.
+    pub is_live: bool,
+    /// Sequence number of the last appended entry.
+    pub last_seq: u64,
+    /// Every entry up to here is finished.
+    pub done_seq: u64,
+}
+
+/// A change that waits to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub side: Side,
+    pub seq: u64,
+    pub change: Change,
+    /// When it was appended.
+    pub at: Timestamp,
+}
+
+/// A row of the match phase of an initial sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    pub seen: Seen,
+    /// The folded key; `None`: the row has no key, or cannot be read, and will not be matched.
+    pub key: Option<Value>,
+}
+
+/// One group of the match phase: the rows of both sides with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    pub key: Option<Value>,
+    /// More than one row on a side: ambiguous.
+    pub rows: Sides<Vec<Seen>>,
+}
+
+/// What a map is doing, as a person set it or the runtime found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Stopped,
+    Initializing,
+    Running,
+    Paused,
+    Blocked,
+}
+
+/// Figures of one plan, read from the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub live: u64,
+    pub pending: u64,
+    pub dormant: u64,
+    pub dead: u64,
+    pub held: u64,
+    pub conflicts: u64,
+    pub queued: u64,
+    pub oldest_queued: Option<Timestamp>,
+    pub ledger: u64,
+}
+
+/// Why the state could not be read or written. Nothing was changed.
+#[derive(Debug)]
+pub enum Error {
+    /// The file is not a dwmap state file, or of another version.
+    Foreign(String),
+    /// Another process holds it.
+    Locked(String),
+    /// Disk full, permission, damage.
+    Failed(String),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Foreign(text) | Self::Locked(text) | Self::Failed(text) => out.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The durable state of one deployment. Every method is one transaction: all of it happened, or nothing.
+pub trait Store: Send {
+    /// Makes a plan known and carries its shadows, intents and journal over to these shapes, field by field name, when they
+    /// differ from those it had. A field that was not there before is absent, which means: no agreement is known yet.
+    fn open_plan(&mut self, plan: &str, shapes: &Sides<Shape>) -> Result<()>;
+
+    fn phase(&mut self, plan: &str) -> Result<(Phase, String)>;
+    fn set_phase(&mut self, plan: &str, phase: Phase, why: &str) -> Result<()>;
+
+    fn stream(&mut self, plan: &str, side: Side) -> Result<Stream>;
+    /// Appends a page and moves the token, together. Returns the stream as it is now.
+    fn append(
+        &mut self,
+        plan: &str,
+        side: Side,
+        changes: &[Change],
+        next: &Token,
+        is_live: bool,
+        at: Timestamp,
+    ) -> Result<Stream>;
+    /// Entries that are not finished, in the order of their sequence numbers, both sides mixed by time; at most `limit`.
+    fn pending(&mut self, plan: &str, limit: usize) -> Result<Vec<Entry>>;
+
+    /// First reading of a side: rows wait here until both sides are complete.
+    fn stage(&mut self, plan: &str, side: Side, rows: &[Staged], next: &Token, is_complete: bool) -> Result<()>;
+    /// Groups of staged rows in key order; those without a key last. Finished ones are gone.
+    fn matches(&mut self, plan: &str, limit: usize) -> Result<Vec<Match>>;
+    /// Removes staged rows.
+    fn unstage(&mut self, plan: &str, rows: &[(Side, RemoteId)]) -> Result<()>;
+
+    fn link(&mut self, id: LinkId) -> Result<Option<Link>>;
+    /// The links (dead ones too, if no other has the id) of these rows, in the same order.
+    fn links_of(&mut self, plan: &str, side: Side, ids: &[RemoteId]) -> Result<Vec<Option<Link>>>;
+    /// All links of a plan by id, page by page.
+    fn links(&mut self, plan: &str, after: Option<LinkId>, limit: usize) -> Result<Vec<Link>>;
+    /// Held links whose time has come.
+    fn due(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Link>>;
+    /// Held links that wait for this row, or (without a key) for any row of this plan.
+    fn waiting_for(&mut self, awaited_plan: &str, key: Option<&Value>, limit: usize) -> Result<Vec<Link>>;
+
+    /// Writes links with their ledger and activity, and finishes journal entries, together.
+    fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<()>;
+
+    fn figures(&mut self, plan: &str) -> Result<Figures>;
+    fn activity(&mut self, link: LinkId, limit: usize) -> Result<Vec<Activity>>;
+    fn ledger(&mut self, plan: &str, limit: usize) -> Result<Vec<LedgerEntry>>;
+}

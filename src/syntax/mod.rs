@@ -1,0 +1,3 @@
+//! Text to tree and back. Knows no schema and no function.
+
+pub mod ast;
