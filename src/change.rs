@@ -65,6 +65,12 @@ impl<T> Sides<T> {
     }
 }
 
+impl<T> Sides<Option<T>> {
+    pub fn as_ref(&self) -> Sides<Option<&T>> {
+        Sides([self.0[0].as_ref(), self.0[1].as_ref()])
+    }
+}
+
 /// A system's own immutable address of a row: a GUID, a row number, a composite key. Opaque outside its connector.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -15,6 +15,8 @@ pub mod change;
 
 pub mod syntax;
 
+pub mod functions;
+
 pub mod ir;
 
 pub mod interp;

@@ -27,7 +27,7 @@ pub struct Link {
     /// Requests that were, or may have been, sent and may still land.
     pub intents: Vec<Intent>,
     pub hold: Option<Hold>,
-    /// Groups (by the label of their first rule) in conflict that a person must decide.
+    /// Rules in conflict that a person must decide.
     pub conflicts: Vec<OpenConflict>,
     /// The record's key as people write it, for traces and messages.
     pub key: String,
@@ -83,7 +83,6 @@ pub struct Hold {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenConflict {
     pub label: String,
-    pub since: Timestamp,
     pub values: Sides<Value>,
     pub agreed: Option<Value>,
 }

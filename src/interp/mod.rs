@@ -1,12 +1,16 @@
 //! Runs compiled rules on records. Pure: what it cannot know it asks for, see [`Stop::Unresolved`].
 
+mod convert;
+mod eval;
 mod lookups;
+mod rules;
 
+pub use convert::{convert, round, to_decimal, utf16_length};
 pub use lookups::{Lookups, Query, Resolution};
+pub use rules::{agree, guard_holds, in_scope, key, normalise, partition, put, read, write};
 
-use crate::change::{Class, Side};
-use crate::ir::{Plan, Rule, RuleId};
-use crate::value::{Record, Value};
+use crate::change::Class;
+use crate::ir::Plan;
 
 /// A plan and what is known of the references it meets.
 #[derive(Clone, Copy)]

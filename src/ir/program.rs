@@ -214,8 +214,8 @@ pub enum Certificate {
 pub struct Reference {
     /// The side that holds the reference.
     pub side: Side,
-    /// The map that keeps the referenced rows in step, where there is one: parked rows wait for its links.
-    pub plan: Option<PlanId>,
+    /// The name of the map that keeps the referenced rows in step, where there is one: parked rows wait for its links.
+    pub plan: Option<String>,
     /// Alternatives for polymorphic lookups; usually one.
     pub targets: Vec<RefTarget>,
     /// The first column is the partition: its value is that of the referring record, and it is not part of the key that rules see.

@@ -96,6 +96,11 @@ impl Value {
         !matches!(self, Self::Absent | Self::Null)
     }
 
+    /// Said at all: null or a value.
+    pub fn is_known(&self) -> bool {
+        *self != Self::Absent
+    }
+
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),

@@ -1,0 +1,376 @@
+//! The three-way compare: what each side showed when the two last agreed, what it shows now, and what follows.
+//!
+//! The unit of merge is the rule; rules that share a field win or lose together, as a group. A rule whose fields
+//! nobody touched is not even evaluated: this is what makes an echo cheap, and what keeps a value that the other
+//! store rounded or cut from being taken for an edit.
+
+use crate::change::{Class, Seen, Side, Sides};
+use crate::interp::{self, Cx, Query, Refusal, Stop};
+use crate::ir::{Conflict, Group, Plan, RuleId};
+use crate::schema::Shape;
+use crate::value::{Record, Slot, Value};
+
+use super::link::OpenConflict;
+
+/// What one look at both rows asks for.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    /// What to write to each side; absent fields are left alone.
+    pub plans: Sides<Option<Planned>>,
+    /// The agreement as far as it is known now: fields that wait for a write keep their old shadow.
+    pub shadows: Sides<Record>,
+    /// Groups that a person must decide.
+    pub conflicts: Vec<OpenConflict>,
+}
+
+/// One request to one side.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub record: Record,
+    pub rules: Vec<RuleId>,
+    /// Values that the request displaces although it does not descend from them.
+    pub losses: Vec<Loss>,
+}
+
+/// A displaced value.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    pub rule: RuleId,
+    pub loser: Value,
+    pub winner: Value,
+    pub policy: String,
+}
+
+/// Why there is no merge yet, or none at all.
+#[derive(Clone, Debug)]
+pub enum Blocked {
+    /// These references must be looked up first.
+    Unresolved(Vec<Query>),
+    Refused(Refusal),
+}
+
+/// How a rule stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Standing {
+    /// Nothing to do; the fields as seen are the agreement.
+    Agreed,
+    /// The canonical values differ and these sides changed.
+    Differs { values: Sides<Value>, changed: Sides<bool> },
+}
+
+/// Everything that one look needs.
+pub struct Look<'a> {
+    pub cx: Cx<'a>,
+    pub seen: Sides<&'a Seen>,
+    pub shadows: Sides<Option<&'a Record>>,
+    /// Wins where no agreement is known (initial sync with a master side).
+    pub master: Option<Side>,
+}
+
+struct Merging<'a> {
+    look: &'a Look<'a>,
+    plans: Sides<Option<Planned>>,
+    /// Slots that must keep their old shadow.
+    waiting: Sides<Vec<Slot>>,
+    conflicts: Vec<OpenConflict>,
+    unresolved: Vec<Query>,
+}
+
+/// Compares both rows with their last agreement.
+pub fn merge(look: &Look<'_>) -> Result<Merge, Blocked> {
+    let mut merging =
+        Merging { look, plans: Sides::default(), waiting: Sides::default(), conflicts: Vec::new(), unresolved: Vec::new() };
+    for group in &look.cx.plan.groups {
+        merging.two_way(group)?;
+    }
+    if merging.unresolved.is_empty() {
+        for rule in look.cx.plan.rule_ids() {
+            merging.derived(rule)?;
+        }
+    }
+    if !merging.unresolved.is_empty() {
+        return Err(Blocked::Unresolved(merging.unresolved));
+    }
+    let shadows = Sides::new(merging.agreement(Side::Left), merging.agreement(Side::Right));
+    for side in Side::BOTH {
+        let own = &look.seen[side].record;
+        if merging.plans[side].as_ref().is_some_and(|it| changes_nothing(look.cx.plan, side, &it.record, own)) {
+            merging.plans[side] = None;
+        }
+    }
+    Ok(Merge { plans: merging.plans, shadows, conflicts: merging.conflicts })
+}
+
+impl<'a> Merging<'a> {
+    fn plan(&self) -> &'a Plan {
+        self.look.cx.plan
+    }
+
+    /// Decides the two-way rules of one group together.
+    fn two_way(&mut self, group: &Group) -> Result<(), Blocked> {
+        let mut differing = Vec::new();
+        for &id in &group.rules {
+            let rule = self.plan().rule(id);
+            if rule.on_create || !rule.is_two_way() || !self.guard_holds(id)? {
+                continue;
+            }
+            if let Some(Standing::Differs { values, changed }) = self.standing(id)? {
+                differing.push((id, values, changed));
+            }
+        }
+        if differing.is_empty() {
+            return Ok(());
+        }
+        if let Some((id, values, _)) = differing.iter().find(|(id, ..)| self.plan().key.contains(id)) {
+            return Err(self.rekeyed(*id, values));
+        }
+        let any = |side: Side| differing.iter().any(|(_, _, changed)| changed[side]);
+        let (winner, policy) = match (any(Side::Left), any(Side::Right)) {
+            (true, false) => (Side::Left, None),
+            (false, true) => (Side::Right, None),
+            (false, false) => return Ok(()),
+            (true, true) => match self.winner(group.conflict) {
+                Some((side, policy)) => (side, Some(policy)),
+                None => {
+                    self.open_conflict(&differing);
+                    return Ok(());
+                }
+            },
+        };
+        for (id, values, changed) in differing {
+            if changed[Side::Left] || changed[Side::Right] {
+                self.plan_write(id, winner, values, policy.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One-way rules follow their source; they wait for a round in which the source itself is not written.
+    fn derived(&mut self, id: RuleId) -> Result<(), Blocked> {
+        let rule = self.plan().rule(id);
+        if rule.on_create || rule.is_two_way() {
+            return Ok(());
+        }
+        let Some(target) = Side::BOTH.into_iter().find(|&side| rule.writes(side)) else { return Ok(()) };
+        if !self.guard_holds(id)? {
+            return Ok(());
+        }
+        if self.plans[target.other()].is_some() && !rule.ends[target.other()].read.slots().is_empty() {
+            for side in Side::BOTH {
+                let slots = self.slots(id, side);
+                self.waiting[side].extend(slots);
+            }
+            return Ok(());
+        }
+        match self.standing(id)? {
+            Some(Standing::Differs { values, .. }) => self.plan_write(id, target.other(), values, Some("one-way rule")),
+            Some(Standing::Agreed) | None => Ok(()),
+        }
+    }
+
+    /// `None`: undecided, because a reference is unknown yet, or the rule does not take part.
+    fn standing(&mut self, id: RuleId) -> Result<Option<Standing>, Blocked> {
+        let touched = Sides::new(self.touched(id, Side::Left), self.touched(id, Side::Right));
+        if !touched[Side::Left] && !touched[Side::Right] {
+            return Ok(Some(Standing::Agreed));
+        }
+        let plan = self.look.cx.plan;
+        let left = self.read(id, Side::Left, &self.look.seen[Side::Left].record)?;
+        let right = self.read(id, Side::Right, &self.look.seen[Side::Right].record)?;
+        let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
+        if interp::agree(plan, id, &left, &right) || (plan.key.contains(&id) && self.same_key(&left, &right)) {
+            return Ok(Some(Standing::Agreed));
+        }
+        let values = Sides::new(left, right);
+        let mut changed = Sides::new(false, false);
+        for side in Side::BOTH {
+            changed[side] = touched[side] && !self.unchanged(id, side, &values[side])?;
+        }
+        Ok(Some(Standing::Differs { values, changed }))
+    }
+
+    /// A field of the rule on this side is not what it was at the last agreement.
+    fn touched(&self, id: RuleId, side: Side) -> bool {
+        let Some(shadow) = self.look.shadows[side] else { return true };
+        let record = &self.look.seen[side].record;
+        self.slots(id, side).into_iter().any(|slot| record.get(slot) != shadow.get(slot))
+    }
+
+    /// The rule reads the same from the shadow: an edit that this rule cannot see.
+    fn unchanged(&mut self, id: RuleId, side: Side, now: &Value) -> Result<bool, Blocked> {
+        let Some(shadow) = self.look.shadows[side] else { return Ok(false) };
+        match interp::read(self.look.cx, id, side, shadow) {
+            Ok(then) => Ok(then.is_known() && interp::agree(self.plan(), id, &then, now)),
+            Err(Stop::Unresolved(query)) => {
+                self.unresolved.push(query);
+                Ok(false)
+            }
+            // The old value cannot be read any more: whatever stands there now is new.
+            Err(Stop::Refused(_) | Stop::Skip) => Ok(false),
+        }
+    }
+
+    fn read(&mut self, id: RuleId, side: Side, record: &Record) -> Result<Option<Value>, Blocked> {
+        match interp::read(self.look.cx, id, side, record) {
+            Ok(value) => Ok(Some(value)),
+            Err(stop) => self.stopped(stop).map(|()| None),
+        }
+    }
+
+    fn stopped(&mut self, stop: Stop) -> Result<(), Blocked> {
+        match stop {
+            Stop::Unresolved(query) => {
+                self.unresolved.push(query);
+                Ok(())
+            }
+            Stop::Refused(refusal) => Err(Blocked::Refused(refusal)),
+            Stop::Skip => Ok(()),
+        }
+    }
+
+    fn guard_holds(&mut self, id: RuleId) -> Result<bool, Blocked> {
+        let Some(guard) = &self.plan().rule(id).guard else { return Ok(true) };
+        let side = guard.side;
+        let mut record = self.look.seen[side].record.clone();
+        if let Some(planned) = &self.plans[side] {
+            record.overlay(&planned.record);
+        }
+        match interp::guard_holds(self.look.cx, id, side, &record) {
+            Ok(holds) => Ok(holds),
+            Err(stop) => self.stopped(stop).map(|()| false),
+        }
+    }
+
+    fn same_key(&self, left: &Value, right: &Value) -> bool {
+        let fold = |value: &Value| {
+            let [left, right] = &self.plan().profiles.0;
+            right.fold_key(&left.fold_key(value))
+        };
+        fold(left) == fold(right)
+    }
+
+    fn rekeyed(&self, id: RuleId, values: &Sides<Value>) -> Blocked {
+        let rule = self.plan().rule(id);
+        Blocked::Refused(Refusal {
+            code: "DW0403",
+            rule: rule.label.clone(),
+            message: format!(
+                "the key `{}` is {} on one side and {} on the other; a key does not change while a row is linked (`on rekey reject`)",
+                rule.label, values.0[0], values.0[1]
+            ),
+            class: Class::Conflict,
+            is_parked: true,
+            waits_on: None,
+        })
+    }
+
+    /// The side that wins under the policy, and the policy in words.
+    fn winner(&self, conflict: Conflict) -> Option<(Side, String)> {
+        let systems = |side: Side| match side {
+            Side::Left => "left",
+            Side::Right => "right",
+        };
+        let has_baseline = self.look.shadows.iter().all(|(_, it)| it.is_some());
+        if let (Some(master), false) = (self.look.master, has_baseline) {
+            return Some((master, format!("initial sync, {} is master", systems(master))));
+        }
+        match conflict {
+            Conflict::Manual => None,
+            Conflict::Prefer(side) => Some((side, format!("prefer {}", systems(side)))),
+            Conflict::Newest { tie } => {
+                let side = match (self.look.seen[Side::Left].modified, self.look.seen[Side::Right].modified) {
+                    (Some(left), Some(right)) if left > right => Side::Left,
+                    (Some(left), Some(right)) if left < right => Side::Right,
+                    (Some(_) | None, Some(_) | None) => tie,
+                };
+                Some((side, format!("newest, {}", systems(side))))
+            }
+        }
+    }
+
+    fn open_conflict(&mut self, differing: &[(RuleId, Sides<Value>, Sides<bool>)]) {
+        for (id, values, _) in differing {
+            for side in Side::BOTH {
+                let slots = self.slots(*id, side);
+                self.waiting[side].extend(slots);
+            }
+            let agreed = self.look.shadows[Side::Left].and_then(|it| interp::read(self.look.cx, *id, Side::Left, it).ok());
+            self.conflicts.push(OpenConflict { label: self.plan().rule(*id).label.clone(), values: values.clone(), agreed });
+        }
+    }
+
+    /// Adds the rule to the request toward the side that did not win.
+    fn plan_write(&mut self, id: RuleId, winner: Side, values: Sides<Value>, policy: Option<&str>) -> Result<(), Blocked> {
+        let target = winner.other();
+        if !self.plan().writes[target] || !self.plan().rule(id).writes(target) {
+            return Ok(());
+        }
+        let look = self.look;
+        let partition = match interp::partition(look.cx, winner, &look.seen[winner].record) {
+            Ok(partition) => partition,
+            Err(stop) => return self.stopped(stop),
+        };
+        let own = &look.seen[target].record;
+        let planned = self.plans[target].get_or_insert_with(|| Planned {
+            record: Record::absent(own.len()),
+            rules: Vec::new(),
+            losses: Vec::new(),
+        });
+        if let Err(stop) = interp::write(look.cx, id, target, &values[winner], &partition, own, &mut planned.record) {
+            return self.stopped(stop);
+        }
+        planned.rules.push(id);
+        // What stands there is displaced; if it is not what we left there, somebody's value is lost and must be kept on file.
+        let displaced = self.touched(id, target);
+        let planned = self.plans[target].as_mut().expect("it was made above");
+        if displaced {
+            planned.losses.push(Loss {
+                rule: id,
+                loser: values[target].clone(),
+                winner: values[winner].clone(),
+                policy: policy.unwrap_or("edit that the rule does not see").to_owned(),
+            });
+        }
+        for side in Side::BOTH {
+            let slots = self.slots(id, side);
+            self.waiting[side].extend(slots);
+        }
+        Ok(())
+    }
+
+    /// Fields of the rule on this side, read or written.
+    fn slots(&self, id: RuleId, side: Side) -> Vec<Slot> {
+        rule_slots(self.plan(), id, side)
+    }
+
+    /// The shadow after this look: what is seen, but for fields that wait.
+    fn agreement(&self, side: Side) -> Record {
+        let mut shadow = self.look.seen[side].record.clone();
+        for &slot in &self.waiting[side] {
+            shadow.set(slot, self.look.shadows[side].map_or(Value::Absent, |it| it.get(slot).clone()));
+        }
+        shadow
+    }
+}
+
+/// Fields of a rule on one side, read or written.
+pub fn rule_slots(plan: &Plan, id: RuleId, side: Side) -> Vec<Slot> {
+    let end = &plan.rule(id).ends[side];
+    let mut slots = end.read.slots();
+    slots.extend(end.write.iter().map(|(slot, _)| *slot));
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// The store would hold the same afterwards.
+fn changes_nothing(plan: &Plan, side: Side, change: &Record, own: &Record) -> bool {
+    let stored = interp::normalise(plan, side, change);
+    stored.slots().all(|(slot, value)| *value == Value::Absent || value == own.get(slot))
+}
+
+/// The fields of a shape with their contents, for messages.
+pub fn describe(shape: &Shape, record: &Record) -> String {
+    let fields = record.slots().filter(|(_, value)| **value != Value::Absent);
+    fields.map(|(slot, value)| format!("{}: {value}", shape.field(slot).name)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,106 @@
+//! What became of requests whose answer never came.
+//!
+//! A request is conditional on a version. While the row still has that version the request may yet land, and stays on
+//! file. Once the version has moved it has landed, or never will: the row's content tells which.
+
+use crate::change::{Seen, Side};
+use crate::interp;
+use crate::ir::{Plan, RuleId};
+use crate::value::{Record, Value};
+
+use super::link::{Intent, Link};
+use super::merge::rule_slots;
+
+/// Settles the open requests to one side by the row as it is now. Returns values of ours that were displaced since, by rule label.
+///
+/// A request that landed becomes part of the agreement. Where nothing can be told from the content, it is taken to have
+/// landed and been overwritten: the person's value wins, ours goes to the ledger.
+pub fn settle(plan: &Plan, link: &mut Link, side: Side, seen: Option<&Seen>) -> Vec<(String, Value)> {
+    let now = seen.map(|it| &it.version);
+    let is_settled = |it: &Intent| it.side == side && it.expected.is_some() && it.expected.as_ref() != now;
+    let settled: Vec<Intent> = link.intents.iter().filter(|it| is_settled(it)).cloned().collect();
+    link.intents.retain(|it| !is_settled(it));
+    let Some(seen) = seen else { return Vec::new() };
+    let updates: Vec<&Intent> = settled.iter().filter(|it| !it.is_delete && !it.rules.is_empty()).collect();
+    let shadow = link.shadows[side].clone().unwrap_or_else(|| Record::absent(seen.record.len()));
+    let mut displaced = Vec::new();
+    let best = updates
+        .iter()
+        .filter(|it| matching(plan, side, it, &seen.record) > 0 && !was_left_alone(plan, side, it, &seen.record, &shadow))
+        .max_by_key(|it| {
+            (matching(plan, side, it, &seen.record), it.payload.slots().filter(|(_, value)| value.is_known()).count())
+        });
+    if let Some(intent) = best {
+        displaced.extend(overwritten(plan, side, intent, &seen.record));
+        adopt_sent(plan, link, side, intent, &seen.record);
+        return displaced;
+    }
+    let unclear: Vec<&&Intent> = updates.iter().filter(|it| !any_as_before(it, &seen.record, &shadow)).collect();
+    for intent in &unclear {
+        displaced.extend(overwritten(plan, side, intent, &seen.record));
+    }
+    if let Some(last) = unclear.last() {
+        adopt_sent(plan, link, side, last, &seen.record);
+    }
+    displaced
+}
+
+/// The row holds everything that was sent, as the store would return it.
+pub fn holds(plan: &Plan, side: Side, sent: &Record, row: &Record) -> bool {
+    interp::normalise(plan, side, sent).slots().all(|(slot, value)| !value.is_known() || value == row.get(slot))
+}
+
+/// How many sent fields the row shows.
+fn matching(plan: &Plan, side: Side, intent: &Intent, row: &Record) -> usize {
+    let sent = interp::normalise(plan, side, &intent.payload);
+    sent.slots().filter(|(slot, value)| value.is_known() && *value == row.get(*slot)).count()
+}
+
+/// A sent field still has its old content, which is not what was sent: the request did not land.
+fn was_left_alone(plan: &Plan, side: Side, intent: &Intent, row: &Record, shadow: &Record) -> bool {
+    let sent = interp::normalise(plan, side, &intent.payload);
+    sent.slots().any(|(slot, value)| value.is_known() && row.get(slot) == shadow.get(slot) && row.get(slot) != value)
+}
+
+fn any_as_before(intent: &Intent, row: &Record, shadow: &Record) -> bool {
+    intent.payload.slots().any(|(slot, value)| value.is_known() && row.get(slot) == shadow.get(slot))
+}
+
+/// Our values that are not there any more, by the rule that sent them.
+fn overwritten(plan: &Plan, side: Side, intent: &Intent, row: &Record) -> Vec<(String, Value)> {
+    let sent = interp::normalise(plan, side, &intent.payload);
+    let label = |slot| {
+        let rule = intent.rules.iter().map(|&it| RuleId(it)).find(|&it| rule_slots(plan, it, side).contains(&slot));
+        rule.map_or_else(String::new, |it| plan.rule(it).label.clone())
+    };
+    sent.slots()
+        .filter(|(slot, value)| value.is_known() && *value != row.get(*slot))
+        .map(|(slot, value)| (label(slot), value.clone()))
+        .collect()
+}
+
+/// The agreement after a request that landed at an unknown time: what was sent is the baseline, so that a later edit counts as one.
+fn adopt_sent(plan: &Plan, link: &mut Link, side: Side, intent: &Intent, row: &Record) {
+    let mut returned = row.clone();
+    for (slot, value) in interp::normalise(plan, side, &intent.payload).slots() {
+        if value.is_known() {
+            returned.set(slot, value.clone());
+        }
+    }
+    adopt(plan, link, side, intent, &returned);
+}
+
+/// Moves the agreement to a request's outcome: the source as it was when the request was computed, the target as returned.
+pub fn adopt(plan: &Plan, link: &mut Link, side: Side, intent: &Intent, returned: &Record) {
+    let source = side.other();
+    for rule in intent.rules.iter().map(|&it| RuleId(it)) {
+        let shadow = link.shadows[source].get_or_insert_with(|| Record::absent(intent.base.len()));
+        for slot in rule_slots(plan, rule, source) {
+            shadow.set(slot, intent.base.get(slot).clone());
+        }
+        let shadow = link.shadows[side].get_or_insert_with(|| Record::absent(returned.len()));
+        for (slot, _) in &plan.rule(rule).ends[side].write {
+            shadow.set(*slot, returned.get(*slot).clone());
+        }
+    }
+}

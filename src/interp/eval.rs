@@ -1,0 +1,261 @@
+//! Evaluates expressions over one record: a plain walk of the tree.
+//!
+//! This is the meaning of the language at run time. Faster forms may stand before it; it stays their oracle.
+
+use std::sync::Arc;
+
+use super::convert::{convert, to_decimal};
+use super::lookups::{Query, Resolution};
+use super::{Cx, Refusal, Stop};
+use crate::change::Class;
+use crate::functions;
+use crate::ir::{Compare, Expr, Fallback, Math, Missing, RefId, Rule, TableId};
+use crate::value::{Decimal, Record, Text, Value};
+
+/// What an expression may look at.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    pub cx: Cx<'a>,
+    pub rule: Option<&'a Rule>,
+    pub record: &'a Record,
+    pub it: &'a Value,
+    /// Known where the rule looks up a partitioned reference.
+    pub partition: &'a Value,
+}
+
+/// Why an expression has no value, before the rule's `else` was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trouble {
+    Unresolved(Query),
+    /// A value cannot be carried; the rule's `else` decides.
+    Misfit(String),
+    /// A referenced row is not there.
+    Missing {
+        query: Query,
+        message: String,
+        is_rejected: bool,
+    },
+    Fallback(Fallback),
+}
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+pub fn eval(scope: Scope<'_>, expr: &Expr) -> Result<Value> {
+    let value = |expr: &Expr| eval(scope, expr);
+    match expr {
+        Expr::Const(constant) => Ok(constant.clone()),
+        Expr::Slot(slot) => Ok(scope.record.get(*slot).clone()),
+        Expr::It => Ok(scope.it.clone()),
+        Expr::Partition => Ok(scope.partition.clone()),
+        Expr::Call { function, arguments } => call(scope, function, arguments),
+        Expr::Convert { to, operand } => convert(to, &value(operand)?).map_err(Trouble::Misfit),
+        Expr::Concat(parts) => concat(scope, parts),
+        Expr::SplitPart { operand, separator, from_end, tail } => split(&value(operand)?, separator, *from_end, *tail),
+        Expr::Math { op, left, right } => math(*op, &value(left)?, &value(right)?),
+        Expr::Compare { op, left, right } => Ok(Value::Bool(compare(*op, &value(left)?, &value(right)?))),
+        Expr::In { operand, set } => {
+            let operand = value(operand)?;
+            Ok(Value::Bool(operand.is_value() && set.iter().any(|it| compare(Compare::Equal, it, &operand))))
+        }
+        Expr::And(left, right) => Ok(Value::Bool(truth(scope, left)? && truth(scope, right)?)),
+        Expr::Or(left, right) => Ok(Value::Bool(truth(scope, left)? || truth(scope, right)?)),
+        Expr::Not(operand) => Ok(Value::Bool(!truth(scope, operand)?)),
+        Expr::Coalesce(first, second) => {
+            let first = value(first)?;
+            if first.is_value() { Ok(first) } else { value(second) }
+        }
+        Expr::If { condition, then, otherwise } => value(if truth(scope, condition)? { then } else { otherwise }),
+        Expr::Tuple(parts) => Ok(Value::Tuple(parts.iter().map(value).collect::<Result<Arc<[Value]>>>()?)),
+        Expr::Part { operand, index } => match value(operand)? {
+            Value::Tuple(parts) => Ok(parts[*index as usize].clone()),
+            other => Ok(other),
+        },
+        Expr::Table { table, operand } => table_lookup(scope, *table, value(operand)?),
+        Expr::KeyOf { reference, operand } => key_of(scope, *reference, value(operand)?),
+        Expr::IdOf { reference, operand } => id_of(scope, *reference, value(operand)?),
+    }
+}
+
+/// A condition: null is false.
+pub fn truth(scope: Scope<'_>, expr: &Expr) -> Result<bool> {
+    Ok(eval(scope, expr)? == Value::Bool(true))
+}
+
+fn call(scope: Scope<'_>, name: &str, arguments: &[Expr]) -> Result<Value> {
+    let function = functions::find(name).expect("the checker knows every function that it lowers");
+    let mut values = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        values.push(eval(scope, argument)?);
+    }
+    if !function.takes_null && values.iter().any(|it| !it.is_value()) {
+        return Ok(Value::Null);
+    }
+    (function.eval)(&values).map_err(|error| Trouble::Misfit(format!("{name}: {error}")))
+}
+
+fn concat(scope: Scope<'_>, parts: &[Expr]) -> Result<Value> {
+    let mut out = Text::default();
+    for part in parts {
+        match eval(scope, part)? {
+            Value::Text(text) => out.push_str(&text),
+            Value::Absent | Value::Null => return Ok(Value::Null),
+            other => out.push_str(&other.to_string()),
+        }
+    }
+    Ok(Value::Text(out))
+}
+
+fn split(value: &Value, separator: &str, from_end: bool, tail: bool) -> Result<Value> {
+    let Value::Text(text) = value else { return Ok(value.clone()) };
+    let found = if from_end { text.rsplit_once(separator) } else { text.split_once(separator) };
+    let (head, rest) = found.ok_or_else(|| Trouble::Misfit(format!("{value} does not contain the separator {separator:?}")))?;
+    Ok(Value::text(if tail { rest } else { head }))
+}
+
+fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
+    if !left.is_value() || !right.is_value() {
+        return Ok(Value::Null);
+    }
+    let number = |value: &Value| to_decimal(value).ok_or_else(|| Trouble::Misfit(format!("{value} is not a number")));
+    let (a, b) = (number(left)?, number(right)?);
+    let result = match op {
+        Math::Add => a.add(b),
+        Math::Subtract => a.sub(b),
+        Math::Multiply => a.mul(b),
+        Math::Divide => a.div(b),
+    };
+    let result: Decimal = result.map_err(|error| Trouble::Misfit(error.to_string()))?;
+    let is_whole = matches!((left, right), (Value::Int(_), Value::Int(_))) && op != Math::Divide;
+    match result.to_int() {
+        Some(whole) if is_whole => Ok(Value::Int(whole)),
+        Some(_) | None => Ok(Value::Decimal(result)),
+    }
+}
+
+/// Two-valued comparison. Numbers compare by value, symbols and other texts exactly.
+pub fn compare(op: Compare, left: &Value, right: &Value) -> bool {
+    let ordering = match (left, right) {
+        (Value::Int(_) | Value::Decimal(_) | Value::Float(_), Value::Int(_) | Value::Decimal(_) | Value::Float(_)) => {
+            to_decimal(left).cmp(&to_decimal(right))
+        }
+        (Value::Absent, Value::Null) | (Value::Null, Value::Absent) => std::cmp::Ordering::Equal,
+        (left, right) => left.cmp(right),
+    };
+    let both = left.is_value() && right.is_value();
+    match op {
+        Compare::Equal => ordering.is_eq(),
+        Compare::NotEqual => ordering.is_ne(),
+        Compare::Less => both && ordering.is_lt(),
+        Compare::LessEqual => both && ordering.is_le(),
+        Compare::Greater => both && ordering.is_gt(),
+        Compare::GreaterEqual => both && ordering.is_ge(),
+    }
+}
+
+fn table_lookup(scope: Scope<'_>, table: TableId, value: Value) -> Result<Value> {
+    let table = scope.cx.plan.table(table);
+    if let Ok(index) = table.pairs.binary_search_by(|(from, _)| from.cmp(&value)) {
+        return Ok(table.pairs[index].1.clone());
+    }
+    if let (true, Value::Text(text)) = (table.ignore_case, &value) {
+        let same = |from: &Value| from.as_text().is_some_and(|it| it.eq_ignore_ascii_case(text));
+        if let Some((_, to)) = table.pairs.iter().find(|(from, _)| same(from)) {
+            return Ok(to.clone());
+        }
+    }
+    match &table.otherwise {
+        Some(Fallback::Value(constant)) => Ok(constant.clone()),
+        Some(Fallback::Expr(expr)) => eval(scope, expr),
+        Some(other) => Err(Trouble::Fallback(other.clone())),
+        None if !value.is_value() => Ok(value),
+        None => Err(Trouble::Misfit(format!("{value} has no row in the value map {}", table.name))),
+    }
+}
+
+fn key_of(scope: Scope<'_>, reference: RefId, id: Value) -> Result<Value> {
+    if !id.is_value() {
+        return Ok(id);
+    }
+    let query = Query::KeyOf { reference, id };
+    match scope.cx.lookups.get(&query) {
+        Some(Resolution::Found(key)) => Ok(key.clone()),
+        Some(Resolution::Missing) => {
+            let message = "the row that is referred to is not there".to_owned();
+            Err(Trouble::Missing { query, message, is_rejected: false })
+        }
+        None => Err(Trouble::Unresolved(query)),
+    }
+}
+
+fn id_of(scope: Scope<'_>, reference: RefId, key: Value) -> Result<Value> {
+    let is_empty = match &key {
+        Value::Tuple(parts) => parts.iter().any(Value::is_blank),
+        single => single.is_blank(),
+    };
+    if is_empty {
+        return Ok(Value::Null);
+    }
+    let shown = key.to_string();
+    let key = if scope.cx.plan.reference(reference).is_partitioned { with_partition(scope.partition, key) } else { key };
+    let query = Query::IdOf { reference, key };
+    match scope.cx.lookups.get(&query) {
+        Some(Resolution::Found(id)) => Ok(id.clone()),
+        Some(Resolution::Missing) => {
+            let on_missing = scope.rule.map_or(Missing::Park, |it| it.on_missing);
+            let entity = scope.cx.plan.reference(reference).targets.first().map_or("", |it| it.shape.entity.as_str());
+            let message = format!("there is no {entity} with the key {shown}");
+            match on_missing {
+                Missing::Null => Ok(Value::Null),
+                Missing::Park => Err(Trouble::Missing { query, message, is_rejected: false }),
+                Missing::Create => {
+                    let message =
+                        format!("{message}; making a stub (`on missing create`) is not done by this version, so the row waits");
+                    Err(Trouble::Missing { query, message, is_rejected: false })
+                }
+                Missing::Reject => Err(Trouble::Missing { query, message, is_rejected: true }),
+            }
+        }
+        None => Err(Trouble::Unresolved(query)),
+    }
+}
+
+fn with_partition(partition: &Value, key: Value) -> Value {
+    let mut parts = vec![partition.clone()];
+    match key {
+        Value::Tuple(rest) => parts.extend(rest.iter().cloned()),
+        single => parts.push(single),
+    }
+    Value::Tuple(parts.into())
+}
+
+/// What trouble means for the row: the rule's `else` for the side that is being written decides.
+pub fn settle_trouble(scope: Scope<'_>, otherwise: Option<&Fallback>, trouble: Trouble) -> std::result::Result<Value, Stop> {
+    let refusal = |message: String, class: Class, is_parked: bool, waits_on: Option<Query>| {
+        let rule = scope.rule.map_or_else(String::new, |it| it.label.clone());
+        Stop::Refused(Refusal { code: "DW0212", message: format!("`{rule}`: {message}"), rule, class, is_parked, waits_on })
+    };
+    let (fallback, message) = match trouble {
+        Trouble::Unresolved(query) => return Err(Stop::Unresolved(query)),
+        Trouble::Missing { query, message, is_rejected } => {
+            return Err(refusal(message, Class::Reference, !is_rejected, Some(query)));
+        }
+        Trouble::Fallback(fallback) => (Some(fallback), "the value map refuses this value".to_owned()),
+        Trouble::Misfit(message) => (otherwise.cloned(), message),
+    };
+    match fallback {
+        Some(Fallback::Reject) => Err(refusal(message, Class::Validation, false, None)),
+        Some(Fallback::Park) => Err(refusal(message, Class::Validation, true, None)),
+        Some(Fallback::Skip) => Err(Stop::Skip),
+        Some(Fallback::Value(value)) => Ok(value),
+        Some(Fallback::Expr(expr)) => match eval(scope, &expr) {
+            Ok(value) => Ok(value),
+            Err(Trouble::Unresolved(query)) => Err(Stop::Unresolved(query)),
+            Err(Trouble::Misfit(also)) => {
+                Err(refusal(format!("{message}; the `else` fails too: {also}"), Class::Validation, false, None))
+            }
+            Err(Trouble::Missing { query, message, .. }) => Err(refusal(message, Class::Reference, true, Some(query))),
+            Err(Trouble::Fallback(_)) => Err(refusal(message, Class::Validation, false, None)),
+        },
+        None => Err(refusal(format!("{message}; the rule has no `else` for this"), Class::Validation, false, None)),
+    }
+}

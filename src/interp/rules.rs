@@ -1,0 +1,262 @@
+//! Rules and whole records: reading the canonical value, writing it, comparing it.
+
+use super::eval::{Scope, Trouble, eval, settle_trouble};
+use super::{Cx, Refusal, Stop};
+use crate::change::{Class, Side};
+use crate::ir::{Expr, Plan, RuleId};
+use crate::value::{Record, Value};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// The canonical value of a rule as this side shows it.
+pub fn read(cx: Cx<'_>, id: RuleId, side: Side, record: &Record) -> Result<Value> {
+    let rule = cx.plan.rule(id);
+    let partition = if needs_partition(cx.plan, &rule.ends[side].read) && cx.plan.partition != Some(id) {
+        partition(cx, side, record)?
+    } else {
+        Value::Absent
+    };
+    let scope = Scope { cx, rule: Some(rule), record, it: &Value::Absent, partition: &partition };
+    eval(scope, &rule.ends[side].read).or_else(|trouble| settle_trouble(scope, rule.otherwise[side.other()].as_ref(), trouble))
+}
+
+/// Sets the fields of this side so that it reads as the canonical value. `own` is the row as it is, all absent on create.
+pub fn write(
+    cx: Cx<'_>,
+    id: RuleId,
+    side: Side,
+    canonical: &Value,
+    partition: &Value,
+    own: &Record,
+    out: &mut Record,
+) -> Result<()> {
+    let rule = cx.plan.rule(id);
+    let scope = Scope { cx, rule: Some(rule), record: own, it: canonical, partition };
+    let mut values = Vec::with_capacity(rule.ends[side].write.len());
+    for (slot, expr) in &rule.ends[side].write {
+        let value = match eval(scope, expr) {
+            Ok(value) => value,
+            Err(trouble) => settle_trouble(scope, rule.otherwise[side].as_ref(), trouble)?,
+        };
+        if !value.is_value() && !cx.plan.shapes[side].field(*slot).nullable && is_nullless(cx.plan, side, *slot) {
+            let name = &cx.plan.shapes[side].field(*slot).name;
+            let trouble = Trouble::Misfit(format!("`{name}` cannot be null"));
+            values.push((*slot, settle_trouble(scope, rule.otherwise[side].as_ref(), trouble)?));
+        } else {
+            values.push((*slot, value));
+        }
+    }
+    for (slot, value) in values {
+        let there = out.get(slot);
+        if there.is_known() && *there != value {
+            return Err(Stop::Refused(Refusal {
+                code: "DW0213",
+                rule: rule.label.clone(),
+                message: format!(
+                    "two rules give `{}` different values: {there} and {value}",
+                    cx.plan.shapes[side].field(slot).name
+                ),
+                class: Class::Validation,
+                is_parked: false,
+                waits_on: None,
+            }));
+        }
+        out.set(slot, value);
+    }
+    Ok(())
+}
+
+/// The store has no null for this field, and none of its own making either.
+fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> bool {
+    let field = plan.shapes[side].field(slot);
+    plan.profiles[side].store(&field.kind, &Value::Null) == Value::Null
+}
+
+/// Two canonical values are the same for this rule: equal after `modulo` and after what either store does to them.
+///
+/// What a store cannot keep apart cannot be a difference; otherwise a padded or rounded value would come back for ever.
+pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
+    if left == right {
+        return true;
+    }
+    if !left.is_known() || !right.is_known() {
+        return false;
+    }
+    let rule = plan.rule(id);
+    let fold = |value: &Value| {
+        plan.profiles.iter().fold(fold_modulo(rule.modulo, value), |it, (_, profile)| profile.store(&rule.kind, &it))
+    };
+    let (left, right) = (fold(left), fold(right));
+    left == right || (is_empty(&left) && is_empty(&right) && has_one_empty(plan)) || same_tuple(plan, id, &left, &right)
+}
+
+fn same_tuple(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Tuple(left), Value::Tuple(right)) => {
+            left.len() == right.len() && left.iter().zip(right.iter()).all(|(left, right)| agree(plan, id, left, right))
+        }
+        (Value::Int(_) | Value::Decimal(_), Value::Int(_) | Value::Decimal(_)) => {
+            super::convert::to_decimal(left) == super::convert::to_decimal(right)
+        }
+        _ => false,
+    }
+}
+
+/// `""` or null.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Text(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+/// One of the stores does not tell null from `""`.
+fn has_one_empty(plan: &Plan) -> bool {
+    plan.profiles.iter().any(|(_, it)| it.text.null_is_blank || it.text.blank_is_null)
+}
+
+fn fold_modulo(modulo: crate::ir::Modulo, value: &Value) -> Value {
+    let Value::Text(text) = value else { return value.clone() };
+    let mut text = std::borrow::Cow::Borrowed(text.as_str());
+    if modulo.trim {
+        text = text.trim().to_owned().into();
+    }
+    if modulo.case {
+        text = text.to_lowercase().into();
+    }
+    if modulo.space {
+        text = text.split_whitespace().collect::<Vec<_>>().join(" ").into();
+    }
+    Value::text(text)
+}
+
+/// The canonical value of the map's partition rule; absent where there is none.
+pub fn partition(cx: Cx<'_>, side: Side, record: &Record) -> Result<Value> {
+    cx.plan.partition.map_or(Ok(Value::Absent), |id| read(cx, id, side, record))
+}
+
+/// The folded key: equal for two rows that belong together. `None`: a part of it is empty.
+pub fn key(cx: Cx<'_>, side: Side, record: &Record) -> Result<Option<Value>> {
+    let mut parts = Vec::with_capacity(cx.plan.key.len());
+    for &id in &cx.plan.key {
+        let value = read(cx, id, side, record)?;
+        let is_empty = match &value {
+            Value::Tuple(parts) => parts.iter().any(Value::is_blank),
+            single => single.is_blank(),
+        };
+        if is_empty {
+            return Ok(None);
+        }
+        let fold = |it: &Value| cx.plan.profiles.iter().fold(it.clone(), |it, (_, profile)| profile.fold_key(&it));
+        parts.push(fold(&value));
+    }
+    Ok(Some(Value::Tuple(parts.into())))
+}
+
+/// The row takes part: it passes this side's filter and is in a selected partition.
+pub fn in_scope(cx: Cx<'_>, side: Side, record: &Record) -> Result<bool> {
+    if let Some(selected) = &cx.plan.partition_in {
+        let own = partition(cx, side, record)?;
+        let fold = |it: &Value| cx.plan.profiles.iter().fold(it.clone(), |it, (_, profile)| profile.fold_key(&it));
+        if !selected.iter().any(|it| fold(it) == fold(&own)) {
+            return Ok(false);
+        }
+    }
+    match &cx.plan.scope[side] {
+        None => Ok(true),
+        Some(condition) => test(cx, None, side, record, condition),
+    }
+}
+
+/// The rule's `when` on the record that it names; without one it always holds.
+pub fn guard_holds(cx: Cx<'_>, id: RuleId, side: Side, record: &Record) -> Result<bool> {
+    match &cx.plan.rule(id).guard {
+        Some(guard) if guard.side == side => test(cx, Some(id), side, record, &guard.condition),
+        Some(_) | None => Ok(true),
+    }
+}
+
+fn test(cx: Cx<'_>, id: Option<RuleId>, side: Side, record: &Record, condition: &Expr) -> Result<bool> {
+    let partition = if needs_partition(cx.plan, condition) { partition(cx, side, record)? } else { Value::Absent };
+    let rule = id.map(|it| cx.plan.rule(it));
+    let scope = Scope { cx, rule, record, it: &Value::Absent, partition: &partition };
+    match eval(scope, condition) {
+        Ok(value) => Ok(value == Value::Bool(true)),
+        Err(trouble) => settle_trouble(scope, None, trouble).map(|it| it == Value::Bool(true)),
+    }
+}
+
+fn needs_partition(plan: &Plan, expr: &Expr) -> bool {
+    let here = match expr {
+        Expr::Partition => true,
+        Expr::KeyOf { reference, .. } | Expr::IdOf { reference, .. } => plan.reference(*reference).is_partitioned,
+        _ => false,
+    };
+    here || expr.operands().into_iter().any(|it| needs_partition(plan, it))
+}
+
+/// What must be written to `towards` so that it agrees with `from`. Absent fields stay as they are; without `onto` a row is made.
+pub fn put(cx: Cx<'_>, towards: Side, from: &Record, onto: Option<&Record>) -> Result<Record> {
+    let plan = cx.plan;
+    let blank = Record::absent(plan.shapes[towards].fields.len());
+    let own = onto.unwrap_or(&blank);
+    let partition = partition(cx, towards.other(), from)?;
+    let mut out = Record::absent(plan.shapes[towards].fields.len());
+    let (guarded, free): (Vec<RuleId>, Vec<RuleId>) = plan.rule_ids().partition(|&id| plan.rule(id).guard.is_some());
+    for id in free.into_iter().chain(guarded) {
+        let rule = plan.rule(id);
+        let takes_part = rule.writes(towards) && if onto.is_some() { !rule.on_create } else { !rule.on_update };
+        if !takes_part || !guard_after(cx, id, towards, from, own, &out)? {
+            continue;
+        }
+        match put_rule(cx, id, towards, from, onto, &partition, own, &mut out) {
+            Ok(()) | Err(Stop::Skip) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(out)
+}
+
+/// The guard, on the record as it will be.
+fn guard_after(cx: Cx<'_>, id: RuleId, towards: Side, from: &Record, own: &Record, out: &Record) -> Result<bool> {
+    let Some(guard) = &cx.plan.rule(id).guard else { return Ok(true) };
+    if guard.side != towards {
+        return guard_holds(cx, id, guard.side, from);
+    }
+    let mut after = own.clone();
+    after.overlay(out);
+    guard_holds(cx, id, towards, &after)
+}
+
+#[expect(clippy::too_many_arguments, reason = "one step of `put`, which holds all of this anyway")]
+fn put_rule(
+    cx: Cx<'_>,
+    id: RuleId,
+    towards: Side,
+    from: &Record,
+    onto: Option<&Record>,
+    partition: &Value,
+    own: &Record,
+    out: &mut Record,
+) -> Result<()> {
+    let wanted = read(cx, id, towards.other(), from)?;
+    if !wanted.is_known() {
+        return Ok(());
+    }
+    if let Some(row) = onto {
+        let there = read(cx, id, towards, row);
+        match there {
+            Ok(there) if agree(cx.plan, id, &wanted, &there) => return Ok(()),
+            Ok(_) | Err(Stop::Refused(_) | Stop::Skip) => {}
+            Err(stop @ Stop::Unresolved(_)) => return Err(stop),
+        }
+    }
+    write(cx, id, towards, &wanted, partition, own, out)
+}
+
+/// The record as this side's store would return it.
+pub fn normalise(plan: &Plan, side: Side, record: &Record) -> Record {
+    let shape = &plan.shapes[side];
+    Record::from_values(record.slots().map(|(slot, value)| plan.profiles[side].store(&shape.field(slot).kind, value)).collect())
+}
