@@ -1,0 +1,222 @@
+//! Tokens and grammar together: text to tree.
+//!
+//! pest stops at its first error, so every item, and inside an item every line, is parsed on its own with its base offset.
+//! A piece that does not parse costs one message; the rest of the file is still there for everybody else.
+
+mod expr;
+mod items;
+mod lines;
+mod steps;
+
+use pest::Parser;
+use pest::iterators::Pair;
+
+use super::ast::{Comment, File, Item, Name, Path, Quoted};
+use super::lexer::{Lexeme, Token, lex};
+use super::slice::{self, NESTING_MAX, Piece};
+use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::source::{FileId, Sources, Span};
+
+#[derive(pest_derive::Parser)]
+#[grammar = "../grammar/dwmap.pest"]
+struct Grammar;
+
+/// Most items of one file.
+pub const ITEMS_MAX: usize = 20_000;
+
+/// Parses one file. What does not parse is reported and left out.
+pub fn parse(sources: &Sources, file: FileId, diags: &mut Diagnostics) -> File {
+    let source = &sources.file(file).text;
+    let tokens = lex(source);
+    let mut parser = FileParser { source, tokens: &tokens, file, diags, is_broken: false };
+    let pieces = slice::items(source, &tokens);
+    if pieces.len() > ITEMS_MAX {
+        parser.report(tokens[pieces[ITEMS_MAX].tokens.start], &format!("a file has at most {ITEMS_MAX} items"), "split the file");
+    }
+    let items: Vec<Item> = pieces.iter().take(ITEMS_MAX).filter_map(|piece| parser.item(piece)).collect();
+    let is_broken = parser.is_broken;
+    File { id: file, items, comments: comments(source, &tokens, file), is_broken }
+}
+
+fn comments(source: &str, tokens: &[Lexeme], file: FileId) -> Vec<Comment> {
+    let comment = |(index, it): (usize, &Lexeme)| Comment {
+        span: Span::new(file, it.start, it.end),
+        is_doc: it.token == Token::Doc,
+        is_trailing: index > 0
+            && tokens[index - 1].token != Token::Newline
+            && !source[..it.start].trim_end_matches([' ', '\t']).ends_with('\n'),
+    };
+    tokens.iter().enumerate().filter(|(_, it)| matches!(it.token, Token::Comment | Token::Doc)).map(comment).collect()
+}
+
+/// What all pieces of a file share.
+struct FileParser<'a> {
+    source: &'a str,
+    tokens: &'a [Lexeme],
+    file: FileId,
+    diags: &'a mut Diagnostics,
+    is_broken: bool,
+}
+
+/// Turns pairs of one piece into tree nodes: it knows where the piece begins.
+#[derive(Clone, Copy)]
+struct Builder {
+    file: FileId,
+    base: usize,
+}
+
+impl<'a> FileParser<'a> {
+    /// Parses a piece with one rule of the grammar.
+    fn pair(&mut self, rule: Rule, tokens: std::ops::Range<usize>) -> Option<(Builder, Pair<'a, Rule>)> {
+        if tokens.is_empty() {
+            return None;
+        }
+        let lexemes = &self.tokens[tokens.clone()];
+        let (start, end) = (lexemes[0].start, lexemes[lexemes.len() - 1].end);
+        if slice::nesting(self.source, lexemes) > NESTING_MAX {
+            self.report(
+                lexemes[0],
+                &format!("this is nested more than {NESTING_MAX} levels deep"),
+                "name parts of it as functions",
+            );
+            return None;
+        }
+        if let Some(open) = lexemes.iter().find(|it| it.token == Token::OpenText) {
+            self.report(*open, "this text has no closing quote", "close the text with `\"` on the same line");
+            return None;
+        }
+        if let Some(stray) = lexemes.iter().find(|it| it.token == Token::Stray) {
+            let letter = stray.text(self.source).escape_debug().to_string();
+            self.report(*stray, &format!("`{letter}` means nothing here"), "remove it, or put it into a quoted text");
+            return None;
+        }
+        let builder = Builder { file: self.file, base: start };
+        match Grammar::parse(rule, &self.source[start..end]) {
+            Ok(mut pairs) => pairs.next().map(|pair| (builder, pair)),
+            Err(error) => {
+                self.syntax_error(&error, start, end);
+                None
+            }
+        }
+    }
+
+    fn syntax_error(&mut self, error: &pest::error::Error<Rule>, start: usize, end: usize) {
+        let at = match error.location {
+            pest::error::InputLocation::Pos(at) | pest::error::InputLocation::Span((at, _)) => start + at,
+        };
+        let found = self.tokens.iter().find(|it| it.start >= at && it.end <= end && !it.is_trivia());
+        let expected = match &error.variant {
+            pest::error::ErrorVariant::ParsingError { positives, .. } => expectation(positives),
+            pest::error::ErrorVariant::CustomError { message } => message.clone(),
+        };
+        let (span, message) = match found {
+            Some(it) => {
+                (Span::new(self.file, it.start, it.end), format!("expected {expected}, found `{}`", it.text(self.source)))
+            }
+            None => {
+                let last = self.tokens.iter().rev().find(|it| it.end <= end && it.start >= start && !it.is_trivia());
+                let span = last.map_or(Span::new(self.file, start, end), |it| Span::new(self.file, it.start, it.end));
+                (span, format!("expected {expected} after this"))
+            }
+        };
+        self.is_broken = true;
+        self.diags.push(Diagnostic::new(codes::SYNTAX, span, message, "here"));
+    }
+
+    fn report(&mut self, at: Lexeme, message: &str, advice: &str) {
+        self.is_broken = true;
+        let span = Span::new(self.file, at.start, at.end);
+        self.diags.push(Diagnostic::new(codes::SYNTAX, span, message, "here").advice(advice));
+    }
+
+    fn docs(&self, piece: &Piece) -> Vec<String> {
+        let text = |&index: &usize| self.tokens[index].text(self.source).trim_start_matches('/').trim().to_owned();
+        piece.docs.iter().map(text).collect()
+    }
+
+    fn span(&self, tokens: &std::ops::Range<usize>) -> Span {
+        Span::new(self.file, self.tokens[tokens.start].start, self.tokens[tokens.end - 1].end)
+    }
+
+    fn word(&self, index: usize) -> &'a str {
+        self.tokens.get(index).filter(|it| it.token == Token::Word).map_or("", |it| it.text(self.source))
+    }
+
+    /// The token after a keyword says whether the keyword is a name instead.
+    fn is_name(&self, index: usize, end: usize) -> bool {
+        index + 1 < end && matches!(self.tokens[index + 1].token, Token::Colon | Token::Arrow)
+    }
+}
+
+impl Builder {
+    fn span(self, pair: &Pair<'_, Rule>) -> Span {
+        let span = pair.as_span();
+        // Implicit white space at the end belongs to nobody.
+        let text = span.as_str().trim_end();
+        Span::new(self.file, self.base + span.start(), self.base + span.start() + text.len())
+    }
+
+    fn name(self, pair: Pair<'_, Rule>) -> Name {
+        Name { text: pair.as_str().trim().trim_matches('`').to_owned(), span: self.span(&pair) }
+    }
+
+    fn path(self, pair: Pair<'_, Rule>) -> Path {
+        let span = self.span(&pair);
+        Path { segments: pair.into_inner().map(|it| self.name(it)).collect(), span }
+    }
+
+    fn quoted(self, pair: &Pair<'_, Rule>) -> Quoted {
+        Quoted { text: unescape(pair.as_str()), span: self.span(pair) }
+    }
+}
+
+/// `"a\"b"` to `a"b`.
+fn unescape(literal: &str) -> String {
+    let inner = &literal[1..literal.len() - 1];
+    let mut out = String::with_capacity(inner.len());
+    let mut letters = inner.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, letter == '\\') {
+            (_, true) => match letters.next() {
+                Some('n') => out.push('\n'),
+                Some('t') => out.push('\t'),
+                Some('r') => out.push('\r'),
+                Some(other) => out.push(other),
+                None => {}
+            },
+            (other, false) => out.push(other),
+        }
+    }
+    out
+}
+
+/// What the grammar was looking for, in a reader's words, the most telling first.
+fn expectation(rules: &[Rule]) -> String {
+    const WORDS: &[(&[Rule], &str)] = &[
+        (&[Rule::arrow, Rule::one_way], "an arrow (`<->`, `<~>`, `->` or `<-`)"),
+        (&[Rule::string], "a quoted text"),
+        (&[Rule::record], "a record in braces"),
+        (&[Rule::ty, Rule::named_type], "a type"),
+        (&[Rule::kw_then], "`then`"),
+        (&[Rule::kw_else], "`else`"),
+        (&[Rule::kw_as], "`as` and a name"),
+        (&[Rule::kw_in], "`in`"),
+        (&[Rule::dotted, Rule::count], "a number"),
+        (
+            &[Rule::kw_create, Rule::kw_missing, Rule::kw_conflict],
+            "`create`, `update`, `missing`, `conflict`, `delete`, `exit`, `rekey` or `error`",
+        ),
+        (&[Rule::kw_newest], "`newest`, `prefer SIDE` or `manual`"),
+        (&[Rule::path, Rule::call, Rule::paren], "a value or a field"),
+        (&[Rule::expr, Rule::action], "a value or a field"),
+        (&[Rule::name, Rule::word], "a name"),
+        (
+            &[Rule::clause, Rule::via_clause],
+            "a clause (`via`, `modulo`, `when`, `else`, `loses`, `split`, `on …`) or the end of the line",
+        ),
+        (&[Rule::infix, Rule::coalesce], "an operator"),
+        (&[Rule::EOI], "the end of the line"),
+    ];
+    let found = WORDS.iter().find(|(wanted, _)| rules.iter().any(|it| wanted.contains(it)));
+    found.map_or_else(|| "something else".to_owned(), |(_, words)| (*words).to_owned())
+}

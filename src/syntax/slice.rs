@@ -1,0 +1,153 @@
+//! Cuts a text into items and the bodies of items into lines, so that one broken line never hides the next.
+
+use super::lexer::{Lexeme, Token};
+
+/// Words that open an item when they stand in the first column.
+pub const ITEM_WORDS: &[&str] = &["use", "system", "entity", "profile", "values", "fn", "canon", "iso", "param", "map", "test"];
+
+/// Words that continue the line before when they start a line inside a map.
+pub const CLAUSE_WORDS: &[&str] = &["via", "modulo", "when", "else", "loses", "split"];
+
+/// Deepest nesting of brackets, conditions and negations in one piece.
+pub const NESTING_MAX: usize = 48;
+
+/// A chain of operators is a deep tree as well; so many count as one level.
+const OPERATORS_PER_LEVEL: usize = 16;
+
+/// A run of tokens: indices into the file's tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub docs: Vec<usize>,
+    pub tokens: std::ops::Range<usize>,
+}
+
+/// A head and the tokens between its last pair of braces, where it has one.
+pub struct Braced {
+    pub head: std::ops::Range<usize>,
+    pub body: std::ops::Range<usize>,
+    pub is_closed: bool,
+}
+
+/// The items of a file. Text before the first item is a piece of its own.
+pub fn items(source: &str, tokens: &[Lexeme]) -> Vec<Piece> {
+    let starts_item = |index: usize| {
+        let it = tokens[index];
+        let in_first_column =
+            it.start == 0 || source.as_bytes()[it.start - 1] == b'\n' || source[..it.start].ends_with('\u{feff}');
+        in_first_column
+            && it.token == Token::Word
+            && ITEM_WORDS.contains(&it.text(source))
+            && !tokens.get(index + 1).is_some_and(|next| matches!(next.token, Token::Colon | Token::Arrow))
+    };
+    let mut starts: Vec<usize> = (0..tokens.len()).filter(|&it| starts_item(it)).collect();
+    if let Some(first) = tokens.iter().position(|it| !it.is_trivia()).filter(|first| starts.first() != Some(first)) {
+        starts.insert(0, first);
+    }
+    let ends = starts.iter().skip(1).copied().chain(std::iter::once(tokens.len()));
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(&start, end)| Piece { docs: docs_before(tokens, start), tokens: start..trim_end(tokens, start, end) })
+        .collect()
+}
+
+/// The documentation lines directly before a token.
+fn docs_before(tokens: &[Lexeme], start: usize) -> Vec<usize> {
+    let mut docs = Vec::new();
+    let mut at = start;
+    while at >= 2 && tokens[at - 1].token == Token::Newline && tokens[at - 2].token == Token::Doc {
+        docs.push(at - 2);
+        at -= 2;
+    }
+    docs.reverse();
+    docs
+}
+
+fn trim_end(tokens: &[Lexeme], start: usize, mut end: usize) -> usize {
+    while end > start && tokens[end - 1].is_trivia() {
+        end -= 1;
+    }
+    end
+}
+
+/// Splits at the last top-level braces: `map N: A <-> B { … }`.
+pub fn braced(tokens: &[Lexeme], piece: std::ops::Range<usize>) -> Option<Braced> {
+    let mut depth = 0usize;
+    let mut open = None;
+    for index in piece.clone() {
+        match tokens[index].token {
+            Token::OpenBrace => {
+                if depth == 0 {
+                    open = Some(index);
+                }
+                depth += 1;
+            }
+            Token::CloseBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let open = open?;
+    let is_closed = depth == 0 && piece.end > open + 1 && tokens[piece.end - 1].token == Token::CloseBrace;
+    let end = if is_closed { piece.end - 1 } else { piece.end };
+    Some(Braced { head: piece.start..open, body: open + 1..end, is_closed })
+}
+
+/// The lines of a body. A line end inside brackets does not count; neither does one before a clause word, where `clauses` says so.
+pub fn lines(source: &str, tokens: &[Lexeme], body: std::ops::Range<usize>, clauses: bool, commas: bool) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut depth = 0usize;
+    let mut start: Option<usize> = None;
+    let mut close = |start: &mut Option<usize>, end: usize| {
+        if let Some(from) = start.take() {
+            pieces.push(Piece { docs: docs_before(tokens, from), tokens: from..trim_end(tokens, from, end) });
+        }
+    };
+    for index in body.clone() {
+        let it = tokens[index];
+        match it.token {
+            Token::OpenBrace | Token::OpenParen => depth += 1,
+            Token::CloseBrace | Token::CloseParen => depth = depth.saturating_sub(1),
+            Token::Newline if depth == 0 => {
+                if !(clauses && continues(source, tokens, index, body.end)) {
+                    close(&mut start, index);
+                }
+            }
+            Token::Comma if depth == 0 && commas => {
+                close(&mut start, index);
+                continue;
+            }
+            _ => {}
+        }
+        if start.is_none() && !it.is_trivia() {
+            start = Some(index);
+        }
+    }
+    close(&mut start, body.end);
+    pieces
+}
+
+/// The next line starts with a clause word that is not a field's name.
+fn continues(source: &str, tokens: &[Lexeme], newline: usize, end: usize) -> bool {
+    let Some(next) = (newline..end).find(|&it| !tokens[it].is_trivia()) else { return false };
+    let is_clause = tokens[next].token == Token::Word && CLAUSE_WORDS.contains(&tokens[next].text(source));
+    is_clause && !tokens.get(next + 1).is_some_and(|it| matches!(it.token, Token::Colon | Token::Arrow))
+}
+
+/// How deep a piece nests, for the limit that keeps the parser's stack small.
+pub fn nesting(source: &str, tokens: &[Lexeme]) -> usize {
+    let mut depth = 0usize;
+    let mut deepest = 0;
+    let mut prefixes = 0usize;
+    let mut operators = 0usize;
+    for it in tokens {
+        match it.token {
+            Token::OpenBrace | Token::OpenParen => depth += 1,
+            Token::CloseBrace | Token::CloseParen => depth = depth.saturating_sub(1),
+            Token::Word if matches!(it.text(source), "if" | "not") => prefixes += 1,
+            Token::Operator => operators += 1,
+            _ => {}
+        }
+        deepest = deepest.max(depth + prefixes);
+    }
+    deepest.max(operators / OPERATORS_PER_LEVEL)
+}
