@@ -1,7 +1,6 @@
 //! dwmap: a typed two-way mapping language and the runtime that executes it.
 //!
 //! The layers, in reading order; a layer uses only those above it (`tests/it/tidy.rs` holds this).
-#![allow(missing_docs)]
 
 pub mod source;
 

@@ -98,7 +98,7 @@ pub const ALL: &[Function] = &[
         examples: &[Example { call: "abs(-3)", result: "3" }],
         eval: |args| {
             let it = number(&args[0])?;
-            Ok(like(&args[0], if it < Decimal::ZERO { it.neg() } else { it }))
+            Ok(like(&args[0], if it < Decimal::ZERO { it.negated() } else { it }))
         },
     },
     Function {

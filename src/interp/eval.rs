@@ -119,10 +119,10 @@ fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
     let number = |value: &Value| to_decimal(value).ok_or_else(|| Trouble::Misfit(format!("{value} is not a number")));
     let (a, b) = (number(left)?, number(right)?);
     let result = match op {
-        Math::Add => a.add(b),
-        Math::Subtract => a.sub(b),
-        Math::Multiply => a.mul(b),
-        Math::Divide => a.div(b),
+        Math::Add => a.checked_add(b),
+        Math::Subtract => a.checked_sub(b),
+        Math::Multiply => a.checked_mul(b),
+        Math::Divide => a.checked_div(b),
     };
     let result: Decimal = result.map_err(|error| Trouble::Misfit(error.to_string()))?;
     let is_whole = matches!((left, right), (Value::Int(_), Value::Int(_))) && op != Math::Divide;

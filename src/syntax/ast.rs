@@ -105,7 +105,7 @@ pub enum ItemKind {
     /// `fn f(a: text) = e`, `canon f(a: text<20>): text<60> = e`
     Function(Function),
     /// `iso cents(d: decimal<18,2>) <-> int64 in a ..= b { -> e  <- e }`
-    Iso(Iso),
+    Iso(Box<Iso>),
     /// `param companies: set<text<4>> = { "usmf" }`
     Param {
         name: Name,

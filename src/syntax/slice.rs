@@ -107,10 +107,8 @@ pub fn lines(source: &str, tokens: &[Lexeme], body: std::ops::Range<usize>, clau
         match it.token {
             Token::OpenBrace | Token::OpenParen => depth += 1,
             Token::CloseBrace | Token::CloseParen => depth = depth.saturating_sub(1),
-            Token::Newline if depth == 0 => {
-                if !(clauses && continues(source, tokens, index, body.end)) {
-                    close(&mut start, index);
-                }
+            Token::Newline if depth == 0 && !(clauses && continues(source, tokens, index, body.end)) => {
+                close(&mut start, index);
             }
             Token::Comma if depth == 0 && commas => {
                 close(&mut start, index);

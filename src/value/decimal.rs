@@ -130,20 +130,20 @@ impl Decimal {
         Ok((lift(self)?, lift(other)?, scale))
     }
 
-    pub fn add(self, other: Self) -> Result<Self, DecimalError> {
+    pub fn checked_add(self, other: Self) -> Result<Self, DecimalError> {
         let (left, right, scale) = self.aligned(other)?;
         Self::new(left.checked_add(right).ok_or(DecimalError::TooLarge)?, scale)
     }
 
-    pub fn neg(self) -> Self {
+    pub fn negated(self) -> Self {
         Self { mantissa: Mantissa::new(-self.mantissa()), scale: self.scale }
     }
 
-    pub fn sub(self, other: Self) -> Result<Self, DecimalError> {
-        self.add(other.neg())
+    pub fn checked_sub(self, other: Self) -> Result<Self, DecimalError> {
+        self.checked_add(other.negated())
     }
 
-    pub fn mul(self, other: Self) -> Result<Self, DecimalError> {
+    pub fn checked_mul(self, other: Self) -> Result<Self, DecimalError> {
         let product = self.mantissa().checked_mul(other.mantissa()).ok_or(DecimalError::TooLarge)?;
         let (mut mantissa, mut scale) = (product, u32::from(self.scale) + u32::from(other.scale));
         while scale > 0 && mantissa % 10 == 0 {
@@ -154,7 +154,7 @@ impl Decimal {
     }
 
     /// Exact where the quotient ends within 38 digits, else rounded half up at the last digit that fits.
-    pub fn div(self, other: Self) -> Result<Self, DecimalError> {
+    pub fn checked_div(self, other: Self) -> Result<Self, DecimalError> {
         if other.is_zero() {
             return Err(DecimalError::DivisionByZero);
         }

@@ -203,14 +203,14 @@ impl Builder {
             }
         }
         let backward = bodies.pop().expect("an iso has two directions");
-        ItemKind::Iso(Iso {
+        ItemKind::Iso(Box::new(Iso {
             name: name.expect("an iso has a name"),
             parameter: parameter.expect("an iso has a parameter"),
             target: target.expect("an iso has a target"),
             range,
             forward: bodies.pop().expect("an iso has two directions"),
             backward,
-        })
+        }))
     }
 
     fn param_item(self, pair: Pair<'_, Rule>) -> ItemKind {
