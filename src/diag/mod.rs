@@ -156,3 +156,4 @@ impl Diagnostics {
 }
 
 pub mod codes;
+pub mod suggest;
