@@ -25,3 +25,9 @@ pub mod engine;
 pub mod connect;
 
 pub mod store;
+
+pub mod runtime;
+
+pub mod sandbox;
+
+pub mod cli;

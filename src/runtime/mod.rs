@@ -1,0 +1,1 @@
+//! Carries out what the engine decides: effects to awaits, answers to events.

@@ -1,0 +1,1 @@
+//! Simulated Dataverse and Finance & Operations over HTTP, for demos, tests and people without a tenant.
