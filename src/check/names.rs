@@ -1,0 +1,332 @@
+//! What the files declare: systems with their schemas, value maps, maps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::{SchemaProblem, Schemas};
+use crate::diag::suggest::nearest;
+use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::interp;
+use crate::schema::profile::TextFacts;
+use crate::schema::{Entity, Field, Profile, Schema, kinds};
+use crate::source::{FileId, Sources, Span};
+use crate::syntax::ast::{self, EntityMember, ExprKind, ItemKind, MapHead, TypeKind};
+use crate::value::{EnumType, Kind, Member, Value};
+
+/// Everything that has a name.
+pub struct World<'a> {
+    pub systems: IndexMap<String, System>,
+    pub values: IndexMap<&'a str, &'a ast::Values>,
+    pub maps: IndexMap<&'a str, MapInfo<'a>>,
+    pub tests: Vec<(&'a ast::Test, Span)>,
+}
+
+pub struct System {
+    pub name: String,
+    pub schema: Schema,
+    pub profile: Profile,
+    /// Where fields and entities stand that were declared in a file.
+    pub places: HashMap<(String, String), Span>,
+    /// The snapshot that the rest comes from.
+    pub source: Option<String>,
+    /// Its schema could not be read: nothing is said about its names.
+    pub is_unknown: bool,
+}
+
+pub struct MapInfo<'a> {
+    pub map: &'a ast::Map,
+    pub span: Span,
+}
+
+/// Collects the declarations of all files.
+pub fn collect<'a>(files: &'a [ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> World<'a> {
+    let mut world = World { systems: IndexMap::new(), values: IndexMap::new(), maps: IndexMap::new(), tests: Vec::new() };
+    let profiles = profiles(files, diags);
+    for (file, item) in items(files) {
+        if let ItemKind::System { name, schema, profile } = &item.kind {
+            system(&mut world, file, name, schema.as_ref(), profile.as_ref(), &profiles, schemas, diags);
+        }
+    }
+    for (_, item) in items(files) {
+        if let ItemKind::Entity(entity) = &item.kind {
+            declare_entity(&mut world, entity, item, diags);
+        }
+    }
+    for (_, item) in items(files) {
+        match &item.kind {
+            ItemKind::Values(values) => {
+                if world.values.insert(&values.name.text, values).is_some() {
+                    twice(&values.name, "value map", diags);
+                }
+            }
+            ItemKind::Map(map) => {
+                if world.maps.insert(&map.name.text, MapInfo { map, span: item.span }).is_some() {
+                    twice(&map.name, "map", diags);
+                }
+                if let MapHead::Extends(base) = &map.head {
+                    not_yet(base.span, "a layer (`extends`)", diags);
+                }
+            }
+            ItemKind::Test(test) => world.tests.push((test, item.span)),
+            ItemKind::Use { alias, .. } => not_yet(alias.span, "`use`", diags),
+            ItemKind::Function(function) => not_yet(function.name.span, "a function of one's own", diags),
+            ItemKind::Iso(iso) => not_yet(iso.name.span, "`iso`", diags),
+            ItemKind::Param { name, .. } => not_yet(name.span, "`param`", diags),
+            ItemKind::System { .. } | ItemKind::Entity(_) | ItemKind::Profile(_) => {}
+        }
+    }
+    let _ = sources;
+    world
+}
+
+fn items(files: &[ast::File]) -> impl Iterator<Item = (FileId, &ast::Item)> {
+    files.iter().flat_map(|file| file.items.iter().map(move |item| (file.id, item)))
+}
+
+fn twice(name: &ast::Name, what: &str, diags: &mut Diagnostics) {
+    let message = format!("there are two {what}s named `{}`", name.text);
+    diags.push(Diagnostic::new(codes::SYNTAX, name.span, message, "the second one").advice("give one of them another name"));
+}
+
+/// A part of the language that this version does not carry out. It says so instead of doing something else.
+pub fn not_yet(span: Span, what: &str, diags: &mut Diagnostics) {
+    let message = format!("{what} is understood, but not carried out by this version of dwmap");
+    diags.push(Diagnostic::new(codes::SYNTAX, span, message, "not carried out yet"));
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one item, used once")]
+fn system(
+    world: &mut World<'_>,
+    file: FileId,
+    name: &ast::Name,
+    schema: Option<&ast::Quoted>,
+    profile: Option<&ast::Name>,
+    profiles: &IndexMap<String, Profile>,
+    schemas: &dyn Schemas,
+    diags: &mut Diagnostics,
+) {
+    let profile = match profile {
+        None => Profile::exact(),
+        Some(named) => match profiles.get(&named.text).cloned().or_else(|| Profile::built_in(&named.text)) {
+            Some(profile) => profile,
+            None => {
+                let known = Profile::BUILT_IN.iter().copied().chain(profiles.keys().map(String::as_str));
+                diags.push(unknown("profile", &named.text, named.span, known, "no such profile"));
+                Profile::exact()
+            }
+        },
+    };
+    let (loaded, is_unknown) = match schema {
+        None => (Schema::default(), false),
+        Some(path) => match schemas.load(file, &path.text) {
+            Ok(schema) => (Arc::unwrap_or_clone(schema), false),
+            Err(problem) => {
+                diags.push(schema_problem(path, &problem));
+                (Schema::default(), true)
+            }
+        },
+    };
+    if let Some(known) = world.systems.get_mut(&name.text) {
+        // Each file names its systems; the same name is the same system.
+        for (entity, it) in loaded.entities {
+            known.schema.entities.entry(entity).or_insert(it);
+        }
+        known.schema.enums.extend(loaded.enums);
+        known.is_unknown |= is_unknown;
+        return;
+    }
+    let system = System {
+        name: name.text.clone(),
+        schema: loaded,
+        profile,
+        places: HashMap::new(),
+        source: schema.map(|it| it.text.clone()),
+        is_unknown,
+    };
+    world.systems.insert(name.text.clone(), system);
+}
+
+fn schema_problem(path: &ast::Quoted, problem: &SchemaProblem) -> Diagnostic {
+    let (message, advice) = match problem {
+        SchemaProblem::Missing(tried) => (
+            format!("there is no schema `{}`", path.text),
+            format!("put the snapshot at {tried}, or declare the entities in this file with `entity`"),
+        ),
+        SchemaProblem::Unreadable(why) => (format!("the schema `{}` cannot be read: {why}", path.text), "mend the file, or make the snapshot again".to_owned()),
+        SchemaProblem::LockMismatch { locked, found } => (
+            format!("the schema `{}` is not the one that dwmap.lock names ({found} instead of {locked})", path.text),
+            "review what changed, then run `dwmap schema lock`".to_owned(),
+        ),
+    };
+    Diagnostic::new(codes::SCHEMA, path.span, message, "named here").advice(advice)
+}
+
+/// A name that does not exist, with the nearest one that does.
+pub fn unknown<'n>(what: &str, word: &str, span: Span, known: impl IntoIterator<Item = &'n str>, label: &str) -> Diagnostic {
+    let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, span, format!("there is no {what} `{word}`"), label);
+    match nearest(word, known) {
+        Some(name) => diagnostic.replace(format!("`{name}`"), span, name, true),
+        None => diagnostic,
+    }
+}
+
+fn profiles(files: &[ast::File], diags: &mut Diagnostics) -> IndexMap<String, Profile> {
+    let mut out = IndexMap::new();
+    for (_, item) in items(files) {
+        if let ItemKind::Profile(profile) = &item.kind {
+            out.insert(profile.name.text.clone(), lower_profile(profile, diags));
+        }
+    }
+    out
+}
+
+fn lower_profile(profile: &ast::Profile, diags: &mut Diagnostics) -> Profile {
+    let mut out = Profile { name: profile.name.text.clone(), ..Profile::exact() };
+    for line in &profile.facts {
+        for fact in &line.facts {
+            let words: Vec<&str> = fact.iter().map(|it| it.text.as_str()).collect();
+            if !apply_fact(&mut out, &line.kind.text, &words) {
+                let message = format!("`{}: {}` is no fact that a profile can state", line.kind.text, words.join(" "));
+                let span = fact.first().map_or(line.kind.span, |it| it.span);
+                diags.push(Diagnostic::new(codes::UNKNOWN_NAME, span, message, "this fact").advice(
+                    "text: null is blank, blank is null, padded N, trailing blanks dropped, leading blanks dropped, upper, lower, compare ignoring case, \
+                     compare ignoring trailing blanks; date: null is YYYY-MM-DD; datetime: precision 1s | 1ms; decimal: scale N",
+                ));
+            }
+        }
+    }
+    out
+}
+
+fn apply_fact(profile: &mut Profile, kind: &str, words: &[&str]) -> bool {
+    let text: &mut TextFacts = &mut profile.text;
+    match (kind, words) {
+        ("text", ["null", "is", "blank"]) => text.null_is_blank = true,
+        ("text", ["blank", "is", "null"]) => text.blank_is_null = true,
+        ("text", ["padded", length]) => match length.parse() {
+            Ok(length) => text.padded = Some(length),
+            Err(_) => return false,
+        },
+        ("text", ["trailing", "blanks", "dropped"]) => text.trailing_blanks_dropped = true,
+        ("text", ["leading", "blanks", "dropped"]) => text.leading_blanks_dropped = true,
+        ("text", ["upper"]) => text.upper = true,
+        ("text", ["lower"]) => text.lower = true,
+        ("text", ["compare", "ignoring", "case"]) => text.compare_ignoring_case = true,
+        ("text", ["compare", "ignoring", "trailing", "blanks"]) => text.compare_ignoring_trailing_blanks = true,
+        ("date", ["null", "is", date]) => match date.parse() {
+            Ok(date) => profile.null_date = Some(date),
+            Err(_) => return false,
+        },
+        ("datetime", ["precision", "1s"]) => profile.datetime_step_us = 1_000_000,
+        ("datetime", ["precision", "1ms"]) => profile.datetime_step_us = 1_000,
+        ("decimal", ["scale", scale]) => match scale.parse() {
+            Ok(scale) => profile.decimal_scale = Some(scale),
+            Err(_) => return false,
+        },
+        _ => return false,
+    }
+    true
+}
+
+fn declare_entity(world: &mut World<'_>, entity: &ast::Entity, item: &ast::Item, diags: &mut Diagnostics) {
+    let [system_name, name] = entity.path.segments.as_slice() else {
+        let message = "an entity is named by its system and its own name";
+        diags.push(Diagnostic::new(codes::SYNTAX, entity.path.span, message, "this name").advice("write `entity SYSTEM.Name { … }`"));
+        return;
+    };
+    let known: Vec<String> = world.systems.keys().cloned().collect();
+    let Some(system) = world.systems.get_mut(&system_name.text) else {
+        diags.push(unknown("system", &system_name.text, system_name.span, known.iter().map(String::as_str), "not declared"));
+        return;
+    };
+    let mut declared = system.schema.entities.swap_remove(&name.text).unwrap_or_default();
+    declared.name.clone_from(&name.text);
+    if !item.docs.is_empty() {
+        declared.doc = Some(item.docs.join(" "));
+    }
+    for member in &entity.members {
+        match member {
+            EntityMember::Unique { is_primary, fields, .. } => {
+                let fields: Vec<String> = fields.iter().map(|it| it.text.clone()).collect();
+                if *is_primary { declared.key = fields } else { declared.unique.push(fields) }
+            }
+            EntityMember::Field(field) => {
+                system.places.insert((name.text.clone(), field.name.text.clone()), field.name.span);
+                declare_field(&mut declared, field, &name.text, &mut system.schema, diags);
+            }
+        }
+    }
+    let named: Vec<String> = declared.key.iter().chain(declared.unique.iter().flatten()).cloned().collect();
+    for missing in named.iter().filter(|it| !declared.fields.contains_key(*it)) {
+        diags.push(unknown("field", missing, entity.path.span, declared.fields.keys().map(String::as_str), "a key of this entity names it"));
+    }
+    system.schema.entities.insert(name.text.clone(), declared);
+}
+
+fn declare_field(entity: &mut Entity, field: &ast::EntityField, owner: &str, schema: &mut Schema, diags: &mut Diagnostics) {
+    let Some(kind) = lower_type(&field.ty, &format!("{owner}.{}", field.name.text), schema, diags) else { return };
+    let marked = |mark: &str| field.marks.iter().any(|it| it.text == mark);
+    for mark in field.marks.iter().filter(|it| !matches!(it.text.as_str(), "required" | "readonly" | "modified")) {
+        diags.push(unknown("mark", &mark.text, mark.span, ["required", "readonly", "modified"], "no such mark"));
+    }
+    let name = field.name.text.clone();
+    if field.is_partition {
+        entity.partition = Some(name.clone());
+    }
+    if field.is_key || field.is_partition {
+        entity.key.push(name.clone());
+    }
+    if field.is_unique {
+        entity.unique.push(vec![name.clone()]);
+    }
+    let doc = (!field.docs.is_empty()).then(|| field.docs.join(" "));
+    let field = Field {
+        name: name.clone(),
+        kind,
+        nullable: field.ty.nullable,
+        required: marked("required"),
+        readonly: marked("readonly"),
+        modified: marked("modified"),
+        doc,
+    };
+    entity.fields.insert(name, field);
+}
+
+/// A written type as a kind; enums declared in place get the field's name.
+fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diagnostics) -> Option<Kind> {
+    match &ty.kind {
+        TypeKind::Lookup(paths) => {
+            let target = |it: &ast::Path| it.segments.last().expect("a path is never empty").text.clone();
+            Some(Kind::Lookup(paths.iter().map(target).collect()))
+        }
+        TypeKind::Members { word, members } => {
+            let numbered = |(name, value): &(ast::Name, Option<ast::Expr>)| {
+                let value = match value.as_ref().map(|it| &it.kind) {
+                    None => Value::text(&name.text),
+                    Some(ExprKind::Number(number)) => interp::convert(&Kind::Int64, &Value::text(number)).unwrap_or(Value::Null),
+                    Some(ExprKind::Text(text)) => Value::text(text),
+                    Some(_) => Value::Null,
+                };
+                Member { name: name.text.clone(), value }
+            };
+            let open = word.text == "choice";
+            let members = Arc::new(EnumType { name: owner.to_owned(), open, members: members.iter().map(numbered).collect() });
+            Some(if word.text == "choices" { Kind::Choices(members) } else { Kind::Enum(members) })
+        }
+        TypeKind::Set(inner) => {
+            not_yet(inner.span, "a set as a field's type", diags);
+            None
+        }
+        TypeKind::Named { path, arguments } => {
+            let name = path.segments.last().expect("a path is never empty");
+            let kind = kinds::built_in(&name.text, arguments).or_else(|| schema.enums.get(&name.text).map(|it| Kind::Enum(it.clone())));
+            if kind.is_none() {
+                let known = kinds::BUILT_IN.iter().copied().chain(schema.enums.keys().map(String::as_str));
+                diags.push(unknown("type", &name.text, ty.span, known, "no such type, or its numbers do not fit it"));
+            }
+            kind
+        }
+    }
+}
