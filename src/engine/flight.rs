@@ -88,8 +88,17 @@ pub struct Tally {
     pub conflicts: u32,
     /// Why the link stands still now.
     pub held: Option<(Class, String)>,
+    /// Two rows were recognised as one record.
+    pub linked: bool,
     /// This link should be looked at next: it owns the row that was found.
     pub look_at: Option<LinkId>,
+}
+
+impl Tally {
+    /// A row of this map can be referred to now that could not before.
+    pub fn has_linked(&self) -> bool {
+        self.created != Sides::default() || self.linked
+    }
 }
 
 #[derive(Debug)]
@@ -321,6 +330,7 @@ impl Flight {
         self.tally.conflicts = conflicts.len() as u32;
         self.link.conflicts = conflicts;
         if is_new && self.tally.created == Sides::default() {
+            self.tally.linked = true;
             self.note(at, ActivityKind::Adopted, format!("two rows with the key {}", self.link.key));
         }
         match self.next_side(&plans) {
@@ -516,6 +526,7 @@ impl Flight {
             self.link.shadows[target] = Some(shadow);
             self.link.shadows[target.other()] = Some(intent.base);
         }
+        self.tally.linked = true;
         self.note(at, ActivityKind::Linked, format!("with {}", seen.id.0));
         self.seen[target] = Some(seen);
         self.commit_then(at, AfterCommit::Look)

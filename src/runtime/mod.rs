@@ -1,1 +1,10 @@
 //! Carries out what the engine decides: effects to awaits, answers to events.
+
+pub mod deployment;
+pub mod evaluate;
+pub mod pipe;
+pub mod references;
+pub mod round;
+pub mod stats;
+mod take;
+pub mod world;

@@ -1,0 +1,254 @@
+//! Everything that runs together: the maps, their systems, the state, and what is known for a while.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pipe::{Cause, Job, Landed, Pipe, PipeId};
+use super::references::References;
+use super::round::{LINKS_MAX, Round};
+use super::stats::Stats;
+use super::take::take;
+use super::world::World;
+use crate::change::{LinkId, Side, Sides, Version};
+use crate::connect::Connector;
+use crate::engine::flight::Flight;
+use crate::ir::Program;
+use crate::store::{self, Phase, Store};
+
+/// Own writes that are remembered, to tell their echo from other changes in the figures.
+const OWN_WRITES_MAX: usize = 200_000;
+
+/// What a person can watch while it works.
+pub trait Watcher: Send + Sync {
+    fn note(&self, plan: &str, note: Note);
+}
+
+/// One thing that can be watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Rows of a side were read for the initial sync.
+    Read {
+        side: Side,
+        rows: u64,
+        is_complete: bool,
+    },
+    /// Rows of the initial sync were dealt with.
+    Applied {
+        done: u64,
+        total: u64,
+    },
+    /// A system could not be read; the next try is in so long.
+    Unreadable {
+        side: Side,
+        message: String,
+        retry_in: Duration,
+    },
+    Phase(Phase),
+}
+
+/// Watches nothing.
+pub struct Unwatched;
+
+impl Watcher for Unwatched {
+    fn note(&self, _: &str, _: Note) {}
+}
+
+/// How the deployment goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Between two readings of a feed that had nothing new.
+    pub poll_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { poll_every: Duration::from_millis(500) }
+    }
+}
+
+/// The maps of one program at work.
+pub struct Deployment {
+    pub program: Arc<Program>,
+    pub pipes: Vec<Pipe>,
+    pub store: Box<dyn Store>,
+    pub world: Arc<dyn World>,
+    pub references: References,
+    pub stats: Vec<Stats>,
+    pub watcher: Arc<dyn Watcher>,
+    pub settings: Settings,
+    own_writes: OwnWrites,
+    /// Links that another link's reconcile asked to look at.
+    asked_for: VecDeque<(PipeId, LinkId)>,
+    /// Maps that gained a row: others may have waited for it.
+    gained: Vec<bool>,
+}
+
+impl Deployment {
+    /// Opens every plan of the program in the store. `systems`: by the program's own numbering.
+    pub fn open(
+        program: Program,
+        systems: &[Arc<dyn Connector>],
+        mut store: Box<dyn Store>,
+        world: Arc<dyn World>,
+        settings: Settings,
+    ) -> store::Result<Self> {
+        let pipe = |plan: &crate::ir::Plan| Pipe {
+            plan: Arc::new(plan.clone()),
+            systems: plan.systems.map(|&index| systems[index as usize].clone()),
+        };
+        let pipes: Vec<Pipe> = program.plans.iter().map(pipe).collect();
+        for pipe in &pipes {
+            store.open_plan(&pipe.plan.name, &pipe.plan.shapes)?;
+        }
+        Ok(Self {
+            stats: vec![Stats::default(); pipes.len()],
+            gained: vec![false; pipes.len()],
+            program: Arc::new(program),
+            pipes,
+            store,
+            world,
+            references: References::default(),
+            watcher: Arc::new(Unwatched),
+            settings,
+            own_writes: OwnWrites::default(),
+            asked_for: VecDeque::new(),
+        })
+    }
+
+    pub fn pipe_ids(&self) -> impl Iterator<Item = PipeId> + use<> {
+        (0..self.pipes.len()).map(PipeId)
+    }
+
+    pub fn name(&self, pipe: PipeId) -> &str {
+        &self.pipes[pipe.0].plan.name
+    }
+
+    pub fn set_phase(&mut self, pipe: PipeId, phase: Phase, why: &str) -> store::Result<()> {
+        let name = self.pipes[pipe.0].plan.name.clone();
+        self.store.set_phase(&name, phase, why)?;
+        self.watcher.note(&name, Note::Phase(phase));
+        Ok(())
+    }
+
+    /// Carries out one round of what is waiting; false: nothing was. `is_replay` looks at links even where the journal
+    /// tells nothing new.
+    pub async fn work(&mut self, is_replay: bool) -> store::Result<bool> {
+        let mut jobs = Vec::new();
+        let mut busy = HashSet::new();
+        let mut done = Vec::new();
+        self.take_asked_for(&mut jobs, &mut busy)?;
+        self.take_due(&mut jobs, &mut busy)?;
+        for id in self.pipe_ids() {
+            let room = LINKS_MAX.saturating_sub(jobs.len());
+            if room == 0 {
+                break;
+            }
+            let own = |side, version: &Version| self.own_writes.holds(id, side, version);
+            let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), room, &mut busy, is_replay, own)?;
+            self.stats[id.0].skipped += taken.skipped;
+            done.extend(taken.done.into_iter().map(|(side, seq)| (self.pipes[id.0].plan.name.clone(), side, seq)));
+            jobs.extend(taken.jobs);
+        }
+        if jobs.is_empty() && done.is_empty() {
+            return Ok(false);
+        }
+        if !done.is_empty() {
+            self.store.commit(&[], &done)?;
+        }
+        self.fly(jobs).await?;
+        Ok(true)
+    }
+
+    /// Flies the jobs, finishes their journal entries and counts them.
+    pub async fn fly(&mut self, jobs: Vec<Job>) -> store::Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let mut round = Round {
+            pipes: &self.pipes,
+            store: self.store.as_mut(),
+            world: self.world.as_ref(),
+            references: &mut self.references,
+        };
+        let landed = round.fly(jobs).await?;
+        let name = |it: &Landed| self.pipes[it.pipe.0].plan.name.clone();
+        let done: Vec<(String, Side, u64)> =
+            landed.iter().flat_map(|it| it.cause.entries.iter().map(move |&(side, seq)| (name(it), side, seq))).collect();
+        if !done.is_empty() {
+            self.store.commit(&[], &done)?;
+        }
+        for it in &landed {
+            self.stats[it.pipe.0].count(it, self.world.as_ref());
+            self.own_writes.remember(it);
+            self.gained[it.pipe.0] |= it.tally.has_linked();
+            if it.tally.deleted != Sides::default() {
+                self.references.forget();
+            }
+            if let Some(link) = it.tally.look_at {
+                self.asked_for.push_back((it.pipe, link));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_asked_for(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
+        while let Some((pipe, id)) = self.asked_for.pop_front() {
+            if let Some(link) = self.store.link(id)?.filter(|it| busy.insert(it.id)) {
+                let flight = Flight::new(self.pipes[pipe.0].plan.clone(), link, true, None);
+                jobs.push(Job::new(pipe, flight, Cause::default()));
+            }
+            if jobs.len() >= LINKS_MAX {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Held links whose time has come, and those that waited for a map which gained a row.
+    fn take_due(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
+        let now = self.world.now();
+        for id in self.pipe_ids() {
+            let room = LINKS_MAX.saturating_sub(jobs.len());
+            let mut links = self.store.due(&self.pipes[id.0].plan.name, now, room)?;
+            if std::mem::take(&mut self.gained[id.0]) {
+                links.extend(self.store.waiting_for(&self.pipes[id.0].plan.name, None, room)?);
+            }
+            for link in links.into_iter().filter(|it| busy.insert(it.id)) {
+                let Some(pipe) = self.pipe_ids().find(|&it| self.name(it) == link.plan) else { continue };
+                let flight = Flight::new(self.pipes[pipe.0].plan.clone(), link, true, None);
+                jobs.push(Job::new(pipe, flight, Cause::default()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Versions that our own writes made, the latest ones.
+#[derive(Default)]
+struct OwnWrites {
+    known: HashSet<(PipeId, Side, Version)>,
+    order: VecDeque<(PipeId, Side, Version)>,
+}
+
+impl OwnWrites {
+    fn holds(&self, pipe: PipeId, side: Side, version: &Version) -> bool {
+        self.known.contains(&(pipe, side, version.clone()))
+    }
+
+    fn remember(&mut self, landed: &Landed) {
+        for side in Side::BOTH {
+            let wrote = landed.tally.created[side] + landed.tally.updated[side] > 0;
+            if let Some(version) = landed.link.versions[side].clone().filter(|_| wrote) {
+                let key = (landed.pipe, side, version);
+                if self.known.insert(key.clone()) {
+                    self.order.push_back(key);
+                }
+            }
+        }
+        while self.order.len() > OWN_WRITES_MAX {
+            let oldest = self.order.pop_front().expect("it is longer than its bound");
+            self.known.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! One map with the two systems that it keeps in step.
+
+use std::sync::Arc;
+
+use crate::change::{LinkId, RemoteId, Side, Sides};
+use crate::connect::Connector;
+use crate::engine::flight::{Event, Flight, Tally};
+use crate::engine::link::Link;
+use crate::ir::Plan;
+use crate::value::Timestamp;
+
+/// A plan and its connectors.
+#[derive(Clone)]
+pub struct Pipe {
+    pub plan: Arc<Plan>,
+    pub systems: Sides<Arc<dyn Connector>>,
+}
+
+/// A pipe of the deployment, by its place in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PipeId(pub usize);
+
+/// A reconcile to be carried out, and what called for it.
+pub struct Job {
+    pub pipe: PipeId,
+    pub flight: Flight,
+    /// What the flight hears next.
+    pub event: Event,
+    /// A row to look at that the link does not name itself: a late create of a dead link.
+    pub twin: Sides<Option<RemoteId>>,
+    pub cause: Cause,
+}
+
+/// What called for a reconcile.
+#[derive(Clone, Debug, Default)]
+pub struct Cause {
+    /// Journal entries that are finished by it.
+    pub entries: Vec<(Side, u64)>,
+    /// When the oldest of them was seen.
+    pub since: Option<Timestamp>,
+    /// Nothing but our own writes coming back.
+    pub is_echo: bool,
+}
+
+impl Job {
+    pub fn new(pipe: PipeId, flight: Flight, cause: Cause) -> Self {
+        Self { pipe, flight, event: Event::Begin, twin: Sides::default(), cause }
+    }
+
+    pub fn link(&self) -> LinkId {
+        self.flight.link().id
+    }
+}
+
+/// A finished reconcile.
+pub struct Landed {
+    pub pipe: PipeId,
+    pub link: Link,
+    pub tally: Tally,
+    pub cause: Cause,
+}

@@ -1,0 +1,228 @@
+//! Many reconciles at once, in step: what they make durable shares a transaction, what they ask shares a call.
+//!
+//! Each turn every flight takes one step. The commits of the turn are one transaction of the store; only after it are
+//! requests sent, so nothing is sent that is not on file. Observations, look-ups and writes are grouped by map and side.
+//! Creates that met a row are looked into one after the other, each with its commit: two links that want the same row
+//! must see each other.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use super::pipe::{Job, Landed, Pipe, PipeId};
+use super::references::References;
+use super::world::World;
+use crate::change::{Answer, Class, Failure, RemoteId, Seen, Side, Sides, Write};
+use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX};
+use crate::engine::link::{Commit, LinkState};
+use crate::interp::Query;
+use crate::store::{self, Store};
+use crate::value::{Slot, Value};
+
+/// Most links that share a round.
+pub const LINKS_MAX: usize = 100;
+/// Most turns of a round: every flight ends long before.
+const TURNS_MAX: u32 = LOOKS_MAX * (RESOLVE_ROUNDS_MAX + 8);
+
+/// What a round works with.
+pub struct Round<'a> {
+    pub pipes: &'a [Pipe],
+    pub store: &'a mut dyn Store,
+    pub world: &'a dyn World,
+    pub references: &'a mut References,
+}
+
+/// The effects of one turn, each with the flight that asked.
+#[derive(Default)]
+struct Turn {
+    observe: Vec<Job>,
+    resolve: Vec<(Job, Vec<Query>)>,
+    commit: Vec<(Job, Commit)>,
+    send: Vec<(Job, Side, Write)>,
+    find: Vec<(Job, Wanted)>,
+    landed: Vec<Landed>,
+}
+
+/// The row that a create made or met.
+struct Wanted {
+    side: Side,
+    write: Write,
+    slots: Vec<Slot>,
+    values: Vec<Value>,
+}
+
+impl Round<'_> {
+    /// Carries all jobs to their end. An error of the store stops everything; nothing that is not on file was sent.
+    pub async fn fly(&mut self, mut jobs: Vec<Job>) -> store::Result<Vec<Landed>> {
+        let mut landed = Vec::with_capacity(jobs.len());
+        for _ in 0..TURNS_MAX {
+            if jobs.is_empty() {
+                return Ok(landed);
+            }
+            let mut turn = Turn::default();
+            for job in jobs.drain(..) {
+                self.step(&mut turn, job);
+            }
+            landed.append(&mut turn.landed);
+            jobs = self.carry_out(turn, &mut landed).await?;
+        }
+        panic!("a flight took more than {TURNS_MAX} turns: {:?}", jobs.iter().map(Job::link).collect::<Vec<_>>());
+    }
+
+    fn step(&self, turn: &mut Turn, mut job: Job) {
+        let event = std::mem::replace(&mut job.event, Event::Begin);
+        match job.flight.step(self.world.moment(), event) {
+            Effect::Observe => turn.observe.push(job),
+            Effect::Resolve(queries) => turn.resolve.push((job, queries)),
+            Effect::Commit(commit) => turn.commit.push((job, *commit)),
+            Effect::Send { side, write } => turn.send.push((job, side, write)),
+            Effect::Find { side, write, slots, values } => turn.find.push((job, Wanted { side, write, slots, values })),
+            Effect::Finish(tally) => {
+                turn.landed.push(Landed { pipe: job.pipe, link: job.flight.link().clone(), tally, cause: job.cause });
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, turn: Turn, landed: &mut Vec<Landed>) -> store::Result<Vec<Job>> {
+        let mut next = self.commit(turn.commit)?;
+        let pipes = self.pipes;
+        let resolving = resolve(pipes, self.references, turn.resolve);
+        let (observed, resolved, sent) = futures::join!(observe(pipes, turn.observe), resolving, send(pipes, turn.send));
+        if sent
+            .iter()
+            .any(|it| matches!(&it.event, Event::Answered(Answer::Failed(failure)) if failure.class == Class::Reference))
+        {
+            self.references.forget();
+        }
+        next.extend(observed);
+        next.extend(resolved);
+        next.extend(sent);
+        for (job, wanted) in turn.find {
+            next.extend(self.find(job, wanted, landed).await?);
+        }
+        Ok(next)
+    }
+
+    fn commit(&mut self, commits: Vec<(Job, Commit)>) -> store::Result<Vec<Job>> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut jobs, commits): (Vec<Job>, Vec<Commit>) = commits.into_iter().unzip();
+        self.store.commit(&commits, &[])?;
+        for job in &mut jobs {
+            job.event = Event::Committed;
+        }
+        Ok(jobs)
+    }
+
+    /// Looks into one create, and makes what follows from it durable before the next one is looked into.
+    async fn find(&mut self, mut job: Job, wanted: Wanted, landed: &mut Vec<Landed>) -> store::Result<Option<Job>> {
+        let pipe = &self.pipes[job.pipe.0];
+        let (shape, system) = (&pipe.plan.shapes[wanted.side], &pipe.systems[wanted.side]);
+        let found = match system.find_created(shape, &wanted.write).await {
+            Ok(None) if !wanted.slots.is_empty() => {
+                system.find(shape, &wanted.slots, &wanted.values, 1).await.map(|rows| rows.into_iter().next())
+            }
+            other => other,
+        };
+        job.event = match found {
+            Err(failure) => Event::Failed(failure),
+            Ok(seen) => {
+                let owner = match &seen {
+                    Some(seen) => self.owner(job.pipe, wanted.side, &seen.id)?,
+                    None => None,
+                };
+                Event::Found { seen, owner }
+            }
+        };
+        let mut turn = Turn::default();
+        self.step(&mut turn, job);
+        landed.append(&mut turn.landed);
+        let mut committed = self.commit(std::mem::take(&mut turn.commit))?;
+        assert!(
+            turn.observe.is_empty() && turn.resolve.is_empty() && turn.send.is_empty(),
+            "after a find comes a commit or the end"
+        );
+        Ok(committed.pop())
+    }
+
+    fn owner(&mut self, pipe: PipeId, side: Side, row: &RemoteId) -> store::Result<Option<Owner>> {
+        let links = self.store.links_of(&self.pipes[pipe.0].plan.name, side, std::slice::from_ref(row))?;
+        let link = links.into_iter().next().flatten().filter(|it| it.state != LinkState::Dead);
+        Ok(link.map(|it| Owner { link: it.id, is_pending: it.state == LinkState::PendingCreate }))
+    }
+}
+
+/// Fetches the rows of all links, one call a map and side.
+async fn observe(pipes: &[Pipe], mut jobs: Vec<Job>) -> Vec<Job> {
+    let mut wanted: BTreeMap<(PipeId, Side), Vec<(usize, RemoteId)>> = BTreeMap::new();
+    for (index, job) in jobs.iter().enumerate() {
+        for side in Side::BOTH {
+            if let Some(id) = job.twin[side].as_ref().or(job.flight.link().ids[side].as_ref()) {
+                wanted.entry((job.pipe, side)).or_default().push((index, id.clone()));
+            }
+        }
+    }
+    let calls = wanted.into_iter().map(|((pipe, side), rows)| async move {
+        let (indices, ids): (Vec<usize>, Vec<RemoteId>) = rows.into_iter().unzip();
+        let pipe = &pipes[pipe.0];
+        let seen = pipe.systems[side].fetch(&pipe.plan.shapes[side], &ids).await;
+        (side, indices, seen)
+    });
+    let mut seen: Vec<Sides<Option<Seen>>> = vec![Sides::default(); jobs.len()];
+    let mut failed: Vec<Option<Failure>> = vec![None; jobs.len()];
+    for (side, indices, answer) in join_all(calls).await {
+        match answer {
+            Ok(rows) => {
+                for (index, row) in indices.into_iter().zip(rows) {
+                    seen[index][side] = row;
+                }
+            }
+            Err(failure) => {
+                for index in indices {
+                    failed[index] = Some(failure.clone());
+                }
+            }
+        }
+    }
+    for ((job, seen), failed) in jobs.iter_mut().zip(seen).zip(failed) {
+        job.event = failed.map_or(Event::Observed(seen), Event::Failed);
+    }
+    jobs
+}
+
+async fn resolve(pipes: &[Pipe], references: &mut References, asked: Vec<(Job, Vec<Query>)>) -> Vec<Job> {
+    let all = asked.iter().flat_map(|(job, queries)| queries.iter().map(|it| (job.pipe, it.clone()))).collect();
+    let answers = references.resolve(pipes, all).await;
+    let answer = |pipe: PipeId, query: &Query| answers[&(pipe, query.clone())].clone();
+    asked
+        .into_iter()
+        .map(|(mut job, queries)| {
+            let pipe = job.pipe;
+            let resolved: Result<Vec<_>, Failure> =
+                queries.into_iter().map(|query| answer(pipe, &query).map(|it| (query, it))).collect();
+            job.event = resolved.map_or_else(Event::Failed, Event::Resolved);
+            job
+        })
+        .collect()
+}
+
+/// Sends all writes, one call a map and side.
+async fn send(pipes: &[Pipe], sends: Vec<(Job, Side, Write)>) -> Vec<Job> {
+    let mut groups: BTreeMap<(PipeId, Side), (Vec<Job>, Vec<Write>)> = BTreeMap::new();
+    for (job, side, write) in sends {
+        let (jobs, writes) = groups.entry((job.pipe, side)).or_default();
+        jobs.push(job);
+        writes.push(write);
+    }
+    let calls = groups.into_iter().map(|((pipe, side), (mut jobs, writes))| async move {
+        let pipe = &pipes[pipe.0];
+        let answers = pipe.systems[side].write(&pipe.plan.shapes[side], &writes).await;
+        assert_eq!(answers.len(), writes.len(), "a connector answers every write");
+        for (job, answer) in jobs.iter_mut().zip(answers) {
+            job.event = Event::Answered(answer);
+        }
+        jobs
+    });
+    join_all(calls).await.into_iter().flatten().collect()
+}

@@ -1,0 +1,132 @@
+//! From journal entries to reconciles: which link a changed row belongs to.
+
+use std::collections::HashSet;
+
+use super::pipe::{Cause, Job, Pipe, PipeId};
+use super::world::World;
+use crate::change::{Change, LinkId, RemoteId, Side, Sides, Version};
+use crate::engine::flight::Flight;
+use crate::engine::link::{Link, LinkState};
+use crate::store::{self, Entry, Store};
+
+/// What was taken from the journal.
+#[derive(Default)]
+pub struct Taken {
+    pub jobs: Vec<Job>,
+    /// Entries that need no reconcile.
+    pub done: Vec<(Side, u64)>,
+    /// How many of those were rows that nobody has to write, and not our own writes coming back.
+    pub skipped: u64,
+}
+
+/// All waiting entries of one row: the newest says how it is now.
+struct Row {
+    side: Side,
+    change: Change,
+    cause: Cause,
+}
+
+/// Takes the next entries, at most one reconcile a link. Entries of links in `busy` stay for a later round.
+pub fn take(
+    store: &mut dyn Store,
+    world: &dyn World,
+    (id, pipe): (PipeId, &Pipe),
+    limit: usize,
+    busy: &mut HashSet<LinkId>,
+    is_replay: bool,
+    is_own: impl Fn(Side, &Version) -> bool,
+) -> store::Result<Taken> {
+    let mut taken = Taken::default();
+    let rows = fold(store.pending(&pipe.plan.name, limit)?, is_own);
+    let links = links_of(store, &pipe.plan.name, &rows)?;
+    let mut own: Vec<(LinkId, usize)> = Vec::new();
+    for (row, link) in rows.into_iter().zip(links) {
+        let link = owner(store, &pipe.plan.name, &row, link)?;
+        match link {
+            Some(link) if !is_replay && link.knows(row.side, &row.change) => {
+                taken.skipped += u64::from(!row.cause.is_echo);
+                taken.done.extend(row.cause.entries);
+            }
+            None if matches!(row.change, Change::Delete { .. }) => taken.done.extend(row.cause.entries),
+            Some(link) => match own.iter().find(|(known, _)| *known == link.id) {
+                Some(&(_, index)) => taken.jobs[index].cause.join(row.cause),
+                None if busy.insert(link.id) => {
+                    own.push((link.id, taken.jobs.len()));
+                    taken.jobs.push(job_for(id, pipe, link, row));
+                }
+                None => {}
+            },
+            None => {
+                let link = Link::new(LinkId(world.fresh_id()), &pipe.plan.name, row.side, row.change.id().clone());
+                busy.insert(link.id);
+                taken.jobs.push(Job::new(id, Flight::new(pipe.plan.clone(), link, false, None), row.cause));
+            }
+        }
+    }
+    Ok(taken)
+}
+
+fn job_for(id: PipeId, pipe: &Pipe, link: Link, row: Row) -> Job {
+    // A row that carries the id of a link whose own row it is not: a create that landed late.
+    let is_twin = link.state == LinkState::Dead && link.ids[row.side].as_ref() != Some(row.change.id());
+    let twin_id = (is_twin || link.state == LinkState::Dead).then(|| row.change.id().clone());
+    let mut job = Job::new(id, Flight::new(pipe.plan.clone(), link, true, None), row.cause);
+    job.twin = Sides::default();
+    job.twin[row.side] = twin_id;
+    job
+}
+
+/// One entry a row, in the order of their first appearance.
+fn fold(entries: Vec<Entry>, is_own: impl Fn(Side, &Version) -> bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut index = std::collections::HashMap::new();
+    for entry in entries {
+        let is_echo = matches!(&entry.change, Change::Upsert(seen) if is_own(entry.side, &seen.version));
+        let cause = Cause { entries: vec![(entry.side, entry.seq)], since: Some(entry.at), is_echo };
+        match index.get(&(entry.side, entry.change.id().clone())) {
+            Some(&at) => {
+                let row: &mut Row = &mut rows[at];
+                row.change = entry.change;
+                row.cause.join(cause);
+            }
+            None => {
+                index.insert((entry.side, entry.change.id().clone()), rows.len());
+                rows.push(Row { side: entry.side, change: entry.change, cause });
+            }
+        }
+    }
+    rows
+}
+
+impl Cause {
+    fn join(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.since = self.since.into_iter().chain(other.since).min();
+        self.is_echo &= other.is_echo;
+    }
+}
+
+fn links_of(store: &mut dyn Store, plan: &str, rows: &[Row]) -> store::Result<Vec<Option<Link>>> {
+    let mut links = vec![None; rows.len()];
+    for side in Side::BOTH {
+        let (indices, ids): (Vec<usize>, Vec<RemoteId>) =
+            rows.iter().enumerate().filter(|(_, it)| it.side == side).map(|(at, it)| (at, it.change.id().clone())).unzip();
+        for (at, link) in indices.into_iter().zip(store.links_of(plan, side, &ids)?) {
+            links[at] = link;
+        }
+    }
+    Ok(links)
+}
+
+/// The link that the row belongs to. A row with the id of one of our links was made by that link's create, even if the
+/// link is dead by now; a row at the address of a dead link that does not carry its id is a new record.
+fn owner(store: &mut dyn Store, plan: &str, row: &Row, known: Option<Link>) -> store::Result<Option<Link>> {
+    let Change::Upsert(seen) = &row.change else { return Ok(known) };
+    match known {
+        Some(link) if link.state != LinkState::Dead || seen.correlation == Some(link.id) => Ok(Some(link)),
+        Some(_) | None => match seen.correlation {
+            Some(id) => Ok(store.link(id)?.filter(|it| it.plan == plan)),
+            None => Ok(None),
+        },
+    }
+}
