@@ -1,4 +1,5 @@
 //! All integration tests in one binary.
 
+mod connectors;
 mod store;
 mod syntax;
