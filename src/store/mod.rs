@@ -1,5 +1,9 @@
 //! What must survive a crash. One trait; embedded SQLite is the first that holds it.
 
+pub mod sqlite;
+
+pub use sqlite::Sqlite;
+
 use crate::change::{Change, LinkId, RemoteId, Seen, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
 use crate::schema::Shape;
@@ -111,15 +115,20 @@ pub trait Store: Send {
         is_live: bool,
         at: Timestamp,
     ) -> Result<Stream>;
+    /// Forgets where the feed stands, and nothing else: it is read again from its start.
+    fn rewind(&mut self, plan: &str, side: Side) -> Result<()>;
     /// Entries that are not finished, in the order of their sequence numbers, both sides mixed by time; at most `limit`.
     fn pending(&mut self, plan: &str, limit: usize) -> Result<Vec<Entry>>;
 
     /// First reading of a side: rows wait here until both sides are complete.
     fn stage(&mut self, plan: &str, side: Side, rows: &[Staged], next: &Token, is_complete: bool) -> Result<()>;
-    /// Groups of staged rows in key order; those without a key last. Finished ones are gone.
+    /// Groups of staged rows in key order, whole, until there are `limit` rows; those without a key last, each alone.
+    /// A shape that changes meanwhile starts the first reading anew.
     fn matches(&mut self, plan: &str, limit: usize) -> Result<Vec<Match>>;
     /// Removes staged rows.
     fn unstage(&mut self, plan: &str, rows: &[(Side, RemoteId)]) -> Result<()>;
+
+    fn staged_count(&mut self, plan: &str) -> Result<Sides<u64>>;
 
     fn link(&mut self, id: LinkId) -> Result<Option<Link>>;
     /// The links (dead ones too, if no other has the id) of these rows, in the same order.
@@ -131,10 +140,19 @@ pub trait Store: Send {
     /// Held links that wait for this row, or (without a key) for any row of this plan.
     fn waiting_for(&mut self, awaited_plan: &str, key: Option<&Value>, limit: usize) -> Result<Vec<Link>>;
 
+    /// All held links of a plan, by id.
+    fn held(&mut self, plan: &str, limit: usize) -> Result<Vec<Link>>;
+
     /// Writes links with their ledger and activity, and finishes journal entries, together.
     fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<()>;
 
     fn figures(&mut self, plan: &str) -> Result<Figures>;
+    /// The history of a link, the latest line first.
     fn activity(&mut self, link: LinkId, limit: usize) -> Result<Vec<Activity>>;
+    /// The history of the links with this key as people write it (`Link::key`), the latest line first.
+    fn activity_of(&mut self, plan: &str, key: &str, limit: usize) -> Result<Vec<Activity>>;
+    /// Drops lines that were written before this, the oldest first, at most `limit`. Returns how many.
+    fn forget_activity(&mut self, before: Timestamp, limit: usize) -> Result<u64>;
+    /// Displaced values, the latest first.
     fn ledger(&mut self, plan: &str, limit: usize) -> Result<Vec<LedgerEntry>>;
 }

@@ -1,0 +1,223 @@
+//! The state in one SQLite file: write-ahead log, every commit on the disk before it counts.
+//!
+//! One process holds the file (a lock beside it, and an epoch inside: every change first checks that the epoch is still
+//! its own, so that a process which was taken over cannot write any more). Another may look at it meanwhile. The tables
+//! are in `tables.sql`; each method of [`Store`] is one transaction.
+
+mod image;
+mod journal;
+mod links;
+mod open;
+mod shapes;
+mod staging;
+mod views;
+
+use std::fs::File;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
+use crate::change::{Change, LinkId, RemoteId, Side, Sides, Token};
+use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
+use crate::schema::Shape;
+use crate::value::{Timestamp, Value};
+
+/// A state file that this process may read and, unless opened for reading only, write.
+#[derive(Debug)]
+pub struct Sqlite {
+    db: Connection,
+    /// For messages.
+    path: String,
+    /// The number of our ownership; a later owner has a larger one.
+    epoch: i64,
+    /// Held while the file is ours; the system frees it with the process.
+    #[expect(dead_code, reason = "the lock is held by being here")]
+    lock: Option<File>,
+}
+
+/// Why a transaction was given up.
+#[derive(Debug)]
+enum Fault {
+    Sql(rusqlite::Error),
+    /// What is wrong, in words.
+    Said(String),
+    /// Another owner has the file now.
+    Lost,
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Said(format!("a row of the state cannot be read ({error}); put a backup in its place, or sync anew"))
+    }
+}
+
+type Outcome<T> = std::result::Result<T, Fault>;
+
+impl Sqlite {
+    /// Runs `work` as one transaction under our epoch: all of it is on the disk, or nothing.
+    fn write<T>(&mut self, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
+        let epoch = self.epoch;
+        let transact = |db: &mut Connection| -> Outcome<T> {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let beaten =
+                tx.prepare_cached("UPDATE shard SET beat = beat + 1 WHERE id = 0 AND epoch = ?1")?.execute(params![epoch])?;
+            if beaten == 0 {
+                return Err(Fault::Lost);
+            }
+            let out = work(&tx)?;
+            tx.commit()?;
+            Ok(out)
+        };
+        transact(&mut self.db).map_err(|fault| fault.at(&self.path))
+    }
+
+    /// Runs `work` on one state of the file, whatever others write meanwhile.
+    fn read<T>(&mut self, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
+        let look = |db: &mut Connection| -> Outcome<T> {
+            let tx = db.transaction()?;
+            let out = work(&tx)?;
+            tx.commit()?;
+            Ok(out)
+        };
+        look(&mut self.db).map_err(|fault| fault.at(&self.path))
+    }
+}
+
+/// The number of a plan that was opened before.
+fn plan_number(db: &Connection, plan: &str) -> Outcome<i64> {
+    let found = db.prepare_cached("SELECT num FROM plan WHERE name = ?1")?.query_row([plan], |row| row.get(0)).optional()?;
+    found.ok_or_else(|| Fault::Said(format!("the state knows no map `{plan}`; start the map first")))
+}
+
+/// A bound as SQL wants it.
+fn bound(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+impl Store for Sqlite {
+    fn open_plan(&mut self, plan: &str, shapes: &Sides<Shape>) -> Result<()> {
+        self.write(|db| shapes::open_plan(db, plan, shapes))
+    }
+
+    fn phase(&mut self, plan: &str) -> Result<(Phase, String)> {
+        self.read(|db| views::phase(db, plan))
+    }
+
+    fn set_phase(&mut self, plan: &str, phase: Phase, why: &str) -> Result<()> {
+        self.write(|db| views::set_phase(db, plan, phase, why))
+    }
+
+    fn stream(&mut self, plan: &str, side: Side) -> Result<Stream> {
+        self.read(|db| journal::stream(db, plan_number(db, plan)?, side))
+    }
+
+    fn append(
+        &mut self,
+        plan: &str,
+        side: Side,
+        changes: &[Change],
+        next: &Token,
+        is_live: bool,
+        at: Timestamp,
+    ) -> Result<Stream> {
+        self.write(|db| {
+            let plan = plan_number(db, plan)?;
+            journal::append(db, plan, side, changes, at)?;
+            journal::move_token(db, plan, side, Some(next), is_live)?;
+            journal::stream(db, plan, side)
+        })
+    }
+
+    fn rewind(&mut self, plan: &str, side: Side) -> Result<()> {
+        self.write(|db| journal::rewind(db, plan_number(db, plan)?, side))
+    }
+
+    fn pending(&mut self, plan: &str, limit: usize) -> Result<Vec<Entry>> {
+        self.read(|db| journal::pending(db, plan_number(db, plan)?, limit))
+    }
+
+    fn stage(&mut self, plan: &str, side: Side, rows: &[Staged], next: &Token, is_complete: bool) -> Result<()> {
+        self.write(|db| {
+            let plan = plan_number(db, plan)?;
+            staging::stage(db, plan, side, rows)?;
+            journal::move_token(db, plan, side, Some(next), is_complete)
+        })
+    }
+
+    fn matches(&mut self, plan: &str, limit: usize) -> Result<Vec<Match>> {
+        self.read(|db| staging::matches(db, plan_number(db, plan)?, limit))
+    }
+
+    fn unstage(&mut self, plan: &str, rows: &[(Side, RemoteId)]) -> Result<()> {
+        self.write(|db| staging::unstage(db, plan_number(db, plan)?, rows))
+    }
+
+    fn staged_count(&mut self, plan: &str) -> Result<Sides<u64>> {
+        self.read(|db| staging::count(db, plan_number(db, plan)?))
+    }
+
+    fn link(&mut self, id: LinkId) -> Result<Option<Link>> {
+        self.read(|db| links::link(db, id))
+    }
+
+    fn links_of(&mut self, plan: &str, side: Side, ids: &[RemoteId]) -> Result<Vec<Option<Link>>> {
+        self.read(|db| links::links_of(db, plan_number(db, plan)?, side, ids))
+    }
+
+    fn links(&mut self, plan: &str, after: Option<LinkId>, limit: usize) -> Result<Vec<Link>> {
+        self.read(|db| links::links(db, plan_number(db, plan)?, after, limit))
+    }
+
+    fn due(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Link>> {
+        self.read(|db| links::due(db, plan_number(db, plan)?, now, limit))
+    }
+
+    fn waiting_for(&mut self, awaited_plan: &str, key: Option<&Value>, limit: usize) -> Result<Vec<Link>> {
+        self.read(|db| links::waiting_for(db, awaited_plan, key, limit))
+    }
+
+    fn held(&mut self, plan: &str, limit: usize) -> Result<Vec<Link>> {
+        self.read(|db| links::held(db, plan_number(db, plan)?, limit))
+    }
+
+    fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<()> {
+        self.write(|db| {
+            for commit in commits {
+                let plan = plan_number(db, &commit.link.plan)?;
+                links::put(db, plan, &commit.link)?;
+                views::put_ledger(db, plan, &commit.ledger)?;
+                views::put_activity(db, &commit.activity)?;
+            }
+            for (plan, side, seq) in done {
+                journal::finish(db, plan_number(db, plan)?, *side, *seq)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn figures(&mut self, plan: &str) -> Result<Figures> {
+        self.read(|db| views::figures(db, plan_number(db, plan)?))
+    }
+
+    fn activity(&mut self, link: LinkId, limit: usize) -> Result<Vec<Activity>> {
+        self.read(|db| views::activity(db, link, limit))
+    }
+
+    fn activity_of(&mut self, plan: &str, key: &str, limit: usize) -> Result<Vec<Activity>> {
+        self.read(|db| views::activity_of(db, plan_number(db, plan)?, key, limit))
+    }
+
+    fn forget_activity(&mut self, before: Timestamp, limit: usize) -> Result<u64> {
+        self.write(|db| views::forget_activity(db, before, limit))
+    }
+
+    fn ledger(&mut self, plan: &str, limit: usize) -> Result<Vec<LedgerEntry>> {
+        self.read(|db| views::ledger(db, plan_number(db, plan)?, limit))
+    }
+}

@@ -1,0 +1,182 @@
+//! Opening a state file: whose it is, who else holds it, and what to say when it cannot be used.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{Fault, Sqlite};
+use crate::store::{Error, Result};
+
+/// `dwmp`: says in the file's head whose it is.
+const APPLICATION_ID: i32 = 0x6477_6d70;
+/// The version of the tables. A file of any other is refused.
+const VERSION: i32 = 1;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements that are kept; more than there are in this folder.
+const STATEMENTS_MAX: usize = 96;
+/// Memory for pages, in KiB.
+const CACHE_KIB: i32 = 32 * 1024;
+
+const TABLES: &str = include_str!("tables.sql");
+
+impl Sqlite {
+    /// Opens the state file, or makes it. The process holds it alone until this is dropped.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let lock = lock(path, &name)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(|error| Fault::from(error).at(&name))?;
+        let mut store = Self { db, path: name, epoch: 0, lock: Some(lock) };
+        store.take_over()?;
+        Ok(store)
+    }
+
+    /// A state that ends with this value; for tests and trial runs.
+    pub fn in_memory() -> Result<Self> {
+        let name = ":memory:".to_owned();
+        let db = Connection::open_in_memory().map_err(|error| Fault::from(error).at(&name))?;
+        let mut store = Self { db, path: name, epoch: 0, lock: None };
+        store.take_over()?;
+        Ok(store)
+    }
+
+    /// Opens an existing state file for reading, also while a runtime holds it. Every change is refused.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        if !path.exists() {
+            return Err(Error::Failed(format!("there is no state file at {name}; it is made when a map is first started")));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(|error| Fault::from(error).at(&name))?;
+        let store = Self { db, path: name, epoch: 0, lock: None };
+        store.settings().map_err(|fault| fault.at(&store.path))?;
+        match store.owner().map_err(|fault| fault.at(&store.path))? {
+            Owner::Ours => Ok(store),
+            Owner::Nobody => Err(Error::Foreign(format!("{} is an empty file, not a dwmap state file", store.path))),
+            Owner::Other(what) => Err(store.foreign(&what)),
+        }
+    }
+
+    /// Limits the size of the file. A change that would need more fails and changes nothing.
+    pub fn set_size_max(&mut self, bytes: u64) -> Result<()> {
+        let limit = || -> std::result::Result<(), Fault> {
+            let page: i64 = self.db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = (bytes / page.unsigned_abs().max(1)).max(1);
+            self.db.pragma_update_and_check(None, "max_page_count", pages as i64, |row| row.get::<_, i64>(0))?;
+            Ok(())
+        };
+        limit().map_err(|fault| fault.at(&self.path))
+    }
+
+    fn take_over(&mut self) -> Result<()> {
+        self.settings().map_err(|fault| fault.at(&self.path))?;
+        match self.owner().map_err(|fault| fault.at(&self.path))? {
+            Owner::Ours => {}
+            Owner::Nobody => self.make().map_err(|fault| fault.at(&self.path))?,
+            Owner::Other(what) => return Err(self.foreign(&what)),
+        }
+        self.claim().map_err(|fault| fault.at(&self.path))
+    }
+
+    fn settings(&self) -> std::result::Result<(), Fault> {
+        self.db.busy_timeout(BUSY_TIMEOUT)?;
+        self.db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        self.db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        self.db.pragma_update(None, "foreign_keys", true)?;
+        Ok(())
+    }
+
+    /// Looks only: nothing is written to a file before it is known to be ours.
+    fn owner(&self) -> std::result::Result<Owner, Fault> {
+        let number = |name: &str| self.db.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let tables: i64 = self.db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let (application, version) = (number("application_id")?, number("user_version")?);
+        Ok(match (application, version, tables) {
+            (APPLICATION_ID, VERSION, _) => Owner::Ours,
+            (APPLICATION_ID, other, _) => Owner::Other(format!(
+                "holds a dwmap state of version {other}, this dwmap reads version {VERSION}; use the dwmap that made it"
+            )),
+            (0, 0, 0) => Owner::Nobody,
+            _ => Owner::Other("is a database of another program; name another file for the state".to_owned()),
+        })
+    }
+
+    fn foreign(&self, what: &str) -> Error {
+        Error::Foreign(format!("{} {what}", self.path))
+    }
+
+    /// Makes the tables and marks the file as ours in one transaction, so that a crash leaves an empty file.
+    fn make(&mut self) -> std::result::Result<(), Fault> {
+        let tx = self.db.transaction()?;
+        tx.execute_batch(TABLES)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", VERSION)?;
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Becomes the owner: whoever held the file before cannot change it any more.
+    fn claim(&mut self) -> std::result::Result<(), Fault> {
+        self.db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+        self.db.pragma_update(None, "synchronous", "full")?;
+        self.epoch =
+            self.db.query_row("UPDATE shard SET epoch = epoch + 1 WHERE id = 0 RETURNING epoch", [], |row| row.get(0))?;
+        Ok(())
+    }
+}
+
+enum Owner {
+    Ours,
+    Nobody,
+    /// What it is instead, as the end of a sentence about the file.
+    Other(String),
+}
+
+/// A lock file beside the state file: the system gives it back when the process ends, however it ends.
+fn lock(path: &Path, name: &str) -> Result<File> {
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut beside = target.into_os_string();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let refused =
+        |error: std::io::Error| Error::Failed(format!("{}: {error}; check the folder and its rights", beside.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Locked(format!("{name} is held by another dwmap; stop that one, or look at it with `dwmap status`")))
+        }
+        Err(TryLockError::Error(error)) => Err(refused(error)),
+    }
+}
+
+impl Fault {
+    /// What to tell a person of it, with the file and a way out.
+    pub(super) fn at(self, path: &str) -> Error {
+        let error = match self {
+            Self::Said(text) => return Error::Failed(format!("{path}: {text}")),
+            Self::Lost => return Error::Locked(format!("{path} was taken over by another dwmap; this one stops")),
+            Self::Sql(error) => error,
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::Failed(format!(
+                "{path}: the disk or the size limit of the state file is full; nothing was changed, make room and go on"
+            )),
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Error::Failed(format!("{path} cannot be written ({error}); check the file, the folder and their rights"))
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Error::Locked(format!("{path} is held by another program ({error}); close it and go on"))
+            }
+            Some(ErrorCode::NotADatabase) => Error::Foreign(format!("{path} is no database; name another file for the state")),
+            Some(ErrorCode::DatabaseCorrupt) => {
+                Error::Failed(format!("{path} is damaged ({error}); put a backup in its place, or move it away and sync anew"))
+            }
+            _ => Error::Failed(format!("{path}: {error}; nothing was changed")),
+        }
+    }
+}

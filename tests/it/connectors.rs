@@ -1,0 +1,460 @@
+//! What every connector must do, as one suite that runs over each of them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+
+use dwmap::change::{Answer, Change, LinkId, Page, RemoteId, Seen, Token, Version, Write};
+use dwmap::connect::Connector;
+use dwmap::connect::memory::Memory;
+use dwmap::schema::{Profile, Schema, Shape, ShapeField, snapshot};
+use dwmap::value::{Kind, Record, Slot, Uuid, Value};
+
+type Fields = BTreeMap<String, Value>;
+
+/// Rows in one page of the systems under test.
+const PAGE_MAX: usize = 3;
+
+/// A system with the entity `item`, empty at first, and the users who work in it.
+pub trait System {
+    fn connector(&self) -> &dyn Connector;
+    fn insert(&self, fields: Fields);
+    fn update(&self, code: &str, fields: Fields);
+    fn delete(&self, code: &str);
+}
+
+/// The entity, for systems that are made from a schema.
+pub const SCHEMA: &str = r#"{ "format_version": 1, "entities": { "item": {
+    "key": ["code"],
+    "fields": { "code": "text<20>", "name": "text?", "amount": "decimal<38,10>?", "count": "int64?", "open": "bool?",
+        "day": "date?", "moment": "datetime?", "ref": "guid?" } } } }"#;
+
+const CODE: Slot = Slot(0);
+const NAME: Slot = Slot(1);
+
+/// The suite: every case on a new system.
+pub fn conforms<S: System>(make: impl Fn() -> S) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    runtime.block_on(async {
+        the_feed_starts_with_every_row_and_goes_on_with_changes(&make()).await;
+        nothing_falls_between_the_first_reading_and_the_changes(&make()).await;
+        deletes_are_reported(&make()).await;
+        a_create_answers_with_the_row_and_its_correlation(&make()).await;
+        a_second_create_of_a_link_finds_the_first_row(&make()).await;
+        a_natural_key_is_not_taken_twice(&make()).await;
+        updates_are_conditional_on_the_version(&make()).await;
+        deletes_are_conditional_on_the_version(&make()).await;
+        versions_never_repeat(&make()).await;
+        fetch_answers_in_the_order_of_the_ids(&make()).await;
+        find_takes_all_slots_together_and_keeps_the_limit(&make()).await;
+        every_value_survives(&make()).await;
+        an_update_leaves_absent_fields_alone(&make()).await;
+        one_bad_write_does_not_harm_the_others(&make()).await;
+        a_scan_shows_each_row_once(&make()).await;
+    });
+}
+
+fn shape() -> Shape {
+    let field = |(name, kind): (&str, Kind)| ShapeField {
+        name: name.to_owned(),
+        kind,
+        nullable: name != "code",
+        readonly: false,
+        lookup_sets: Vec::new(),
+    };
+    let fields = [
+        ("code", Kind::Text { max: Some(20) }),
+        ("name", Kind::Text { max: None }),
+        ("amount", Kind::Decimal { precision: 38, scale: 10 }),
+        ("count", Kind::Int64),
+        ("open", Kind::Bool),
+        ("day", Kind::Date),
+        ("moment", Kind::DateTime),
+        ("ref", Kind::Guid),
+    ];
+    Shape { entity: "item".to_owned(), set: "item".to_owned(), fields: fields.map(field).into(), key: vec![CODE], modified: None }
+}
+
+fn row(code: &str, name: &str) -> Fields {
+    BTreeMap::from([("code".to_owned(), Value::text(code)), ("name".to_owned(), Value::text(name))])
+}
+
+fn named(name: &str) -> Fields {
+    BTreeMap::from([("name".to_owned(), Value::text(name))])
+}
+
+fn record(code: Value, name: Value) -> Record {
+    let mut record = Record::absent(shape().fields.len());
+    record.set(CODE, code);
+    record.set(NAME, name);
+    record
+}
+
+fn create(link: u128, code: &str, name: &str) -> Write {
+    Write::Create { link: LinkId(Uuid::from_u128(link)), record: record(Value::text(code), Value::text(name)) }
+}
+
+fn update(seen: &Seen, name: &str) -> Write {
+    Write::Update { id: seen.id.clone(), expected: seen.version.clone(), record: record(Value::Absent, Value::text(name)) }
+}
+
+async fn write(system: &impl System, write: Write) -> Answer {
+    system.connector().write(&shape(), &[write]).await.remove(0)
+}
+
+fn written(answer: Answer) -> Seen {
+    match answer {
+        Answer::Written(seen) => seen,
+        other => panic!("not written: {other:?}"),
+    }
+}
+
+async fn page(system: &impl System, after: Option<&Token>) -> Page {
+    let page = system.connector().feed(&shape(), after).await.unwrap();
+    assert!(page.changes.len() <= PAGE_MAX, "a page has at most {PAGE_MAX} changes");
+    page
+}
+
+/// Reads to the end of the feed.
+async fn drain(system: &impl System, mut after: Option<Token>) -> (Vec<Change>, Token) {
+    let mut changes = Vec::new();
+    for _ in 0..100 {
+        let page = page(system, after.as_ref()).await;
+        changes.extend(page.changes);
+        if page.is_last {
+            return (changes, page.next);
+        }
+        after = Some(page.next);
+    }
+    panic!("the feed has no end");
+}
+
+/// `code=name` for rows, `-` for deletes.
+fn shown(changes: &[Change]) -> Vec<String> {
+    let text = |seen: &Seen, slot| seen.record.get(slot).as_text().unwrap_or("-").to_owned();
+    let show = |it: &Change| match it {
+        Change::Upsert(seen) => format!("{}={}", text(seen, CODE), text(seen, NAME)),
+        Change::Delete { .. } => "-".to_owned(),
+    };
+    changes.iter().map(show).collect()
+}
+
+async fn only_row(system: &impl System) -> Seen {
+    let (changes, _) = drain(system, None).await;
+    match changes.as_slice() {
+        [Change::Upsert(seen)] => seen.clone(),
+        other => panic!("not one row: {other:?}"),
+    }
+}
+
+async fn the_feed_starts_with_every_row_and_goes_on_with_changes(system: &impl System) {
+    for number in 1..=7 {
+        system.insert(row(&format!("c{number}"), "old"));
+    }
+    let (changes, token) = drain(system, None).await;
+    assert_eq!(shown(&changes), (1..=7).map(|it| format!("c{it}=old")).collect::<Vec<_>>());
+    let (changes, token) = drain(system, Some(token)).await;
+    assert_eq!(shown(&changes), [""; 0]);
+    system.update("c2", named("new"));
+    system.insert(row("c8", "made"));
+    let (changes, token) = drain(system, Some(token)).await;
+    assert_eq!(shown(&changes), ["c2=new", "c8=made"]);
+    assert_eq!(shown(&drain(system, Some(token)).await.0), [""; 0]);
+}
+
+async fn nothing_falls_between_the_first_reading_and_the_changes(system: &impl System) {
+    for number in 1..=5 {
+        system.insert(row(&format!("c{number}"), "old"));
+    }
+    let first = page(system, None).await;
+    assert!(!first.is_last);
+    system.update("c1", named("new"));
+    system.delete("c2");
+    system.delete("c5");
+    system.insert(row("c0", "made"));
+    let (rest, _) = drain(system, Some(first.next)).await;
+    let mut known = BTreeMap::new();
+    for change in first.changes.iter().chain(&rest) {
+        match change {
+            Change::Upsert(seen) => known.insert(seen.id.clone(), shown(std::slice::from_ref(change))[0].clone()),
+            Change::Delete { id } => known.remove(id),
+        };
+    }
+    let mut known: Vec<String> = known.into_values().collect();
+    known.sort();
+    assert_eq!(known, ["c0=made", "c1=new", "c3=old", "c4=old"]);
+}
+
+async fn deletes_are_reported(system: &impl System) {
+    system.insert(row("a", "x"));
+    let seen = only_row(system).await;
+    let (_, token) = drain(system, None).await;
+    system.delete("a");
+    let (changes, _) = drain(system, Some(token)).await;
+    assert_eq!(changes, [Change::Delete { id: seen.id }]);
+}
+
+async fn a_create_answers_with_the_row_and_its_correlation(system: &impl System) {
+    let seen = written(write(system, create(1, "a", "x")).await);
+    assert_eq!((seen.record.get(CODE), seen.record.get(NAME)), (&Value::text("a"), &Value::text("x")));
+    assert_eq!(seen.record.get(Slot(2)), &Value::Null, "a field that nobody wrote is null, not absent");
+    assert_eq!(seen.correlation, Some(LinkId(Uuid::from_u128(1))));
+    assert_eq!(only_row(system).await, seen);
+    let fetched = system.connector().fetch(&shape(), std::slice::from_ref(&seen.id)).await.unwrap();
+    assert_eq!(fetched, [Some(seen)]);
+}
+
+async fn a_second_create_of_a_link_finds_the_first_row(system: &impl System) {
+    let first = written(write(system, create(1, "a", "x")).await);
+    let again = create(1, "b", "y");
+    assert_eq!(write(system, again.clone()).await, Answer::Exists);
+    assert_eq!(system.connector().find_created(&shape(), &again).await.unwrap(), Some(first.clone()));
+    assert_eq!(only_row(system).await, first);
+}
+
+async fn a_natural_key_is_not_taken_twice(system: &impl System) {
+    system.insert(row("a", "x"));
+    let twin = create(1, "a", "y");
+    assert_eq!(write(system, twin.clone()).await, Answer::Exists);
+    let found = system.connector().find_created(&shape(), &twin).await.unwrap().unwrap();
+    assert_eq!((found.record.get(NAME), found.correlation), (&Value::text("x"), None));
+    assert_eq!(system.connector().find_created(&shape(), &create(2, "b", "y")).await.unwrap(), None);
+}
+
+async fn updates_are_conditional_on_the_version(system: &impl System) {
+    let first = written(write(system, create(1, "a", "x")).await);
+    let second = written(write(system, update(&first, "y")).await);
+    assert_ne!(first.version, second.version);
+    assert_eq!(write(system, update(&first, "late")).await, Answer::Moved);
+    system.update("a", named("user"));
+    assert_eq!(write(system, update(&second, "late")).await, Answer::Moved);
+    assert_eq!(only_row(system).await.record.get(NAME), &Value::text("user"));
+    system.delete("a");
+    assert_eq!(write(system, update(&second, "late")).await, Answer::Gone);
+}
+
+async fn deletes_are_conditional_on_the_version(system: &impl System) {
+    let first = written(write(system, create(1, "a", "x")).await);
+    let delete = |version: Version| Write::Delete { id: first.id.clone(), expected: version };
+    system.update("a", named("user"));
+    assert_eq!(write(system, delete(first.version.clone())).await, Answer::Moved);
+    let now = only_row(system).await;
+    assert_eq!(write(system, delete(now.version.clone())).await, Answer::Deleted);
+    assert_eq!(write(system, delete(now.version)).await, Answer::Gone);
+    assert_eq!(system.connector().fetch(&shape(), &[first.id]).await.unwrap(), [None]);
+}
+
+async fn versions_never_repeat(system: &impl System) {
+    let mut versions = Vec::new();
+    for round in 0..3 {
+        system.insert(row("a", "x"));
+        versions.push(only_row(system).await.version);
+        system.update("a", named(if round == 1 { "x" } else { "y" }));
+        versions.push(only_row(system).await.version);
+        system.delete("a");
+    }
+    let all = versions.len();
+    versions.sort();
+    versions.dedup();
+    assert_eq!(versions.len(), all);
+}
+
+async fn fetch_answers_in_the_order_of_the_ids(system: &impl System) {
+    let mut ids = Vec::new();
+    for (link, code) in [(1, "a"), (2, "b"), (3, "c")] {
+        ids.push(written(write(system, create(link, code, "x")).await).id);
+    }
+    system.delete("b");
+    let asked: Vec<RemoteId> = [2, 1, 0, 2].map(|it: usize| ids[it].clone()).into();
+    let seen = system.connector().fetch(&shape(), &asked).await.unwrap();
+    let codes: Vec<Option<&str>> = seen.iter().map(|it| it.as_ref().and_then(|it| it.record.get(CODE).as_text())).collect();
+    assert_eq!(codes, [Some("c"), None, Some("a"), Some("c")]);
+}
+
+async fn find_takes_all_slots_together_and_keeps_the_limit(system: &impl System) {
+    for (code, name) in [("a", "x"), ("b", "x"), ("c", "y")] {
+        system.insert(row(code, name));
+    }
+    let find = async |slots: &[Slot], values: &[&str], limit| {
+        let values: Vec<Value> = values.iter().map(Value::text).collect();
+        let found = system.connector().find(&shape(), slots, &values, limit).await.unwrap();
+        found.iter().map(|it| it.record.get(CODE).as_text().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(find(&[NAME], &["x"], 10).await, ["a", "b"]);
+    assert_eq!(find(&[NAME], &["x"], 1).await.len(), 1);
+    assert_eq!(find(&[CODE, NAME], &["b", "x"], 10).await, ["b"]);
+    assert_eq!(find(&[CODE, NAME], &["b", "y"], 10).await, [""; 0]);
+    let without = system.connector().find(&shape(), &[Slot(3)], &[Value::Null], 10).await.unwrap();
+    assert_eq!(without.len(), 3, "null is found as null");
+}
+
+/// Rows of contents that are easily spoiled.
+fn hard_values() -> Vec<[Value; 7]> {
+    let decimal = |text: &str| Value::Decimal(text.parse().unwrap());
+    let full = [
+        Value::text("Zo\u{eb} \u{1F600} ' \" \\ % \n\t"),
+        decimal("1234567890123456789012345678.0123456789"),
+        Value::Int(i64::MAX),
+        Value::Bool(true),
+        Value::Date("2024-02-29".parse().unwrap()),
+        Value::DateTime("2024-02-29T23:59:59Z".parse().unwrap()),
+        Value::Guid(Uuid::from_u128(0xABCD_EF00_0000_0000_0000_0000_0000_0001)),
+    ];
+    let empty = [Value::text(""), decimal("0"), Value::Int(0), Value::Bool(false), Value::Null, Value::Null, Value::Null];
+    let null = std::array::from_fn(|_| Value::Null);
+    let small = [
+        Value::text("0012.50"),
+        decimal("-0.0000000001"),
+        Value::Int((1 << 53) + 1),
+        Value::Bool(true),
+        Value::Date("1900-01-01".parse().unwrap()),
+        Value::DateTime("1969-12-31T23:59:59Z".parse().unwrap()),
+        Value::Guid(Uuid::nil()),
+    ];
+    vec![full, empty, null, small]
+}
+
+async fn every_value_survives(system: &impl System) {
+    for (number, values) in (1u128..).zip(hard_values()) {
+        let mut record = Record::absent(8);
+        record.set(CODE, Value::text(format!("c{number}")));
+        for (slot, value) in (1..).map(Slot).zip(values) {
+            record.set(slot, value);
+        }
+        let link = LinkId(Uuid::from_u128(number));
+        let seen = written(write(system, Write::Create { link, record: record.clone() }).await);
+        assert_eq!(seen.record, record);
+        let fetched = system.connector().fetch(&shape(), std::slice::from_ref(&seen.id)).await.unwrap();
+        assert_eq!(fetched, [Some(seen)]);
+    }
+}
+
+async fn an_update_leaves_absent_fields_alone(system: &impl System) {
+    system.insert(row("a", "x"));
+    let seen = only_row(system).await;
+    let mut change = Record::absent(8);
+    change.set(Slot(3), Value::Int(5));
+    let answer = write(system, Write::Update { id: seen.id, expected: seen.version, record: change }).await;
+    let now = written(answer);
+    assert_eq!((now.record.get(NAME), now.record.get(Slot(3))), (&Value::text("x"), &Value::Int(5)));
+}
+
+async fn one_bad_write_does_not_harm_the_others(system: &impl System) {
+    system.insert(row("b", "user"));
+    let writes = [create(1, "a", "x"), create(2, "b", "x"), create(3, "c", "x")];
+    let answers = system.connector().write(&shape(), &writes).await;
+    assert!(matches!(&answers[..], [Answer::Written(_), Answer::Exists, Answer::Written(_)]), "{answers:?}");
+    assert_eq!(drain(system, None).await.0.len(), 3);
+}
+
+async fn a_scan_shows_each_row_once(system: &impl System) {
+    for number in 1..=5 {
+        system.insert(row(&format!("c{number}"), "x"));
+    }
+    let (mut after, mut all) = (None, Vec::new());
+    loop {
+        let page = system.connector().scan(&shape(), after.as_ref(), 2).await.unwrap();
+        assert!(page.changes.len() <= 2);
+        all.extend(page.changes);
+        if page.is_last {
+            break;
+        }
+        after = Some(page.next);
+    }
+    assert_eq!(shown(&all), ["c1=x", "c2=x", "c3=x", "c4=x", "c5=x"]);
+}
+
+fn schema() -> Schema {
+    snapshot::parse(SCHEMA).unwrap()
+}
+
+impl System for Memory {
+    fn connector(&self) -> &dyn Connector {
+        self
+    }
+
+    fn insert(&self, fields: Fields) {
+        Memory::insert(self, "item", fields).unwrap();
+    }
+
+    fn update(&self, code: &str, fields: Fields) {
+        Memory::update(self, "item", &by_code(self, code), fields).unwrap();
+    }
+
+    fn delete(&self, code: &str) {
+        Memory::delete(self, "item", &by_code(self, code)).unwrap();
+    }
+}
+
+fn by_code(system: &Memory, code: &str) -> RemoteId {
+    let rows = system.rows("item");
+    rows.into_iter().find(|(_, row)| row["code"] == Value::text(code)).expect("the test made this row").0
+}
+
+#[test]
+fn memory_conforms() {
+    conforms(|| Memory::new(&schema(), Profile::exact()).with_page_max(PAGE_MAX));
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+#[test]
+fn memory_treats_texts_as_its_profile_says() {
+    let system = Memory::new(&schema(), Profile::finops());
+    block_on(async {
+        let seen = written(write(&system, create(1, "Abc  ", "x ")).await);
+        assert_eq!((seen.record.get(CODE), seen.record.get(NAME)), (&Value::text("Abc"), &Value::text("x")));
+        assert_eq!(write(&system, create(2, "ABC", "y")).await, Answer::Exists);
+        let found = system.connector().find(&shape(), &[CODE], &[Value::text("aBC ")], 9).await.unwrap();
+        assert_eq!(found, [seen]);
+        assert_eq!(system.engine_writes("item"), 1);
+    });
+}
+
+#[test]
+fn memory_makes_the_same_guid_key_for_the_same_link() {
+    let schema = snapshot::parse(
+        r#"{ "format_version": 1, "entities": { "item": { "key": ["id"], "fields": { "id": "guid", "code": "text?", "name": "text?" } } } }"#,
+    )
+    .unwrap();
+    let mut shape = shape();
+    shape.fields.truncate(2);
+    shape.fields.push(ShapeField { name: "id".into(), kind: Kind::Guid, nullable: false, readonly: false, lookup_sets: vec![] });
+    let made = |link: u128| {
+        let system = Memory::new(&schema, Profile::dataverse());
+        let mut record = Record::absent(3);
+        record.set(CODE, Value::text("a"));
+        let write = Write::Create { link: LinkId(Uuid::from_u128(link)), record };
+        written(block_on(system.write(&shape, &[write])).remove(0)).record.get(Slot(2)).clone()
+    };
+    assert!(matches!(made(1), Value::Guid(_)));
+    assert_eq!(made(1), made(1));
+    assert_ne!(made(1), made(2));
+}
+
+#[test]
+fn memory_refuses_a_token_that_has_expired() {
+    let system = Memory::new(&schema(), Profile::exact());
+    system.insert("item", row("a", "x")).unwrap();
+    block_on(async {
+        let (_, token) = drain(&system, None).await;
+        system.insert("item", row("b", "x")).unwrap();
+        system.expire_tokens();
+        let failure = system.feed(&shape(), Some(&token)).await.unwrap_err();
+        assert_eq!(failure.class, dwmap::change::Class::Schema);
+        assert!(failure.message.contains("expired") && !failure.is_ambiguous);
+        assert_eq!(drain(&system, None).await.0.len(), 2);
+    });
+}
+
+#[test]
+fn memory_refuses_texts_that_are_too_long() {
+    let system = Memory::new(&schema(), Profile::exact());
+    let answer = block_on(write(&system, create(1, "123456789012345678901", "x")));
+    assert!(
+        matches!(answer, Answer::Failed(it) if it.class == dwmap::change::Class::Validation && it.message.contains("item.code"))
+    );
+    assert_eq!(system.rows("item"), []);
+}
