@@ -363,8 +363,8 @@ pub fn rule_slots(plan: &Plan, id: RuleId, side: Side) -> Vec<Slot> {
     slots
 }
 
-/// The store would hold the same afterwards.
-fn changes_nothing(plan: &Plan, side: Side, change: &Record, own: &Record) -> bool {
+/// The store would hold the same afterwards as now.
+pub fn changes_nothing(plan: &Plan, side: Side, change: &Record, own: &Record) -> bool {
     let stored = interp::normalise(plan, side, change);
     stored.slots().all(|(slot, value)| *value == Value::Absent || value == own.get(slot))
 }

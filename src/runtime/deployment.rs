@@ -1,6 +1,6 @@
 //! Everything that runs together: the maps, their systems, the state, and what is known for a while.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::world::World;
 use crate::change::{LinkId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::Flight;
+use crate::engine::link::LinkState;
 use crate::ir::Program;
 use crate::store::{self, Phase, Store};
 
@@ -77,6 +78,8 @@ pub struct Deployment {
     pub stats: Vec<Stats>,
     pub watcher: Arc<dyn Watcher>,
     pub settings: Settings,
+    /// Maps whose every link must be looked at: a feed lost its place, and may have lost a delete.
+    pub(super) look_at_all: BTreeSet<PipeId>,
     own_writes: OwnWrites,
     /// Links that another link's reconcile asked to look at.
     asked_for: VecDeque<(PipeId, LinkId)>,
@@ -111,6 +114,7 @@ impl Deployment {
             references: References::default(),
             watcher: Arc::new(Unwatched),
             settings,
+            look_at_all: BTreeSet::new(),
             own_writes: OwnWrites::default(),
             asked_for: VecDeque::new(),
         })
@@ -137,6 +141,7 @@ impl Deployment {
         let mut jobs = Vec::new();
         let mut busy = HashSet::new();
         let mut done = Vec::new();
+        self.ask_for_all()?;
         self.take_asked_for(&mut jobs, &mut busy)?;
         self.take_due(&mut jobs, &mut busy)?;
         for id in self.pipe_ids() {
@@ -187,6 +192,21 @@ impl Deployment {
             }
             if let Some(link) = it.tally.look_at {
                 self.asked_for.push_back((it.pipe, link));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts every link of a map on the list once its feed has been read again.
+    fn ask_for_all(&mut self) -> store::Result<()> {
+        for id in std::mem::take(&mut self.look_at_all) {
+            let plan = self.pipes[id.0].plan.name.clone();
+            let mut after = None;
+            loop {
+                let links = self.store.links(&plan, after, LINKS_MAX)?;
+                let Some(last) = links.last() else { break };
+                after = Some(last.id);
+                self.asked_for.extend(links.iter().filter(|it| it.state != LinkState::Dead).map(|it| (id, it.id)));
             }
         }
         Ok(())

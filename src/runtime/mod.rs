@@ -1,7 +1,10 @@
 //! Carries out what the engine decides: effects to awaits, answers to events.
 
+pub mod compare;
 pub mod deployment;
 pub mod evaluate;
+pub mod initial;
+pub mod live;
 pub mod pipe;
 pub mod references;
 pub mod round;

@@ -1,0 +1,202 @@
+//! Live sync: feeds are read side by side, pages become journal entries, entries become rounds of reconciles.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::deployment::{Deployment, Note};
+use super::pipe::PipeId;
+use crate::change::{Class, Failure, Page, Side, Token};
+use crate::store;
+
+/// Longest wait between two tries of a feed that fails.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Wait before a feed is read again whose side refuses us: a person must act first.
+const REFUSED_WAIT: Duration = Duration::from_secs(60);
+/// Longest rest while held links may come due.
+const REST_MAX: Duration = Duration::from_secs(1);
+
+/// Half a second, doubled with every try, up to a minute.
+pub fn backoff(tries: u32) -> Duration {
+    Duration::from_millis(500u64 << tries.min(10)).min(BACKOFF_MAX)
+}
+
+/// The wish to end. All holders see it; what is under way is carried to its end first.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    wished: watch::Receiver<bool>,
+}
+
+/// Ends what holds the [`Shutdown`]s that belong to it.
+#[derive(Debug)]
+pub struct Ender {
+    wish: watch::Sender<bool>,
+}
+
+impl Shutdown {
+    pub fn new() -> (Ender, Self) {
+        let (wish, wished) = watch::channel(false);
+        (Ender { wish }, Self { wished })
+    }
+
+    pub fn is_wished(&self) -> bool {
+        *self.wished.borrow()
+    }
+
+    /// Returns when the end is wished for; also when nobody is left who could wish for it.
+    pub async fn wished(&mut self) {
+        // An error says that the ender is gone, which is the same wish.
+        drop(self.wished.wait_for(|it| *it).await);
+    }
+}
+
+impl Ender {
+    pub fn end(&self) {
+        self.wish.send_replace(true);
+    }
+}
+
+type Reading = (PipeId, Side, Result<Page, Failure>);
+
+/// The readings under way: one a map and side, so that a slow system holds up nobody else.
+struct Feeds {
+    under_way: JoinSet<Reading>,
+    failures: BTreeMap<(PipeId, Side), u32>,
+}
+
+impl Deployment {
+    /// Keeps all maps in step until the end is wished for.
+    pub async fn run(&mut self, mut shutdown: Shutdown) -> store::Result<()> {
+        let mut feeds = Feeds { under_way: JoinSet::new(), failures: BTreeMap::new() };
+        for pipe in self.pipe_ids() {
+            for side in Side::BOTH {
+                self.read_feed(&mut feeds, pipe, side, Duration::ZERO)?;
+            }
+        }
+        while !shutdown.is_wished() {
+            while let Some(reading) = feeds.under_way.try_join_next() {
+                self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled"))?;
+            }
+            if self.work(false).await? {
+                continue;
+            }
+            tokio::select! {
+                reading = feeds.under_way.join_next() => {
+                    if let Some(reading) = reading {
+                        self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled"))?;
+                    }
+                }
+                () = shutdown.wished() => {}
+                () = tokio::time::sleep(REST_MAX) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the next reading of a feed, unless this map does not listen to that side.
+    fn read_feed(&mut self, feeds: &mut Feeds, id: PipeId, side: Side, after: Duration) -> store::Result<()> {
+        let pipe = &self.pipes[id.0];
+        let (system, plan) = (pipe.systems[side].clone(), pipe.plan.clone());
+        let token = self.store.stream(&plan.name, side)?.token;
+        feeds.under_way.spawn(async move {
+            tokio::time::sleep(after).await;
+            (id, side, system.feed(&plan.shapes[side], token.as_ref()).await)
+        });
+        Ok(())
+    }
+
+    fn take_in(&mut self, feeds: &mut Feeds, (id, side, page): Reading) -> store::Result<()> {
+        let failures = feeds.failures.entry((id, side)).or_default();
+        let wait = match page {
+            Ok(page) => {
+                *failures = 0;
+                let wait = if page.is_last { self.settings.poll_every } else { Duration::ZERO };
+                self.journal(id, side, page)?;
+                wait
+            }
+            Err(failure) => {
+                let wait = match failure.class {
+                    Class::Auth => REFUSED_WAIT,
+                    _ => failure.retry_after.unwrap_or_else(|| backoff(*failures)),
+                };
+                *failures += 1;
+                self.feed_failed(id, side, &failure, wait)?;
+                wait
+            }
+        };
+        self.read_feed(feeds, id, side, wait)
+    }
+
+    fn journal(&mut self, id: PipeId, side: Side, page: Page) -> store::Result<()> {
+        let plan = self.name(id).to_owned();
+        let stream = self.store.stream(&plan, side)?;
+        let is_news = !page.changes.is_empty() || stream.token.as_ref() != Some(&page.next) || !stream.is_live;
+        if is_news {
+            let is_live = stream.is_live || page.is_last;
+            self.store.append(&plan, side, &page.changes, &page.next, is_live, self.world.now())?;
+        }
+        Ok(())
+    }
+
+    fn feed_failed(&mut self, id: PipeId, side: Side, failure: &Failure, retry_in: Duration) -> store::Result<()> {
+        let plan = self.name(id).to_owned();
+        tracing::warn!(map = plan, ?side, class = ?failure.class, "feed: {failure}");
+        if failure.class == Class::Schema {
+            // The position is too old for the system to know: everything is read again; shadows keep this quiet.
+            self.store.rewind(&plan, side)?;
+            self.look_at_all.insert(id);
+        }
+        self.watcher.note(&plan, Note::Unreadable { side, message: failure.message.clone(), retry_in });
+        Ok(())
+    }
+
+    /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity.
+    pub async fn settle(&mut self) -> Result<(), super::initial::Error> {
+        loop {
+            let mut is_quiet = true;
+            for id in self.pipe_ids() {
+                for side in Side::BOTH {
+                    is_quiet &= !self.read_to_end(id, side).await?;
+                }
+            }
+            while self.work(false).await? {
+                is_quiet = false;
+            }
+            if is_quiet {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads all feeds from their start and looks at every row again. What is in step is not written.
+    pub async fn replay(&mut self) -> Result<(), super::initial::Error> {
+        for id in self.pipe_ids() {
+            for side in Side::BOTH {
+                let plan = self.name(id).to_owned();
+                self.store.rewind(&plan, side)?;
+                self.read_to_end(id, side).await?;
+            }
+        }
+        while self.work(true).await? {}
+        Ok(())
+    }
+
+    /// Journals a feed up to now. True: there was something.
+    async fn read_to_end(&mut self, id: PipeId, side: Side) -> Result<bool, super::initial::Error> {
+        let pipe = self.pipes[id.0].clone();
+        let mut had_news = false;
+        loop {
+            let token: Option<Token> = self.store.stream(&pipe.plan.name, side)?.token;
+            let page = pipe.systems[side].feed(&pipe.plan.shapes[side], token.as_ref()).await;
+            let page = page.map_err(|failure| super::initial::Error::System { plan: pipe.plan.name.clone(), side, failure })?;
+            let (is_last, is_empty) = (page.is_last, page.changes.is_empty());
+            had_news |= !is_empty;
+            self.journal(id, side, page)?;
+            if is_last {
+                return Ok(had_news);
+            }
+        }
+    }
+}
