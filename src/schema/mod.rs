@@ -1,6 +1,8 @@
 //! Schemas: which entities and fields a system has, and how its store treats what is written to it.
 
+pub mod csdl;
 pub mod kinds;
+pub mod lock;
 pub mod profile;
 pub mod snapshot;
 
