@@ -1,12 +1,7 @@
 //! Cuts a text into items and the bodies of items into lines, so that one broken line never hides the next.
 
 use super::lexer::{Lexeme, Token};
-
-/// Words that open an item when they stand in the first column.
-pub const ITEM_WORDS: &[&str] = &["use", "system", "entity", "profile", "values", "fn", "canon", "iso", "param", "map", "test"];
-
-/// Words that continue the line before when they start a line inside a map.
-pub const CLAUSE_WORDS: &[&str] = &["via", "modulo", "when", "else", "loses", "split"];
+use super::words;
 
 /// Deepest nesting of brackets, conditions and negations in one piece.
 pub const NESTING_MAX: usize = 48;
@@ -36,7 +31,7 @@ pub fn items(source: &str, tokens: &[Lexeme]) -> Vec<Piece> {
             it.start == 0 || source.as_bytes()[it.start - 1] == b'\n' || source[..it.start].ends_with('\u{feff}');
         in_first_column
             && it.token == Token::Word
-            && ITEM_WORDS.contains(&it.text(source))
+            && words::ITEMS.contains(&it.text(source))
             && !tokens.get(index + 1).is_some_and(|next| matches!(next.token, Token::Colon | Token::Arrow))
     };
     let mut starts: Vec<usize> = (0..tokens.len()).filter(|&it| starts_item(it)).collect();
@@ -55,7 +50,9 @@ pub fn items(source: &str, tokens: &[Lexeme]) -> Vec<Piece> {
 fn docs_before(tokens: &[Lexeme], start: usize) -> Vec<usize> {
     let mut docs = Vec::new();
     let mut at = start;
-    while at >= 2 && tokens[at - 1].token == Token::Newline && tokens[at - 2].token == Token::Doc {
+    // One behind something on its line documents nothing.
+    let is_own_line = |doc: usize| doc == 0 || tokens[doc - 1].token == Token::Newline;
+    while at >= 2 && tokens[at - 1].token == Token::Newline && tokens[at - 2].token == Token::Doc && is_own_line(at - 2) {
         docs.push(at - 2);
         at -= 2;
     }
@@ -63,7 +60,8 @@ fn docs_before(tokens: &[Lexeme], start: usize) -> Vec<usize> {
     docs
 }
 
-fn trim_end(tokens: &[Lexeme], start: usize, mut end: usize) -> usize {
+/// The end of a run without the comments and line ends behind it.
+pub fn trim_end(tokens: &[Lexeme], start: usize, mut end: usize) -> usize {
     while end > start && tokens[end - 1].is_trivia() {
         end -= 1;
     }
@@ -127,8 +125,15 @@ pub fn lines(source: &str, tokens: &[Lexeme], body: std::ops::Range<usize>, clau
 /// The next line starts with a clause word that is not a field's name.
 fn continues(source: &str, tokens: &[Lexeme], newline: usize, end: usize) -> bool {
     let Some(next) = (newline..end).find(|&it| !tokens[it].is_trivia()) else { return false };
-    let is_clause = tokens[next].token == Token::Word && CLAUSE_WORDS.contains(&tokens[next].text(source));
-    is_clause && !tokens.get(next + 1).is_some_and(|it| matches!(it.token, Token::Colon | Token::Arrow))
+    let word = tokens[next].text(source);
+    let after = tokens.get(next + 1).filter(|_| next + 1 < end).map(|it| (it.token, it.text(source)));
+    let is_name = match after {
+        Some((Token::Colon, _)) => true,
+        // `else -> park`, `else <- skip`: the one clause that has arrows of its own.
+        Some((Token::Arrow, arrow)) => word != "else" || !matches!(arrow, "->" | "<-"),
+        _ => false,
+    };
+    tokens[next].token == Token::Word && words::CLAUSES.contains(&word) && !is_name
 }
 
 /// How deep a piece nests, for the limit that keeps the parser's stack small.

@@ -10,6 +10,7 @@ use crate::syntax::ast::{
     Quoted, Test, Values,
 };
 use crate::syntax::slice::{self, Braced, Piece};
+use crate::syntax::words;
 
 impl FileParser<'_> {
     pub(super) fn item(&mut self, piece: &Piece) -> Option<Item> {
@@ -26,7 +27,7 @@ impl FileParser<'_> {
             "map" => self.map(piece),
             "test" => self.test(piece),
             _ => {
-                let words = slice::ITEM_WORDS.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+                let words = words::listed(words::ITEMS);
                 self.report(
                     self.tokens[at],
                     "an item begins in the first column with its keyword",

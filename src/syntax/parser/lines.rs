@@ -39,7 +39,8 @@ impl FileParser<'_> {
             "key" => self.line(Rule::key_line, line, |it, pair| MemberKind::Key(it.rule(part(pair, Rule::equation), None))),
             "filter" => self.line(Rule::filter_line, line, Builder::filter_line),
             "override" => self.line(Rule::override_line, line, Builder::override_line),
-            "drop" => self.line(Rule::drop_line, line, Builder::drop_line),
+            // `drop(Name, 2) <-> name` calls the function of that name.
+            "drop" if !self.is_call(start, end) => self.line(Rule::drop_line, line, Builder::drop_line),
             "seal" => self.line(Rule::seal_line, line, |it, pair| MemberKind::Seal(it.names(pair))),
             "on" => self.line(Rule::policy_line, line, Builder::policy_line),
             "for" => self.for_block(line),

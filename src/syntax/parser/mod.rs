@@ -142,6 +142,10 @@ impl<'a> FileParser<'a> {
         self.tokens.get(index).filter(|it| it.token == Token::Word).map_or("", |it| it.text(self.source))
     }
 
+    fn is_call(&self, index: usize, end: usize) -> bool {
+        index + 1 < end && self.tokens[index + 1].token == Token::OpenParen
+    }
+
     /// The token after a keyword says whether the keyword is a name instead.
     fn is_name(&self, index: usize, end: usize) -> bool {
         index + 1 < end && matches!(self.tokens[index + 1].token, Token::Colon | Token::Arrow)
