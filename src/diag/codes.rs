@@ -1,4 +1,6 @@
 //! The table of diagnostic codes. A number is never reused.
+//!
+//! The pages that `dwmap explain` shows stand in `explain/`, one file per code.
 
 use super::{Code, Severity};
 
@@ -13,11 +15,121 @@ pub struct Info {
 }
 
 pub const SYNTAX: Code = Code(1);
+pub const UNKNOWN_NAME: Code = Code(101);
+pub const ACCESS: Code = Code(102);
+pub const NO_COMMON_TYPE: Code = Code(103);
+pub const SCHEMA: Code = Code(104);
+pub const REQUIRED: Code = Code(201);
+pub const NULLABLE: Code = Code(202);
+pub const TOO_LONG: Code = Code(203);
+pub const NARROWS: Code = Code(204);
+pub const DATE_LOSS: Code = Code(205);
+pub const PARTIAL: Code = Code(206);
+pub const NOT_COVERED: Code = Code(207);
+pub const NO_SUCH_MEMBER: Code = Code(208);
+pub const OPEN_SET: Code = Code(209);
+pub const UNREACHABLE: Code = Code(210);
+pub const OUTSIDE_MAP: Code = Code(212);
+pub const PARTS_DIFFER: Code = Code(213);
+pub const LOST: Code = Code(302);
+pub const ONE_WAY_FUNCTION: Code = Code(304);
+pub const SECTION: Code = Code(305);
+pub const NOT_IDEMPOTENT: Code = Code(306);
+pub const ABSORPTION: Code = Code(307);
+pub const AMBIGUOUS_SPLIT: Code = Code(308);
+pub const PREFERRED_REVERSE: Code = Code(309);
+pub const NO_LOSES: Code = Code(310);
+pub const TWO_WRITERS: Code = Code(311);
+pub const CYCLE: Code = Code(312);
+pub const GUARD: Code = Code(313);
+pub const KEY: Code = Code(401);
+pub const KEY_NOT_UNIQUE: Code = Code(402);
+pub const REKEY: Code = Code(403);
+pub const PARTITION_RULE: Code = Code(406);
+pub const LOOKUP: Code = Code(407);
+pub const NO_CONFLICT_POLICY: Code = Code(601);
+pub const NEWEST: Code = Code(602);
+pub const NO_DELETE_POLICY: Code = Code(604);
+pub const CLOCK: Code = Code(803);
 
-pub static ALL: &[Info] =
-    &[Info { code: SYNTAX, severity: Severity::Error, title: "the text is not in the form of the language", explanation: "" }];
+const fn error(code: Code, title: &'static str, explanation: &'static str) -> Info {
+    Info { code, severity: Severity::Error, title, explanation }
+}
+
+const fn warning(code: Code, title: &'static str, explanation: &'static str) -> Info {
+    Info { code, severity: Severity::Warning, title, explanation }
+}
+
+/// Every code, by number.
+pub static ALL: &[Info] = &[
+    error(SYNTAX, "the text is not in the form of the language", include_str!("explain/0001.md")),
+    error(UNKNOWN_NAME, "a name that nothing has", include_str!("explain/0101.md")),
+    error(ACCESS, "a field cannot be read or written in the direction that the arrow needs", include_str!("explain/0102.md")),
+    error(NO_COMMON_TYPE, "the two sides have no common type", include_str!("explain/0103.md")),
+    error(SCHEMA, "a schema snapshot is missing, or is not the one in the lock", include_str!("explain/0104.md")),
+    error(REQUIRED, "a field that new rows need has no source", include_str!("explain/0201.md")),
+    error(NULLABLE, "null may come where the target holds no null", include_str!("explain/0202.md")),
+    error(TOO_LONG, "a text may be longer than the target", include_str!("explain/0203.md")),
+    error(NARROWS, "a number may not fit the target's range or digits", include_str!("explain/0204.md")),
+    error(DATE_LOSS, "a part of a date or time would be lost", include_str!("explain/0205.md")),
+    error(PARTIAL, "an operation that can fail has no `else`", include_str!("explain/0206.md")),
+    error(NOT_COVERED, "a value map has no row for a member of the source", include_str!("explain/0207.md")),
+    error(NO_SUCH_MEMBER, "a value map yields a member that the target lacks", include_str!("explain/0208.md")),
+    error(OPEN_SET, "members may be added later, and nothing says what becomes of them", include_str!("explain/0209.md")),
+    warning(UNREACHABLE, "a row, default or `else` is never reached", include_str!("explain/0210.md")),
+    error(OUTSIDE_MAP, "at run time: a value that the map refuses", include_str!("explain/0212.md")),
+    error(PARTS_DIFFER, "at run time: two rules give one field different values", include_str!("explain/0213.md")),
+    error(LOST, "`<->` claims that nothing is lost, and something is", include_str!("explain/0302.md")),
+    error(ONE_WAY_FUNCTION, "a two-way rule uses a function that has no way back", include_str!("explain/0304.md")),
+    error(SECTION, "one side can hold a value that the other cannot equal", include_str!("explain/0305.md")),
+    error(NOT_IDEMPOTENT, "what a side writes does not read back as itself", include_str!("explain/0306.md")),
+    error(ABSORPTION, "the rule never settles, because a store changes what it is given", include_str!("explain/0307.md")),
+    error(AMBIGUOUS_SPLIT, "a joined text can be taken apart in more than one way", include_str!("explain/0308.md")),
+    error(PREFERRED_REVERSE, "a value has no preferred reverse, or two", include_str!("explain/0309.md")),
+    warning(NO_LOSES, "`<~>` does not say what it loses", include_str!("explain/0310.md")),
+    error(TWO_WRITERS, "two active rules write one field in one direction", include_str!("explain/0311.md")),
+    error(CYCLE, "fields are derived from each other in a circle", include_str!("explain/0312.md")),
+    error(GUARD, "a guard has no answer in one direction", include_str!("explain/0313.md")),
+    error(KEY, "a map has no key, or one that is not exact both ways", include_str!("explain/0401.md")),
+    error(KEY_NOT_UNIQUE, "the key does not cover a unique key of a side that is searched", include_str!("explain/0402.md")),
+    warning(REKEY, "a key field can change, and no policy says what then", include_str!("explain/0403.md")),
+    error(PARTITION_RULE, "the partition column stands in an ordinary rule", include_str!("explain/0406.md")),
+    error(LOOKUP, "the target of `via` is missing or not unique", include_str!("explain/0407.md")),
+    error(NO_CONFLICT_POLICY, "both sides can change a field, and no policy says who wins", include_str!("explain/0601.md")),
+    warning(NEWEST, "`newest` has no times to compare", include_str!("explain/0602.md")),
+    error(NO_DELETE_POLICY, "nothing says what a delete does to the other side", include_str!("explain/0604.md")),
+    error(CLOCK, "the clock or a fresh id outside `on create`", include_str!("explain/0803.md")),
+];
 
 /// The row of a code.
 pub fn info(code: Code) -> &'static Info {
-    ALL.iter().find(|it| it.code == code).expect("every code that is reported has a row in the table")
+    find(code).expect("every code that is reported has a row in the table")
+}
+
+/// The row of a code that somebody typed.
+pub fn find(code: Code) -> Option<&'static Info> {
+    ALL.iter().find(|it| it.code == code)
+}
+
+/// The page `grammar/codes.md`.
+pub fn reference() -> String {
+    let mut out = String::from("# Diagnostic codes\n\nWritten by the table in `src/diag/codes.rs`; a test holds it equal.\n\n");
+    out.push_str("| code | | meaning |\n|---|---|---|\n");
+    for info in ALL {
+        out.push_str(&format!(
+            "| [{code}](#{anchor}) | {} | {} |\n",
+            info.severity.word(),
+            info.title,
+            code = info.code,
+            anchor = anchor(info.code)
+        ));
+    }
+    for info in ALL {
+        out.push_str(&format!("\n## {}\n\n*{}: {}.*\n\n{}", info.code, info.severity.word(), info.title, info.explanation));
+    }
+    out
+}
+
+fn anchor(code: Code) -> String {
+    code.to_string().to_lowercase()
 }

@@ -11,6 +11,16 @@ pub enum Severity {
     Hint,
 }
 
+impl Severity {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Hint => "hint",
+        }
+    }
+}
+
 /// A stable diagnostic number, written `DW0101`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub u16);
@@ -156,4 +166,6 @@ impl Diagnostics {
 }
 
 pub mod codes;
+pub mod render;
+pub mod report;
 pub mod suggest;

@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod connectors;
+mod diag;
 mod format;
 mod maps;
 mod metadata;
