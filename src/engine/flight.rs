@@ -236,7 +236,7 @@ impl Flight {
         let twin = Side::BOTH.into_iter().find(|&side| self.seen[side].as_ref().is_some_and(|it| it.correlation == Some(id)));
         match twin {
             Some(side) => self.delete_row(at, side, "late create of a row that is gone"),
-            None => self.finish(at),
+            None => self.bury(at),
         }
     }
 
