@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dwmap::change::Side;
+use dwmap::change::{Seen, Side};
 use dwmap::engine::link::LinkState;
 use dwmap::value::Value;
 
@@ -38,6 +38,9 @@ fn replay_writes_nothing(driver: &mut Driver) -> Checked {
 fn both_sides_agree(driver: &Driver) -> Checked {
     let right = &driver.world.systems[Side::Right];
     for link in driver.store.links.values().filter(|it| it.state != LinkState::Dead) {
+        if link.state == LinkState::Dormant {
+            continue;
+        }
         if link.state == LinkState::PendingCreate {
             return Err(format!("a link is still pending: {:?}", link.hold));
         }
@@ -46,9 +49,6 @@ fn both_sides_agree(driver: &Driver) -> Checked {
         let (Some(a), Some(b)) = (row(Side::Left), row(Side::Right)) else {
             return Err(format!("a link has only one row: {:?} {:?}", link.ids, link.hold));
         };
-        if link.state == LinkState::Dormant {
-            continue;
-        }
         if let Some(hold) = &link.hold {
             return Err(format!("a link is still held: {hold:?}"));
         }
@@ -72,8 +72,12 @@ fn every_row_has_one_link(driver: &Driver) -> Checked {
         if !links.filter_map(|it| it.ids[side].as_ref()).all(|it| linked.insert(it)) {
             return Err("two links have the same row".to_owned());
         }
-        if let Some((id, _)) = driver.world.systems[side].rows.iter().find(|(id, _)| !linked.contains(id)) {
-            return Err(format!("the row {} of {side:?} has no link", id.0));
+        let takes_part = |row: &Seen| {
+            let fields = &driver.world.systems[side].fields;
+            fields.iter().zip(row.record.values()).all(|(field, value)| *field != Field::Active || *value == Value::text("on"))
+        };
+        if let Some(row) = driver.world.systems[side].rows.values().find(|it| takes_part(it) && !linked.contains(&it.id)) {
+            return Err(format!("the row {} of {side:?} has no link", row.id.0));
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! `DWMAP_SCHEDULES` sets how many schedules run, `DWMAP_SEED` prints one schedule of every map step by step.
 
 mod checks;
+mod crash_points;
 mod driver;
 mod mutants;
 mod plans;
@@ -24,6 +25,7 @@ const MUTANT_SCHEDULES_MAX: u64 = 100_000;
 fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Result<u64, String> {
     let mut driver = Driver::new(seed, setup);
     let world = &mut driver.world;
+    world.has_correlation = setup.case != Case::NaturalKey;
     world.mutant = mutant;
     world.is_traced = is_traced;
     world.has_users = true;
@@ -54,6 +56,9 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
         driver.world.land();
     }
     driver.settle().map_err(|it| format!("{it:?}"))?;
+    if setup.case == Case::Manual {
+        driver.resolve_by_hand().map_err(|it| format!("{it:?}"))?;
+    }
     checks::check(&mut driver)?;
     Ok(driver.world.crashes)
 }
@@ -127,6 +132,21 @@ fn kernel_keeps_its_promises_with_values_that_repeat() {
 #[test]
 fn kernel_keeps_its_promises_with_derived_fields() {
     check_schedules(Case::Derived, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_when_people_decide_conflicts() {
+    check_schedules(Case::Manual, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_when_rows_leave_and_enter_the_filter() {
+    check_schedules(Case::Filter, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_without_correlation() {
+    check_schedules(Case::NaturalKey, 4);
 }
 
 #[test]

@@ -40,9 +40,12 @@ pub enum Case {
     Derived,
     /// Rows leave and enter the left filter.
     Filter,
+    /// No store can say which create made a row: rows are told apart by their key.
+    NaturalKey,
 }
 
 pub struct Setup {
+    pub case: Case,
     pub plan: Arc<Plan>,
     pub fields: Sides<Vec<Field>>,
 }
@@ -118,7 +121,7 @@ impl Case {
         let mut rules: Vec<Rule> = SHARED.iter().zip(0..).map(|((name, field), slot)| copied(name, *field, slot)).collect();
         let extra = rules.len() as u16;
         match self {
-            Self::Plain | Self::Manual => {}
+            Self::Plain | Self::Manual | Self::NaturalKey => {}
             Self::Toggles => {
                 left.push(("flag", Field::Toggle));
                 right.push(("flag", Field::Toggle));
@@ -141,7 +144,7 @@ impl Case {
             plan.on_exit[Side::Left] = Some(Exit::Detach);
         }
         let kinds = |fields: &[(&str, Field)]| fields.iter().map(|(_, field)| *field).collect();
-        Setup { plan: Arc::new(plan), fields: Sides::new(kinds(&left), kinds(&right)) }
+        Setup { case: self, plan: Arc::new(plan), fields: Sides::new(kinds(&left), kinds(&right)) }
     }
 }
 

@@ -98,6 +98,8 @@ pub struct World {
     /// A script's crash: at the n-th passing of this point.
     pub crash_at: Option<(Point, u32)>,
     pub has_correlation: bool,
+    /// A request under way when the worker dies will land; else only sometimes.
+    pub is_always_late: bool,
     pub mutant: Option<Mutant>,
     pub is_traced: bool,
     pub crashes: u64,
@@ -205,6 +207,7 @@ impl World {
             fail_one_in: 0,
             crash_at: None,
             has_correlation: true,
+            is_always_late: false,
             mutant: None,
             is_traced: false,
             crashes: 0,
@@ -223,16 +226,14 @@ impl World {
 
     /// Time passes.
     pub fn tick(&mut self, point: Point) -> Result<(), Halt> {
-        if let Some((at, count)) = self.crash_at.as_mut().filter(|(at, _)| *at == point) {
+        if let Some((_, count)) = self.crash_at.as_mut().filter(|(at, _)| *at == point) {
             *count -= 1;
             if *count == 0 {
                 self.crash_at = None;
-                self.crashes += 1;
                 return Err(Halt::Crash);
             }
-            let _ = at;
         }
-        if !self.late.is_empty() && self.random.one_in(6) {
+        if self.has_users && !self.late.is_empty() && self.random.one_in(6) {
             self.land();
         }
         while self.has_users && self.random.one_in(3) {
@@ -288,12 +289,21 @@ impl World {
 
     pub fn user_creates(&mut self, side: Side) -> RemoteId {
         let fields = self.systems[side].fields.clone();
-        let name = key(self.lineage.parents.len() as u64 + 1);
+        let name = self.shared_key(side).unwrap_or_else(|| key(self.lineage.parents.len() as u64 + 1));
         let values = fields.iter().map(|&field| if field == Field::Key { name.clone() } else { self.fresh(side, field, 0) });
         let record = Record::from_values(values.collect());
         let seen = self.systems[side].insert(&record, None);
         self.say(|| format!("  USER creates {side:?} {seen:?}"));
         seen.id
+    }
+
+    /// Where rows are told apart by their key alone, users of both sides sometimes make the same row.
+    fn shared_key(&mut self, side: Side) -> Option<Value> {
+        if self.has_correlation || !self.random.one_in(3) {
+            return None;
+        }
+        let keys = self.systems[side.other()].rows.values().map(|it| it.record.values()[0].clone());
+        keys.filter(|it| self.systems[side].find(&[Slot(0)], std::slice::from_ref(it)).is_none()).last()
     }
 
     pub fn user_deletes(&mut self, side: Side, id: &RemoteId) {
@@ -314,6 +324,15 @@ impl World {
             format!("  USER edits {side:?} {} {slot:?} {} -> {} v{}", seen.id.0, parent, seen.record.get(slot), seen.version.0)
         });
         seen.record.get(slot).clone()
+    }
+
+    /// A person who looks at both rows gives the right one the left one's value.
+    pub fn user_copies(&mut self, left: &RemoteId, right: &RemoteId, slot: Slot) {
+        let value = self.systems[Side::Left].rows[left].record.get(slot).clone();
+        let row = self.systems[Side::Right].rows[right].clone();
+        let mut record = row.record;
+        record.set(slot, value);
+        self.systems[Side::Right].put(row.id, &record, row.correlation);
     }
 
     fn fresh(&mut self, side: Side, field: Field, parent: u64) -> Value {
