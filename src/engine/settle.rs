@@ -103,4 +103,17 @@ pub fn adopt(plan: &Plan, link: &mut Link, side: Side, intent: &Intent, returned
             shadow.set(*slot, returned.get(*slot).clone());
         }
     }
+    forget_derived(plan, link, side, intent);
+}
+
+/// One-way rules that read what was written have to be looked at again: their targets are not agreed upon any more.
+fn forget_derived(plan: &Plan, link: &mut Link, written: Side, intent: &Intent) {
+    let Some(shadow) = &mut link.shadows[written.other()] else { return };
+    for rule in plan.rules.iter().filter(|it| it.writes(written.other()) && !it.writes(written)) {
+        if rule.ends[written].read.slots().into_iter().any(|slot| intent.payload.get(slot).is_known()) {
+            for (slot, _) in &rule.ends[written.other()].write {
+                shadow.set(*slot, Value::Absent);
+            }
+        }
+    }
 }

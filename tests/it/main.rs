@@ -3,6 +3,7 @@
 mod connectors;
 mod diag;
 mod format;
+mod kernel;
 mod maps;
 mod metadata;
 mod store;

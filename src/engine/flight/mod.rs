@@ -4,6 +4,10 @@
 //! and stays on file until it can no longer land. The agreement moves only together with the proof that it was reached.
 //! A flight can be dropped at any point, as a crash would; what is in the store is enough to go on.
 
+mod create;
+mod gone;
+mod hold;
+
 use std::sync::Arc;
 
 use crate::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
@@ -119,6 +123,8 @@ pub struct Flight {
     seen: Sides<Option<Seen>>,
     master: Option<Side>,
     sent: Option<(Side, Write)>,
+    /// The intent of the request that is being sent, and whether the same request may have been sent before.
+    under_way: Option<(OpId, bool)>,
     after_commit: Option<AfterCommit>,
     ledger: Vec<LedgerEntry>,
     activity: Vec<Activity>,
@@ -161,7 +167,7 @@ impl Link {
             Change::Upsert(seen) => {
                 self.intents.is_empty() && self.versions[side].as_ref() == Some(&seen.version) && self.hold.is_none()
             }
-            Change::Delete { .. } => self.state == LinkState::Dead,
+            Change::Delete { .. } => self.intents.is_empty() && self.state == LinkState::Dead,
         }
     }
 }
@@ -178,6 +184,7 @@ impl Flight {
             seen: Sides::default(),
             master,
             sent: None,
+            under_way: None,
             after_commit: None,
             ledger: Vec::new(),
             activity: Vec::new(),
@@ -236,56 +243,6 @@ impl Flight {
                 (None, Some(_)) => self.decide_delete(at, Side::Left),
                 (Some(_), None) => self.decide_delete(at, Side::Right),
             },
-        }
-    }
-
-    // A row that carries the id of a dead link is a create that landed late: it is undone.
-    fn decide_dead(&mut self, at: Moment) -> Effect {
-        let id = self.link.id;
-        let twin = Side::BOTH.into_iter().find(|&side| self.seen[side].as_ref().is_some_and(|it| it.correlation == Some(id)));
-        match twin {
-            Some(side) => self.delete_row(at, side, "late create of a row that is gone"),
-            None => self.finish(at),
-        }
-    }
-
-    fn decide_create(&mut self, at: Moment) -> Effect {
-        let source = if self.link.ids[Side::Left].is_some() { Side::Left } else { Side::Right };
-        let target = source.other();
-        let Some(row) = self.seen[source].clone() else { return self.source_vanished(at, target) };
-        if let Some(intent) = self.link.intents.first() {
-            // What was sent is sent again, to the letter: the row may be there already.
-            let write = Write::Create { link: self.link.id, record: intent.payload.clone() };
-            return self.commit_then(at, AfterCommit::Send { side: target, write });
-        }
-        if !self.plan.writes[target] {
-            return self.skip(at);
-        }
-        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
-        let planned = interp::in_scope(cx, source, &row.record).and_then(|in_scope| {
-            let key = interp::key(cx, source, &row.record)?;
-            Ok((in_scope, key, if in_scope { Some(interp::put(cx, target, &row.record, None)?) } else { None }))
-        });
-        match planned {
-            Err(stop) => self.stopped(at, stop),
-            Ok((_, _, None)) => self.skip(at),
-            Ok((_, None, Some(_))) => {
-                self.hold(at, Class::Validation, None, None, "the row's key is empty on this side".to_owned())
-            }
-            Ok((_, Some(key), Some(payload))) => {
-                self.link.key = key.to_string();
-                self.link.intents.push(Intent {
-                    op: at.op,
-                    side: target,
-                    expected: None,
-                    payload: payload.clone(),
-                    base: row.record,
-                    rules: Vec::new(),
-                    is_delete: false,
-                });
-                let write = Write::Create { link: self.link.id, record: payload };
-                self.commit_then(at, AfterCommit::Send { side: target, write })
-            }
         }
     }
 
@@ -366,7 +323,7 @@ impl Flight {
             let label = self.plan.rule(rule).label.clone();
             self.lose(at, side, label, loser, winner, &policy);
         }
-        self.link.intents.push(Intent {
+        self.intend(Intent {
             op: at.op,
             side,
             expected: Some(row.version.clone()),
@@ -377,159 +334,6 @@ impl Flight {
         });
         let write = Write::Update { id: row.id, expected: row.version, record: planned.record };
         self.commit_then(at, AfterCommit::Send { side, write })
-    }
-
-    // One side is gone: the policy of that side says what it means for the other.
-    fn decide_delete(&mut self, at: Moment, gone: Side) -> Effect {
-        let kept = gone.other();
-        let action = self.plan.on_delete[gone].clone();
-        if self.link.state == LinkState::Dormant {
-            return self.finish(at);
-        }
-        match action {
-            DeleteAction::Delete => {
-                if let Some(label) = self.edited_since(kept).filter(|_| self.is_manual()) {
-                    let message =
-                        format!("deleted on one side, `{label}` edited on the other; resolve by hand (`on conflict manual`)");
-                    return self.hold(at, Class::Conflict, None, Some(label), message);
-                }
-                self.delete_row(at, kept, "deleted on the other side")
-            }
-            DeleteAction::Refuse => {
-                let message = "deleted on one side, and the map refuses the delete on the other (`on delete … refuse`)";
-                self.hold(at, Class::Conflict, None, None, message.to_owned())
-            }
-            DeleteAction::Ignore => self.detach(at, "deleted on the other side, ignored by the map"),
-            DeleteAction::Set { slot, value } => {
-                let row = self.seen[kept].clone().expect("decide_delete is called with one row there");
-                if *row.record.get(slot) == value {
-                    return self.detach(at, "deleted on the other side, marked here");
-                }
-                let mut record = Record::absent(row.record.len());
-                record.set(slot, value);
-                self.send_mark(at, kept, row, record)
-            }
-        }
-    }
-
-    fn send_mark(&mut self, at: Moment, side: Side, row: Seen, record: Record) -> Effect {
-        self.link.intents.push(Intent {
-            op: at.op,
-            side,
-            expected: Some(row.version.clone()),
-            payload: record.clone(),
-            base: Record::default(),
-            rules: Vec::new(),
-            is_delete: false,
-        });
-        self.commit_then(at, AfterCommit::Send { side, write: Write::Update { id: row.id, expected: row.version, record } })
-    }
-
-    fn is_manual(&self) -> bool {
-        self.plan.groups.iter().any(|it| it.conflict == Conflict::Manual)
-    }
-
-    /// The label of a rule whose fields changed on this side since the last agreement.
-    fn edited_since(&self, side: Side) -> Option<String> {
-        let (row, shadow) = (self.seen[side].as_ref()?, self.link.shadows[side].as_ref()?);
-        let edited = |id: &crate::ir::RuleId| {
-            let slots = merge::rule_slots(&self.plan, *id, side);
-            slots.into_iter().any(|slot| row.record.get(slot) != shadow.get(slot))
-        };
-        self.plan.rule_ids().find(edited).map(|id| self.plan.rule(id).label.clone())
-    }
-
-    fn delete_row(&mut self, at: Moment, side: Side, why: &str) -> Effect {
-        let row = self.seen[side].clone().expect("a row to delete was seen");
-        if let Some(label) = self.edited_since(side).or_else(|| (self.link.state == LinkState::Dead).then(|| "row".to_owned())) {
-            let whole = describe(&self.plan.shapes[side], &row.record);
-            self.lose(at, side, label, Value::text(whole), Value::Null, why);
-        }
-        self.link.intents.push(Intent {
-            op: at.op,
-            side,
-            expected: Some(row.version.clone()),
-            payload: Record::absent(row.record.len()),
-            base: Record::default(),
-            rules: Vec::new(),
-            is_delete: true,
-        });
-        let write = Write::Delete { id: row.id, expected: row.version };
-        self.commit_then(at, AfterCommit::Send { side, write })
-    }
-
-    // The source of a create is gone. A twin that was made already is looked for; one that lands later is undone then.
-    fn source_vanished(&mut self, at: Moment, target: Side) -> Effect {
-        match self.link.intents.first() {
-            Some(intent) => {
-                let write = Write::Create { link: self.link.id, record: intent.payload.clone() };
-                self.find(target, write)
-            }
-            None => self.skip(at),
-        }
-    }
-
-    fn find(&mut self, side: Side, write: Write) -> Effect {
-        let Write::Create { record, .. } = &write else { unreachable!("only creates are looked for") };
-        let keys = self.plan.key.iter().flat_map(|&id| self.plan.rule(id).ends[side].write.iter());
-        let (slots, values) =
-            keys.map(|(slot, _)| (*slot, record.get(*slot).clone())).filter(|(_, value)| value.is_value()).unzip();
-        Effect::Find { side, write, slots, values }
-    }
-
-    fn found(&mut self, at: Moment, seen: Option<Seen>, owner: Option<Owner>) -> Effect {
-        let source = if self.link.ids[Side::Left].is_some() { Side::Left } else { Side::Right };
-        let target = source.other();
-        let intent = self.link.intents.first().cloned().expect("a create that is looked for has an intent");
-        let other_owner = owner.filter(|it| it.link != self.link.id);
-        match (seen, other_owner) {
-            (Some(_), Some(owner)) if owner.is_pending => {
-                // Both sides made the row at once and each has a pending link: the owner's create will find our row.
-                self.tally.look_at = Some(owner.link);
-                self.bury(at)
-            }
-            (Some(seen), Some(owner)) => {
-                let message = format!("a row with this key ({}) exists and belongs to the link {}", seen.id.0, owner.link);
-                self.hold(at, Class::Conflict, None, None, message)
-            }
-            (None, _) if self.seen[source].is_none() => self.bury(at),
-            (None, _) => {
-                let failure = Failure::new(Class::Transient, "the create met a row that cannot be found; trying again");
-                self.hold_failure(at, &failure)
-            }
-            (Some(seen), None) => {
-                let is_ours = seen.correlation == Some(self.link.id)
-                    || (seen.correlation.is_none() && settle::holds(&self.plan, target, &intent.payload, &seen.record));
-                if self.seen[source].is_none() {
-                    self.link.ids[target] = is_ours.then(|| seen.id.clone());
-                    self.link.state = LinkState::Dead;
-                    self.seen[target] = Some(seen);
-                    return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.finish(at) };
-                }
-                self.link_up(at, target, seen, is_ours.then_some(intent))
-            }
-        }
-    }
-
-    /// Both rows are known. With the intent: the row is ours, and what was sent is the agreement; edits made on it since count as edits.
-    fn link_up(&mut self, at: Moment, target: Side, seen: Seen, ours: Option<Intent>) -> Effect {
-        self.link.intents.clear();
-        self.link.ids[target] = Some(seen.id.clone());
-        self.link.state = LinkState::Live;
-        if let Some(intent) = ours {
-            let mut shadow = seen.record.clone();
-            for (slot, sent) in interp::normalise(&self.plan, target, &intent.payload).slots() {
-                if sent.is_known() {
-                    shadow.set(slot, sent.clone());
-                }
-            }
-            self.link.shadows[target] = Some(shadow);
-            self.link.shadows[target.other()] = Some(intent.base);
-        }
-        self.tally.linked = true;
-        self.note(at, ActivityKind::Linked, format!("with {}", seen.id.0));
-        self.seen[target] = Some(seen);
-        self.commit_then(at, AfterCommit::Look)
     }
 
     fn answered(&mut self, at: Moment, answer: Answer) -> Effect {
@@ -544,13 +348,13 @@ impl Flight {
             }
             (Answer::Exists, write @ Write::Create { .. }) => self.find(side, write),
             (Answer::Moved | Answer::Gone, Write::Update { .. } | Write::Delete { .. }) => {
-                // It was sent once and refused: this one request cannot land any more.
-                self.link.intents.pop();
+                self.withdraw(false);
                 Effect::Observe
             }
-            (Answer::Failed(failure), _) => {
-                if !failure.is_ambiguous && !failure.is_retriable() {
-                    self.link.intents.pop();
+            (Answer::Failed(failure), write) => {
+                if !failure.is_ambiguous {
+                    // A create is refused for what it says; its copies say the same.
+                    self.withdraw(matches!(write, Write::Create { .. }) && !failure.is_retriable());
                 }
                 self.hold_failure(at, &failure)
             }
@@ -564,21 +368,37 @@ impl Flight {
         }
     }
 
-    fn created(&mut self, at: Moment, side: Side, seen: Seen) -> Effect {
-        let intent = self.link.intents.pop().expect("a create has an intent");
-        self.link.intents.clear();
-        self.link.ids[side] = Some(seen.id.clone());
-        self.link.state = LinkState::Live;
-        self.link.shadows[side] = Some(seen.record.clone());
-        self.link.shadows[side.other()] = Some(intent.base);
-        self.tally.created[side] += 1;
-        self.note(at, ActivityKind::Created, format!("{} as {}", describe_side(side), seen.id.0));
-        self.seen[side] = Some(seen);
-        self.decide(at)
+    /// Writes down what will be sent. A request that is on file already is not written down twice, so that retries do not pile up.
+    fn intend(&mut self, intent: Intent) {
+        let is_same = |it: &&mut Intent| {
+            (it.side, it.is_delete) == (intent.side, intent.is_delete)
+                && (&it.expected, &it.payload, &it.rules) == (&intent.expected, &intent.payload, &intent.rules)
+        };
+        if let Some(same) = self.link.intents.iter_mut().find(is_same) {
+            same.base = intent.base;
+            self.under_way = Some((same.op, true));
+        } else {
+            self.under_way = Some((intent.op, false));
+            self.link.intents.push(intent);
+        }
+    }
+
+    fn intent_under_way(&self) -> Option<Intent> {
+        let (op, _) = self.under_way?;
+        self.link.intents.iter().find(|it| it.op == op).cloned()
+    }
+
+    /// The request had no effect. Its intent goes, unless an earlier copy of it may have landed or land yet.
+    fn withdraw(&mut self, with_copies: bool) {
+        if let Some((op, is_repeat)) = self.under_way.take()
+            && (!is_repeat || with_copies)
+        {
+            self.link.intents.retain(|it| it.op != op);
+        }
     }
 
     fn updated(&mut self, at: Moment, side: Side, seen: Seen, sent: &Record) -> Effect {
-        let intent = self.link.intents.pop().expect("an update has an intent");
+        let intent = self.intent_under_way().expect("an update has an intent");
         self.link.intents.retain(|it| it.side != side);
         self.tally.updated[side] += 1;
         self.note(at, ActivityKind::Updated, format!("{}: {}", describe_side(side), describe(&self.plan.shapes[side], sent)));
@@ -590,119 +410,10 @@ impl Flight {
         self.decide(at)
     }
 
-    fn exit(&mut self, at: Moment, side: Side) -> Effect {
-        if self.link.state == LinkState::Dormant {
-            return self.finish(at);
-        }
-        match self.plan.on_exit[side] {
-            Some(Exit::Delete) => self.delete_row(at, side.other(), "left the filter"),
-            Some(Exit::Reject) => {
-                let message = "the row left the map's filter, and the map rejects that (`on exit reject`)";
-                self.hold(at, Class::Validation, None, None, message.to_owned())
-            }
-            Some(Exit::Deactivate) => {
-                let message = "the row left the map's filter; `on exit deactivate` is not carried out by this version";
-                self.hold(at, Class::Validation, None, None, message.to_owned())
-            }
-            Some(Exit::Detach) | None => self.detach(at, "left the filter"),
-        }
-    }
-
-    fn detach(&mut self, at: Moment, why: &str) -> Effect {
-        self.link.state = LinkState::Dormant;
-        self.link.intents.clear();
-        self.note(at, ActivityKind::Detached, why.to_owned());
-        self.release(at);
-        self.finish(at)
-    }
-
-    fn bury(&mut self, at: Moment) -> Effect {
-        self.link.state = LinkState::Dead;
-        self.link.intents.clear();
-        self.release(at);
-        self.finish(at)
-    }
-
     /// The row is none of this map's business. A link that is on file for it is closed.
     fn skip(&mut self, at: Moment) -> Effect {
         self.tally.is_quiet = true;
         if self.stored.is_some() { self.bury(at) } else { Effect::Finish(std::mem::take(&mut self.tally)) }
-    }
-
-    fn resolve(&mut self, at: Moment, mut queries: Vec<Query>) -> Effect {
-        self.resolves += 1;
-        if self.resolves > RESOLVE_ROUNDS_MAX {
-            let failure = Failure::new(Class::Bug, format!("references are still unknown after {RESOLVE_ROUNDS_MAX} rounds"));
-            return self.hold_failure(at, &failure);
-        }
-        let mut seen = std::collections::HashSet::new();
-        queries.retain(|it| seen.insert(it.clone()));
-        Effect::Resolve(queries)
-    }
-
-    fn stopped(&mut self, at: Moment, stop: Stop) -> Effect {
-        match stop {
-            Stop::Unresolved(query) => self.resolve(at, vec![query]),
-            Stop::Refused(refusal) => self.refused(at, refusal),
-            Stop::Skip => self.skip(at),
-        }
-    }
-
-    fn refused(&mut self, at: Moment, refusal: Refusal) -> Effect {
-        let waits_on = refusal.waits_on.as_ref().map(|query| {
-            let awaited = self.plan.reference(query.reference()).plan.clone();
-            let key = match query {
-                Query::IdOf { key, .. } => key.clone(),
-                Query::KeyOf { id, .. } => id.clone(),
-            };
-            (awaited.unwrap_or_default(), key)
-        });
-        let effect = self.hold(at, refusal.class, Some(refusal.code.to_owned()), Some(refusal.rule), refusal.message);
-        let Effect::Commit(mut commit) = effect else { return effect };
-        if let Some(hold) = &mut commit.link.hold {
-            hold.waits_on = waits_on;
-            if refusal.is_parked && hold.retry_at.is_none() {
-                hold.retry_at = at.now.checked_add(retry_delay(hold.attempts)).ok();
-            }
-        }
-        Effect::Commit(commit)
-    }
-
-    fn hold_failure(&mut self, at: Moment, failure: &Failure) -> Effect {
-        let attempts = self.link.hold.as_ref().map_or(0, |it| it.attempts);
-        let exhausted = matches!(self.plan.on_error, OnError::Retry(most) if attempts >= most);
-        let effect = self.hold(at, failure.class, None, None, failure.message.clone());
-        let Effect::Commit(mut commit) = effect else { return effect };
-        if let Some(hold) = commit.link.hold.as_mut().filter(|_| is_worth_retrying(failure.class) && !exhausted) {
-            let delay = failure.retry_after.unwrap_or_else(|| retry_delay(attempts));
-            hold.retry_at = at.now.checked_add(delay).ok();
-        }
-        Effect::Commit(commit)
-    }
-
-    fn hold(&mut self, at: Moment, class: Class, code: Option<String>, rule: Option<String>, message: String) -> Effect {
-        let before = self.link.hold.take();
-        self.tally.held = Some((class, message.clone()));
-        if before.as_ref().is_none_or(|it| it.message != message) {
-            self.note(at, ActivityKind::Held, message.clone());
-        }
-        self.link.hold = Some(Hold {
-            class,
-            code,
-            rule,
-            message,
-            since: before.as_ref().map_or(at.now, |it| it.since),
-            attempts: before.map_or(0, |it| it.attempts) + 1,
-            retry_at: None,
-            waits_on: None,
-        });
-        self.commit_then(at, AfterCommit::Finish)
-    }
-
-    fn release(&mut self, at: Moment) {
-        if self.link.hold.take().is_some() {
-            self.note(at, ActivityKind::Released, String::new());
-        }
     }
 
     fn finish(&mut self, at: Moment) -> Effect {
@@ -749,19 +460,6 @@ impl Flight {
     fn note(&mut self, at: Moment, kind: ActivityKind, text: String) {
         self.activity.push(Activity { link: self.link.id, op: at.op, at: at.now, kind, text });
     }
-}
-
-/// Time or another row's arrival can mend it, without a change of this row.
-fn is_worth_retrying(class: Class) -> bool {
-    match class {
-        Class::Transient | Class::Throttled | Class::Auth | Class::Reference => true,
-        Class::Validation | Class::Conflict | Class::Schema | Class::TooLarge | Class::Bug => false,
-    }
-}
-
-/// Seconds before the next try: 1, 2, 4, … up to five minutes.
-fn retry_delay(attempts: u32) -> std::time::Duration {
-    std::time::Duration::from_secs(1u64 << attempts.min(8)).min(std::time::Duration::from_secs(300))
 }
 
 fn describe_side(side: Side) -> &'static str {

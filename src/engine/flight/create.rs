@@ -1,0 +1,145 @@
+//! The other side's row is made, or found where it was made already.
+
+use super::hold::retried;
+use super::*;
+
+impl Flight {
+    pub(super) fn decide_create(&mut self, at: Moment) -> Effect {
+        let source = if self.link.ids[Side::Left].is_some() { Side::Left } else { Side::Right };
+        let target = source.other();
+        let Some(row) = self.seen[source].clone() else { return self.source_vanished(at, target) };
+        if let Some(intent) = self.link.intents.first() {
+            self.under_way = Some((intent.op, true));
+            // What was sent is sent again, to the letter: the row may be there already.
+            let write = Write::Create { link: self.link.id, record: intent.payload.clone() };
+            return self.commit_then(at, AfterCommit::Send { side: target, write });
+        }
+        if !self.plan.writes[target] {
+            return self.skip(at);
+        }
+        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
+        let planned = interp::in_scope(cx, source, &row.record).and_then(|in_scope| {
+            let key = interp::key(cx, source, &row.record)?;
+            Ok((in_scope, key, if in_scope { Some(interp::put(cx, target, &row.record, None)?) } else { None }))
+        });
+        match planned {
+            Err(stop) => self.stopped(at, stop),
+            Ok((_, _, None)) => self.skip(at),
+            Ok((_, None, Some(_))) => {
+                self.hold(at, Class::Validation, None, None, "the row's key is empty on this side".to_owned())
+            }
+            Ok((_, Some(key), Some(payload))) => {
+                self.link.key = key.to_string();
+                self.intend(Intent {
+                    op: at.op,
+                    side: target,
+                    expected: None,
+                    payload: payload.clone(),
+                    base: row.record,
+                    rules: Vec::new(),
+                    is_delete: false,
+                });
+                let write = Write::Create { link: self.link.id, record: payload };
+                self.commit_then(at, AfterCommit::Send { side: target, write })
+            }
+        }
+    }
+
+    // The source of a create is gone. A twin that was made already is looked for; one that lands later is undone then.
+    pub(super) fn source_vanished(&mut self, at: Moment, target: Side) -> Effect {
+        match self.link.intents.first() {
+            Some(intent) => {
+                let write = Write::Create { link: self.link.id, record: intent.payload.clone() };
+                self.find(target, write)
+            }
+            None => self.skip(at),
+        }
+    }
+
+    pub(super) fn find(&mut self, side: Side, write: Write) -> Effect {
+        let Write::Create { record, .. } = &write else { unreachable!("only creates are looked for") };
+        let keys = self.plan.key.iter().flat_map(|&id| self.plan.rule(id).ends[side].write.iter());
+        let (slots, values) =
+            keys.map(|(slot, _)| (*slot, record.get(*slot).clone())).filter(|(_, value)| value.is_value()).unzip();
+        Effect::Find { side, write, slots, values }
+    }
+
+    pub(super) fn found(&mut self, at: Moment, seen: Option<Seen>, owner: Option<Owner>) -> Effect {
+        let source = if self.link.ids[Side::Left].is_some() { Side::Left } else { Side::Right };
+        let target = source.other();
+        let intent = self.link.intents.first().cloned().expect("a create that is looked for has an intent");
+        let other_owner = owner.filter(|it| it.link != self.link.id);
+        match (seen, other_owner) {
+            (Some(_), Some(owner)) if owner.is_pending => {
+                // Both sides made the row at once and each has a pending link: the owner's create will find our row.
+                self.tally.look_at = Some(owner.link);
+                self.bury(at)
+            }
+            (Some(seen), Some(owner)) => {
+                let message = format!("a row with this key ({}) exists and belongs to the link {}", seen.id.0, owner.link);
+                let effect = self.hold(at, Class::Conflict, None, None, message);
+                retried(at, effect)
+            }
+            (None, _) if self.seen[source].is_none() => self.bury(at),
+            (None, _) => {
+                let failure = Failure::new(Class::Transient, "the create met a row that cannot be found; trying again");
+                self.hold_failure(at, &failure)
+            }
+            (Some(seen), None) => {
+                let is_ours = seen.correlation == Some(self.link.id)
+                    || (seen.correlation.is_none() && settle::holds(&self.plan, target, &intent.payload, &seen.record));
+                if self.seen[source].is_none() {
+                    self.link.ids[target] = is_ours.then(|| seen.id.clone());
+                    self.link.state = LinkState::Dead;
+                    self.seen[target] = Some(seen);
+                    return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.finish(at) };
+                }
+                self.link_up(at, target, seen, is_ours.then_some(intent))
+            }
+        }
+    }
+
+    /// Both rows are known. With the intent: the row is ours, and what was sent is the agreement; edits made on it since count as edits.
+    pub(super) fn link_up(&mut self, at: Moment, target: Side, seen: Seen, ours: Option<Intent>) -> Effect {
+        self.link.intents.clear();
+        self.link.ids[target] = Some(seen.id.clone());
+        self.link.state = LinkState::Live;
+        if let Some(intent) = ours {
+            let mut shadow = seen.record.clone();
+            for (slot, sent) in interp::normalise(&self.plan, target, &intent.payload).slots() {
+                if sent.is_known() {
+                    shadow.set(slot, sent.clone());
+                }
+            }
+            self.link.shadows[target] = Some(shadow);
+            self.link.shadows[target.other()] = Some(self.baseline(target.other(), intent.base));
+        }
+        self.tally.linked = true;
+        self.note(at, ActivityKind::Linked, format!("with {}", seen.id.0));
+        self.seen[target] = Some(seen);
+        self.commit_then(at, AfterCommit::Look)
+    }
+
+    /// The source as the create knew it. Its fields that follow from the new row are not agreed upon yet.
+    fn baseline(&self, source: Side, mut base: Record) -> Record {
+        for rule in self.plan.rules.iter().filter(|it| it.writes(source) && !it.writes(source.other())) {
+            for (slot, _) in &rule.ends[source].write {
+                base.set(*slot, Value::Absent);
+            }
+        }
+        base
+    }
+
+    pub(super) fn created(&mut self, at: Moment, side: Side, seen: Seen) -> Effect {
+        let intent = self.intent_under_way().expect("a create has an intent");
+        self.link.intents.clear();
+        self.link.ids[side] = Some(seen.id.clone());
+        self.link.state = LinkState::Live;
+        self.link.shadows[side] = Some(seen.record.clone());
+        self.link.shadows[side.other()] = Some(self.baseline(side.other(), intent.base));
+        self.tally.created[side] += 1;
+        self.note(at, ActivityKind::Created, format!("{} as {}", describe_side(side), seen.id.0));
+        self.seen[side] = Some(seen);
+        self.decide(at)
+    }
+}

@@ -1,0 +1,131 @@
+//! Rows that are gone or no longer take part, and what this means for the other side's row.
+
+use super::*;
+
+impl Flight {
+    // One side is gone: the policy of that side says what it means for the other.
+    pub(super) fn decide_delete(&mut self, at: Moment, gone: Side) -> Effect {
+        let kept = gone.other();
+        let action = self.plan.on_delete[gone].clone();
+        if self.link.state == LinkState::Dormant {
+            return self.stay_dormant(at);
+        }
+        match action {
+            DeleteAction::Delete => {
+                if let Some(label) = self.edited_since(kept).filter(|_| self.is_manual()) {
+                    let message =
+                        format!("deleted on one side, `{label}` edited on the other; resolve by hand (`on conflict manual`)");
+                    return self.hold(at, Class::Conflict, None, Some(label), message);
+                }
+                self.delete_row(at, kept, "deleted on the other side")
+            }
+            DeleteAction::Refuse => {
+                let message = "deleted on one side, and the map refuses the delete on the other (`on delete … refuse`)";
+                self.hold(at, Class::Conflict, None, None, message.to_owned())
+            }
+            DeleteAction::Ignore => self.detach(at, "deleted on the other side, ignored by the map"),
+            DeleteAction::Set { slot, value } => {
+                let row = self.seen[kept].clone().expect("decide_delete is called with one row there");
+                if *row.record.get(slot) == value {
+                    return self.detach(at, "deleted on the other side, marked here");
+                }
+                let mut record = Record::absent(row.record.len());
+                record.set(slot, value);
+                self.send_mark(at, kept, row, record)
+            }
+        }
+    }
+
+    pub(super) fn send_mark(&mut self, at: Moment, side: Side, row: Seen, record: Record) -> Effect {
+        self.intend(Intent {
+            op: at.op,
+            side,
+            expected: Some(row.version.clone()),
+            payload: record.clone(),
+            base: Record::default(),
+            rules: Vec::new(),
+            is_delete: false,
+        });
+        self.commit_then(at, AfterCommit::Send { side, write: Write::Update { id: row.id, expected: row.version, record } })
+    }
+
+    pub(super) fn is_manual(&self) -> bool {
+        self.plan.groups.iter().any(|it| it.conflict == Conflict::Manual)
+    }
+
+    /// The label of a rule whose fields changed on this side since the last agreement.
+    pub(super) fn edited_since(&self, side: Side) -> Option<String> {
+        let (row, shadow) = (self.seen[side].as_ref()?, self.link.shadows[side].as_ref()?);
+        let edited = |id: &crate::ir::RuleId| {
+            let slots = merge::rule_slots(&self.plan, *id, side);
+            slots.into_iter().any(|slot| row.record.get(slot) != shadow.get(slot))
+        };
+        self.plan.rule_ids().find(edited).map(|id| self.plan.rule(id).label.clone())
+    }
+
+    pub(super) fn delete_row(&mut self, at: Moment, side: Side, why: &str) -> Effect {
+        let row = self.seen[side].clone().expect("a row to delete was seen");
+        if let Some(label) = self.edited_since(side).or_else(|| (self.link.state == LinkState::Dead).then(|| "row".to_owned())) {
+            let whole = describe(&self.plan.shapes[side], &row.record);
+            self.lose(at, side, label, Value::text(whole), Value::Null, why);
+        }
+        self.intend(Intent {
+            op: at.op,
+            side,
+            expected: Some(row.version.clone()),
+            payload: Record::absent(row.record.len()),
+            base: Record::default(),
+            rules: Vec::new(),
+            is_delete: true,
+        });
+        let write = Write::Delete { id: row.id, expected: row.version };
+        self.commit_then(at, AfterCommit::Send { side, write })
+    }
+
+    // A row that carries the id of a dead link is a create that landed late: it is undone.
+    pub(super) fn decide_dead(&mut self, at: Moment) -> Effect {
+        let id = self.link.id;
+        let twin = Side::BOTH.into_iter().find(|&side| self.seen[side].as_ref().is_some_and(|it| it.correlation == Some(id)));
+        match twin {
+            Some(side) => self.delete_row(at, side, "late create of a row that is gone"),
+            None => self.bury(at),
+        }
+    }
+
+    pub(super) fn bury(&mut self, at: Moment) -> Effect {
+        self.link.state = LinkState::Dead;
+        self.link.intents.clear();
+        self.release(at);
+        self.finish(at)
+    }
+
+    pub(super) fn exit(&mut self, at: Moment, side: Side) -> Effect {
+        if self.link.state == LinkState::Dormant {
+            return self.stay_dormant(at);
+        }
+        match self.plan.on_exit[side] {
+            Some(Exit::Delete) => self.delete_row(at, side.other(), "left the filter"),
+            Some(Exit::Reject) => {
+                let message = "the row left the map's filter, and the map rejects that (`on exit reject`)";
+                self.hold(at, Class::Validation, None, None, message.to_owned())
+            }
+            Some(Exit::Deactivate) => {
+                let message = "the row left the map's filter; `on exit deactivate` is not carried out by this version";
+                self.hold(at, Class::Validation, None, None, message.to_owned())
+            }
+            Some(Exit::Detach) | None => self.detach(at, "left the filter"),
+        }
+    }
+
+    /// Open requests stay on file: they may land while nobody looks, and must not be taken for an edit on return.
+    fn stay_dormant(&mut self, at: Moment) -> Effect {
+        self.release(at);
+        self.finish(at)
+    }
+
+    pub(super) fn detach(&mut self, at: Moment, why: &str) -> Effect {
+        self.link.state = LinkState::Dormant;
+        self.note(at, ActivityKind::Detached, why.to_owned());
+        self.stay_dormant(at)
+    }
+}

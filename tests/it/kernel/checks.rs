@@ -1,0 +1,149 @@
+//! What must hold when users rest, every request has landed and the worker has come to rest.
+
+use std::collections::HashSet;
+
+use dwmap::change::{Seen, Side};
+use dwmap::engine::link::LinkState;
+use dwmap::value::Value;
+
+use super::driver::Driver;
+use super::plans::Field;
+use super::world::{Halt, number};
+
+type Checked = Result<(), String>;
+
+/// Every promise, in turn.
+pub fn check(driver: &mut Driver) -> Checked {
+    replay_writes_nothing(driver)?;
+    both_sides_agree(driver)?;
+    every_row_has_one_link(driver)?;
+    nothing_is_doubled(driver)?;
+    nothing_is_corrupted(driver)?;
+    nothing_is_lost(driver)?;
+    no_intent_is_open_on_a_moved_row(driver)
+}
+
+fn replay_writes_nothing(driver: &mut Driver) -> Checked {
+    let writes = |driver: &Driver| driver.world.systems.map(|it| it.engine_writes);
+    let before = writes(driver);
+    let halted = |halt: Halt| match halt {
+        Halt::Crash => "a crash at rest".to_owned(),
+        Halt::Broken(why) => why,
+    };
+    driver.replay().map_err(halted)?;
+    driver.settle().map_err(halted)?;
+    if writes(driver) == before { Ok(()) } else { Err("a full replay of the feeds causes writes".to_owned()) }
+}
+
+fn both_sides_agree(driver: &Driver) -> Checked {
+    let right = &driver.world.systems[Side::Right];
+    for link in driver.store.links.values().filter(|it| it.state != LinkState::Dead) {
+        if link.state == LinkState::Dormant {
+            continue;
+        }
+        if link.state == LinkState::PendingCreate {
+            return Err(format!("a link is still pending: {:?}", link.hold));
+        }
+        let rows = link.ids.map(|it| it.clone()).0;
+        let row = |side: Side| driver.world.systems[side].rows.get(rows[side.index()].as_ref()?);
+        let (Some(a), Some(b)) = (row(Side::Left), row(Side::Right)) else {
+            return Err(format!("a link has only one row: {:?} {:?}", link.ids, link.hold));
+        };
+        if let Some(hold) = &link.hold {
+            return Err(format!("a link is still held: {hold:?}"));
+        }
+        for ((slot, value), field) in b.record.slots().zip(&right.fields) {
+            let wanted = match field {
+                Field::Derived => Value::text(a.record.values()[1].as_text().unwrap_or("").to_uppercase()),
+                Field::Key | Field::Text | Field::Amount | Field::Toggle | Field::Active => a.record.get(slot).clone(),
+            };
+            if right.keep(&wanted) != *value {
+                return Err(format!("the sides differ in {field:?}: {wanted} and {value}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn every_row_has_one_link(driver: &Driver) -> Checked {
+    for side in Side::BOTH {
+        let links = driver.store.links.values().filter(|it| it.state != LinkState::Dead);
+        let mut linked = HashSet::new();
+        if !links.filter_map(|it| it.ids[side].as_ref()).all(|it| linked.insert(it)) {
+            return Err("two links have the same row".to_owned());
+        }
+        let takes_part = |row: &Seen| {
+            let fields = &driver.world.systems[side].fields;
+            fields.iter().zip(row.record.values()).all(|(field, value)| *field != Field::Active || *value == Value::text("on"))
+        };
+        if let Some(row) = driver.world.systems[side].rows.values().find(|it| takes_part(it) && !linked.contains(&it.id)) {
+            return Err(format!("the row {} of {side:?} has no link", row.id.0));
+        }
+    }
+    Ok(())
+}
+
+fn nothing_is_doubled(driver: &Driver) -> Checked {
+    for (side, system) in driver.world.systems.iter() {
+        let mut seen = HashSet::new();
+        for row in system.rows.values() {
+            for (value, field) in row.record.values().iter().zip(&system.fields) {
+                let is_numbered = matches!(field, Field::Text | Field::Amount);
+                if is_numbered && number(value).is_some_and(|it| !seen.insert(it)) {
+                    return Err(format!("{value} stands in two rows of {side:?}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A value that came from the left stands there as it was written; one that came from the right as the right keeps it.
+fn nothing_is_corrupted(driver: &Driver) -> Checked {
+    let left = &driver.world.systems[Side::Left];
+    for row in left.rows.values() {
+        for (value, field) in row.record.values().iter().zip(&left.fields) {
+            if !matches!(field, Field::Text | Field::Amount) {
+                continue;
+            }
+            let Some(number) = number(value) else { return Err(format!("{value} was never written")) };
+            let (side, written) = &driver.world.lineage.origins[number as usize];
+            let wanted = driver.world.systems[*side].keep(written);
+            if wanted != *value {
+                return Err(format!("{wanted} was written and became {value}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn nothing_is_lost(driver: &Driver) -> Checked {
+    let (lineage, ledger) = (&driver.world.lineage, &driver.store.ledger);
+    for &(old, new) in &lineage.overwritten {
+        if lineage.descends(old, new) {
+            return Err(format!("{old} was put back to the older {new}"));
+        }
+        if !lineage.descends(new, old) && !ledger.contains(&old) {
+            return Err(format!("{old} was overwritten by {new} and is not in the ledger"));
+        }
+    }
+    for &removed in &lineage.removed {
+        let is_known = lineage.abandoned.iter().any(|it| lineage.descends(*it, removed));
+        if !is_known && !ledger.contains(&removed) {
+            return Err(format!("{removed} was deleted with its row and is not in the ledger"));
+        }
+    }
+    Ok(())
+}
+
+fn no_intent_is_open_on_a_moved_row(driver: &Driver) -> Checked {
+    for link in driver.store.links.values() {
+        for intent in &link.intents {
+            let row = link.ids[intent.side].as_ref().and_then(|it| driver.world.systems[intent.side].rows.get(it));
+            if row.map(|it| &it.version) != intent.expected.as_ref() {
+                return Err(format!("an intent can never land and is still on file: {intent:?}"));
+            }
+        }
+    }
+    Ok(())
+}

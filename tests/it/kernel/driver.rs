@@ -1,0 +1,370 @@
+//! A worker with one thread: it plays the runtime for the engine. Its rules are the contract of any runtime.
+//!
+//! 1. *Order.* Entries of one side's feed are taken in order. The position moves past an entry only after the flight that
+//!    it caused has finished, and its commits are durable.
+//! 2. *Routing.* An entry belongs to (a) the link that has the row and is not dead; else (b) the link whose id the row
+//!    carries as correlation, dead or not; else (c) for a row that is there, a new link that is not in the store yet. A
+//!    delete of a row without a link that is not dead goes to the dead link if there is one, else nowhere.
+//! 3. *Skipping.* An entry that its link already knows ([`Link::knows`]) needs no flight.
+//! 4. *One flight per link* at a time. What it decided is in its commits; everything else may be lost at any point.
+//! 5. *Observe* fetches the rows by the link's ids. The row of the entry stands in for an id that the link does not have,
+//!    and for any id of a dead link: this is how a late create is found and undone.
+//! 6. *Commit* is atomic: link, rows' owners and ledger together. A dead link gives up its rows to a link that takes them.
+//! 7. *Send* is carried out at most once per effect, only after the commit before it. No answer is an ambiguous failure.
+//! 8. *Find* looks for the correlation id first, then for the key; the owner is a link that has the row and is not dead.
+//! 9. *Holds.* A held link with a time is tried again at that time, dead or not; one without waits for the next entry.
+//! 10. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use dwmap::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
+use dwmap::engine::flight::{Effect, Event, Flight, Moment, Owner, Tally};
+use dwmap::engine::link::{Commit, Link, LinkState, OpId};
+use dwmap::ir::Plan;
+use dwmap::value::{Slot, Timestamp, Uuid, Value};
+
+use super::mutants::Mutant;
+use super::plans::Setup;
+use super::world::{Halt, Point, World};
+
+/// More steps than any flight needs.
+const STEPS_MAX: u32 = 400;
+
+/// What survives a crash.
+#[derive(Default)]
+pub struct Store {
+    pub links: BTreeMap<LinkId, Link>,
+    pub owners: Sides<HashMap<RemoteId, LinkId>>,
+    /// Numbers of the values in the ledger.
+    pub ledger: HashSet<u64>,
+    pub offsets: Sides<usize>,
+}
+
+pub struct Driver {
+    pub plan: Arc<Plan>,
+    pub world: World,
+    pub store: Store,
+    /// Ids given out; they are never given again.
+    ids: u128,
+    now: Timestamp,
+}
+
+/// A flight and the entry that caused it.
+struct Trip<'a> {
+    flight: Flight,
+    entry: Option<(Side, &'a RemoteId)>,
+    /// What the flight saw before, for one of the mutants.
+    earlier: Sides<Option<Seen>>,
+    /// A commit that a mutant keeps back.
+    kept_back: Option<Commit>,
+}
+
+impl Driver {
+    pub fn new(seed: u64, setup: &Setup) -> Self {
+        Self {
+            plan: setup.plan.clone(),
+            world: World::new(seed, setup.fields.clone()),
+            store: Store::default(),
+            ids: 0,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Takes the next entry of each feed, and a held link. False: there was nothing to do.
+    pub fn pump(&mut self) -> Result<bool, Halt> {
+        let mut is_busy = false;
+        for side in Side::BOTH {
+            if let Some(change) = self.world.systems[side].log.get(self.store.offsets[side]).cloned() {
+                is_busy = true;
+                self.take(side, &change, true)?;
+            }
+        }
+        if !is_busy || self.world.random.one_in(4) {
+            is_busy |= self.retry()?;
+        }
+        Ok(is_busy)
+    }
+
+    /// Works until both feeds are at their end and nothing waits for its time.
+    pub fn settle(&mut self) -> Result<(), Halt> {
+        for _ in 0..5_000 {
+            if !self.pump()? {
+                return Ok(());
+            }
+        }
+        Err(Halt::Broken("it never comes to rest".to_owned()))
+    }
+
+    /// A person decides every conflict: the left value counts, and a row whose other side was deleted goes too.
+    pub fn resolve_by_hand(&mut self) -> Result<(), Halt> {
+        let links: Vec<Link> = self.store.links.values().filter(|it| it.state == LinkState::Live).cloned().collect();
+        for link in links {
+            let there = |side: Side| link.ids[side].clone().filter(|it| self.world.systems[side].rows.contains_key(it));
+            match (there(Side::Left), there(Side::Right)) {
+                (Some(left), Some(right)) if !link.conflicts.is_empty() => self.world.user_copies(&left, &right, Slot(3)),
+                (Some(left), None) => self.world.user_deletes(Side::Left, &left),
+                (None, Some(right)) => self.world.user_deletes(Side::Right, &right),
+                (Some(_), Some(_)) | (None, None) => {}
+            }
+        }
+        self.settle()
+    }
+
+    /// Takes every entry of both feeds again, and trusts no token.
+    pub fn replay(&mut self) -> Result<(), Halt> {
+        self.store.offsets = Sides::default();
+        for side in Side::BOTH {
+            while let Some(change) = self.world.systems[side].log.get(self.store.offsets[side]).cloned() {
+                self.take(side, &change, false)?;
+                if self.store.offsets[side] > 20_000 {
+                    return Err(Halt::Broken("the replay feeds itself".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, side: Side, change: &Change, may_skip: bool) -> Result<(), Halt> {
+        self.world.tick(Point::Take)?;
+        if self.world.is(Mutant::OffsetBeforeCommit) {
+            self.store.offsets[side] += 1;
+        }
+        if let Some((link, is_stored)) = self.route(side, change) {
+            let is_known = may_skip && is_stored && link.knows(side, change);
+            if !is_known {
+                self.fly(link, is_stored, Some((side, change.id())))?;
+            }
+        }
+        self.world.tick(Point::BeforeRelease)?;
+        if !self.world.is(Mutant::OffsetBeforeCommit) {
+            self.store.offsets[side] += 1;
+        }
+        Ok(())
+    }
+
+    fn route(&mut self, side: Side, change: &Change) -> Option<(Link, bool)> {
+        let own = self.store.owners[side].get(change.id()).and_then(|it| self.store.links.get(it));
+        if let Some(link) = own.filter(|it| it.state != LinkState::Dead) {
+            return Some((self.load(link.clone()), true));
+        }
+        let Change::Upsert(seen) = change else { return own.map(|it| (it.clone(), true)) };
+        let correlated = seen.correlation.and_then(|it| self.store.links.get(&it));
+        if let Some(link) = correlated.filter(|_| !self.world.is(Mutant::TwinGetsOwnLink)) {
+            if self.world.is(Mutant::NoTombstoneRouting) && link.state == LinkState::Dead {
+                return None;
+            }
+            return Some((self.load(link.clone()), true));
+        }
+        self.ids += 1;
+        let id = LinkId(Uuid::from_u128(self.ids));
+        Some((Link::new(id, &self.plan.name, side, change.id().clone()), false))
+    }
+
+    fn load(&self, mut link: Link) -> Link {
+        match self.world.mutant {
+            Some(Mutant::IntentsDroppedAtLoad) if link.state == LinkState::Live => link.intents.clear(),
+            Some(Mutant::CreatePayloadNotKept) if link.state == LinkState::PendingCreate => link.intents.clear(),
+            Some(Mutant::OpenIntentForgotten) if link.state == LinkState::Live => {
+                let world = &self.world;
+                let version = |side: Side| Some(world.systems[side].rows.get(link.ids[side].as_ref()?)?.version.clone());
+                let versions = Sides::new(version(Side::Left), version(Side::Right));
+                link.intents.retain(|it| it.expected != versions[it.side]);
+            }
+            _ => {}
+        }
+        link
+    }
+
+    /// Tries one held link again; time jumps to its hour.
+    fn retry(&mut self) -> Result<bool, Halt> {
+        if self.world.is(Mutant::HoldsIgnored) {
+            return Ok(false);
+        }
+        let waiting = |it: &&Link| it.hold.as_ref().is_some_and(|hold| hold.retry_at.is_some());
+        let Some(link) = self.store.links.values().find(waiting).cloned() else { return Ok(false) };
+        let retry_at = link.hold.as_ref().and_then(|it| it.retry_at);
+        self.now = self.now.max(retry_at.unwrap_or(self.now));
+        let link = self.load(link);
+        self.fly(link, true, None)?;
+        Ok(true)
+    }
+
+    pub fn fly(&mut self, link: Link, is_stored: bool, entry: Option<(Side, &RemoteId)>) -> Result<Tally, Halt> {
+        let flight = Flight::new(self.plan.clone(), link, is_stored, None);
+        let mut trip = Trip { flight, entry, earlier: Sides::default(), kept_back: None };
+        let mut event = Event::Begin;
+        for _ in 0..STEPS_MAX {
+            let effect = self.step(&mut trip, event);
+            if let Effect::Finish(tally) = effect {
+                self.world.say(|| format!("  FINISH {tally:?}"));
+                if let Some(link) = tally.look_at.and_then(|it| self.store.links.get(&it)).cloned() {
+                    let link = self.load(link);
+                    self.fly(link, true, None)?;
+                }
+                return Ok(tally);
+            }
+            event = self.carry_out(&mut trip, effect)?;
+        }
+        Err(Halt::Broken("a flight never lands".to_owned()))
+    }
+
+    fn step(&mut self, trip: &mut Trip<'_>, event: Event) -> Effect {
+        self.ids += 1;
+        let moment = Moment { now: self.now, op: OpId(Uuid::from_u128(self.ids)) };
+        trip.flight.step(moment, event)
+    }
+
+    fn carry_out(&mut self, trip: &mut Trip<'_>, effect: Effect) -> Result<Event, Halt> {
+        match effect {
+            Effect::Observe => self.observe(trip),
+            Effect::Resolve(queries) => {
+                Ok(Event::Resolved(queries.into_iter().map(|it| (it, dwmap::interp::Resolution::Missing)).collect()))
+            }
+            Effect::Commit(commit) => {
+                self.world.tick(Point::BeforeCommit)?;
+                if self.world.is(Mutant::SentBeforeDurable) {
+                    trip.kept_back = Some(*commit);
+                    return Ok(Event::Committed);
+                }
+                self.commit(*commit)?;
+                self.world.tick(Point::Committed)?;
+                Ok(Event::Committed)
+            }
+            Effect::Send { side, write } => self.send(trip, side, write),
+            Effect::Find { side, write, slots, values } => {
+                self.world.tick(Point::Observed)?;
+                Ok(self.find(side, &write, &slots, &values))
+            }
+            Effect::Finish(_) => unreachable!("a finished flight is not carried on"),
+        }
+    }
+
+    fn observe(&mut self, trip: &mut Trip<'_>) -> Result<Event, Halt> {
+        let mut seen = Sides::default();
+        for side in Side::BOTH {
+            self.world.tick(Point::Observed)?;
+            let link = trip.flight.link();
+            let stand_in = trip.entry.filter(|(at, _)| *at == side).map(|(_, it)| it);
+            let id = match (&link.ids[side], stand_in) {
+                (Some(_), Some(id)) if link.state == LinkState::Dead => Some(id),
+                (Some(id), _) => Some(id),
+                (None, stand_in) => stand_in,
+            };
+            seen[side] = id.and_then(|it| self.world.systems[side].rows.get(it)).cloned();
+        }
+        if self.world.fails() {
+            return Ok(Event::Failed(Failure::new(Class::Transient, "no answer to a fetch")));
+        }
+        if self.world.is(Mutant::StaleContent) {
+            for side in Side::BOTH {
+                if let (Some(seen), Some(earlier)) = (seen[side].as_mut(), &trip.earlier[side]) {
+                    seen.record = earlier.record.clone();
+                }
+            }
+            trip.earlier = seen.clone();
+        }
+        self.world.say(|| format!("  OBSERVED {seen:?} of {:?}", trip.flight.link()));
+        Ok(Event::Observed(seen))
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), Halt> {
+        let Commit { mut link, ledger, activity } = commit;
+        self.world.say(|| format!("  COMMIT {link:?} {ledger:?} {activity:?}"));
+        if self.world.is(Mutant::SingleShadow) {
+            for slot in (0..4).map(Slot) {
+                if let Sides([Some(left), Some(right)]) = &mut link.shadows {
+                    right.set(slot, left.get(slot).clone());
+                }
+            }
+        }
+        for side in Side::BOTH {
+            if let Some(id) = &link.ids[side] {
+                let other = self.store.owners[side].get(id).filter(|it| **it != link.id);
+                let is_taken = other.and_then(|it| self.store.links.get(it)).is_some_and(|it| it.state != LinkState::Dead);
+                if is_taken && link.state == LinkState::Dead {
+                    continue;
+                }
+                if is_taken {
+                    return Err(Halt::Broken(format!("two links own the row {} of {side:?}", id.0)));
+                }
+                self.store.owners[side].insert(id.clone(), link.id);
+            }
+        }
+        self.store.links.insert(link.id, link);
+        if self.world.is(Mutant::LedgerAfterLink) {
+            self.world.tick(Point::BeforeCommit)?;
+        }
+        if !self.world.is(Mutant::NoLedger) {
+            self.store.ledger.extend(ledger.iter().flat_map(|it| numbers_in(&it.loser)));
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, trip: &mut Trip<'_>, side: Side, mut write: Write) -> Result<Event, Halt> {
+        let is_out = self.world.tick(Point::BeforeSend);
+        let may_be_late = self.world.has_correlation || !matches!(write, Write::Create { .. });
+        if is_out.is_err() && may_be_late && (self.world.is_always_late || self.world.random.one_in(2)) {
+            self.world.late.push((side, write));
+            return Err(Halt::Crash);
+        }
+        is_out?;
+        if self.world.fails() {
+            return Ok(Event::Answered(self.failed_send(side, write)));
+        }
+        let mut answer = self.world.apply(side, &write);
+        if self.world.is(Mutant::BlindRetry) && answer == Answer::Moved {
+            if let Write::Update { id, expected, .. } | Write::Delete { id, expected } = &mut write {
+                *expected = self.world.systems[side].rows[id].version.clone();
+            }
+            answer = self.world.apply(side, &write);
+        }
+        self.world.say(|| format!("  SENT {side:?} {write:?} -> {answer:?}"));
+        if let (true, Answer::Written(seen), Write::Update { record, .. } | Write::Create { record, .. }) =
+            (self.world.is(Mutant::ShadowFromSent), &mut answer, &write)
+        {
+            seen.record.overlay(record);
+        }
+        self.world.tick(Point::Applied)?;
+        if let Some(commit) = trip.kept_back.take() {
+            self.commit(commit)?;
+        }
+        Ok(Event::Answered(answer))
+    }
+
+    /// The request was refused for now, or its answer was lost: it took effect, will do so later, or never.
+    fn failed_send(&mut self, side: Side, write: Write) -> Answer {
+        // A store without correlation promises nothing for creates that time out; the model holds it to the rest.
+        let is_unsafe = !self.world.has_correlation && matches!(write, Write::Create { .. });
+        let is_ambiguous = !is_unsafe && !self.world.random.one_in(3);
+        if is_ambiguous {
+            match self.world.random.below(3) {
+                0 => drop(self.world.apply(side, &write)),
+                1 => self.world.late.push((side, write.clone())),
+                _ => {}
+            }
+        }
+        self.world.say(|| format!("  FAILED {side:?} {write:?} ambiguous {is_ambiguous}"));
+        Answer::Failed(Failure { is_ambiguous, ..Failure::new(Class::Transient, "the system did not answer") })
+    }
+
+    fn find(&mut self, side: Side, write: &Write, slots: &[Slot], values: &[Value]) -> Event {
+        let Write::Create { link, .. } = write else { unreachable!("only creates are looked for") };
+        let system = &self.world.systems[side];
+        let correlated = system.rows.values().find(|it| it.correlation == Some(*link));
+        let seen = correlated.or_else(|| system.find(slots, values)).cloned();
+        let owner = seen.as_ref().and_then(|it| self.store.owners[side].get(&it.id)).and_then(|it| self.store.links.get(it));
+        let owner = owner.filter(|it| it.state != LinkState::Dead);
+        let owner = owner.map(|it| Owner { link: it.id, is_pending: it.state == LinkState::PendingCreate });
+        self.world.say(|| format!("  FOUND {seen:?} of {owner:?}"));
+        Event::Found { seen, owner }
+    }
+}
+
+/// Every number of a write that is named in a value of the ledger; a whole row stands there as a text.
+fn numbers_in(value: &Value) -> Vec<u64> {
+    let text = value.to_string();
+    let without_tenths = text.split(['.']).enumerate().map(|(nth, it)| if nth == 0 { it } else { it.get(1..).unwrap_or("") });
+    let numbers = without_tenths.flat_map(|it| it.split(|it: char| !it.is_ascii_digit()));
+    numbers.filter_map(|it| it.parse().ok()).collect()
+}

@@ -1,0 +1,164 @@
+//! The model of the kernel: the real engine in a world that is out to break it, schedule after schedule.
+//!
+//! `DWMAP_SCHEDULES` sets how many schedules run, `DWMAP_SEED` prints one schedule of every map step by step.
+
+mod checks;
+mod crash_points;
+mod driver;
+mod mutants;
+mod plans;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use driver::Driver;
+use mutants::Mutant;
+use plans::{Case, Setup};
+use world::Halt;
+
+/// Most schedules that a mutant may survive.
+const MUTANT_SCHEDULES_MAX: u64 = 100_000;
+
+/// One schedule from its seed; the number of crashes in it.
+fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Result<u64, String> {
+    let mut driver = Driver::new(seed, setup);
+    let world = &mut driver.world;
+    world.has_correlation = setup.case != Case::NaturalKey;
+    world.mutant = mutant;
+    world.is_traced = is_traced;
+    world.has_users = true;
+    world.crash_one_in = 4 + world.random.below(40);
+    world.fail_one_in = [0, 0, 8, 20][world.random.below(4) as usize];
+    world.budget = 5 + world.random.below(40);
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        if rounds > 20_000 {
+            return Err("it never comes to rest under crashes".to_owned());
+        }
+        driver.world.user();
+        match driver.pump() {
+            Ok(is_busy) => {
+                if !is_busy && driver.world.budget == 0 {
+                    break;
+                }
+            }
+            Err(Halt::Crash) => {}
+            Err(Halt::Broken(why)) => return Err(why),
+        }
+    }
+    driver.world.has_users = false;
+    driver.world.crash_one_in = 0;
+    driver.world.fail_one_in = 0;
+    while !driver.world.late.is_empty() {
+        driver.world.land();
+    }
+    driver.settle().map_err(|it| format!("{it:?}"))?;
+    if setup.case == Case::Manual {
+        driver.resolve_by_hand().map_err(|it| format!("{it:?}"))?;
+    }
+    checks::check(&mut driver)?;
+    Ok(driver.world.crashes)
+}
+
+/// The same; a panic of the engine is a failure like any other.
+fn run_caught(setup: &Setup, seed: u64, mutant: Option<Mutant>) -> Result<u64, String> {
+    catch_unwind(AssertUnwindSafe(|| run(setup, seed, mutant, false))).unwrap_or_else(|_| Err("a panic".to_owned()))
+}
+
+fn schedules() -> u64 {
+    let default = if cfg!(debug_assertions) { 5_000 } else { 200_000 };
+    std::env::var("DWMAP_SCHEDULES").map_or(default, |it| it.parse().expect("DWMAP_SCHEDULES is a number"))
+}
+
+/// Runs the seeds on both cores; the failures by seed, and the crashes.
+fn run_all(setup: &Setup, seeds: u64) -> (Vec<(u64, String)>, u64) {
+    let (next, crashes, failures) = (AtomicU64::new(1), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > seeds {
+                return;
+            }
+            match run_caught(setup, seed, None) {
+                Ok(count) => drop(crashes.fetch_add(count, Ordering::Relaxed)),
+                Err(why) => {
+                    let mut failures = failures.lock().expect("no worker panics while it holds the list");
+                    failures.push((seed, why));
+                    if failures.len() >= 1_000 {
+                        next.store(seeds + 1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let mut failures = failures.into_inner().expect("no worker panicked");
+    failures.sort();
+    (failures, crashes.into_inner())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the report says how fast the schedules ran")]
+fn check_schedules(case: Case, share: u64) {
+    let setup = case.setup();
+    if let Ok(seed) = std::env::var("DWMAP_SEED") {
+        println!("{:?}", run(&setup, seed.parse().expect("DWMAP_SEED is a number"), None, true));
+        return;
+    }
+    let seeds = schedules() / share;
+    let start = std::time::Instant::now();
+    let (failures, crashes) = run_all(&setup, seeds);
+    let rate = seeds as f64 / start.elapsed().as_secs_f64();
+    println!("{case:?}: {seeds} schedules, {rate:.0}/s, {crashes} crashes, {} failures", failures.len());
+    let first = failures.iter().take(8).map(|(seed, why)| format!("\n  seed {seed}: {why}")).collect::<String>();
+    assert!(failures.is_empty(), "{} of {seeds} schedules fail:{first}", failures.len());
+}
+
+#[test]
+fn kernel_keeps_its_promises() {
+    check_schedules(Case::Plain, 1);
+}
+
+#[test]
+fn kernel_keeps_its_promises_with_values_that_repeat() {
+    check_schedules(Case::Toggles, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_with_derived_fields() {
+    check_schedules(Case::Derived, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_when_people_decide_conflicts() {
+    check_schedules(Case::Manual, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_when_rows_leave_and_enter_the_filter() {
+    check_schedules(Case::Filter, 4);
+}
+
+#[test]
+fn kernel_keeps_its_promises_without_correlation() {
+    check_schedules(Case::NaturalKey, 4);
+}
+
+#[test]
+fn kernel_mutants_are_caught() {
+    let setup = Case::Plain.setup();
+    let mut survivors = Vec::new();
+    for mutant in Mutant::ALL {
+        let caught = (1..=MUTANT_SCHEDULES_MAX).find_map(|seed| Some((seed, run_caught(&setup, seed, Some(mutant)).err()?)));
+        match caught {
+            Some((seed, why)) => println!("{mutant:?}: seed {seed}: {why}"),
+            None => survivors.push(mutant),
+        }
+    }
+    assert_eq!(survivors, [], "these defects go unnoticed");
+}

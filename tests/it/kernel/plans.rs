@@ -1,0 +1,175 @@
+//! The maps that the model runs, built by hand, and what each of their fields is for.
+
+use std::sync::Arc;
+
+use dwmap::change::{Side, Sides};
+use dwmap::ir::{
+    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Missing, Modulo, OnError, Origin, Plan, Rule, RuleId,
+};
+use dwmap::schema::profile::TextFacts;
+use dwmap::schema::{Profile, Shape};
+use dwmap::value::{Kind, Slot, Value};
+
+/// What the model does with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Letters, unique per row, never edited.
+    Key,
+    /// A text that starts with the number of the write that made it: `17`, `17a`, `17a `.
+    Text,
+    /// A number whose whole part is the number of the write that made it: `17`, `17.4`.
+    Amount,
+    /// `on` or `off`, so that values repeat.
+    Toggle,
+    /// Written by the map alone, from the name.
+    Derived,
+    /// `on`: in scope. Only the left side has it, and no rule reads it.
+    Active,
+}
+
+/// One map of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// A key and three two-way rules, with deletes both ways.
+    Plain,
+    /// And a field whose values repeat.
+    Toggles,
+    /// The last rule's conflicts are decided by a person.
+    Manual,
+    /// The right side has a field that follows from the name.
+    Derived,
+    /// Rows leave and enter the left filter.
+    Filter,
+    /// No store can say which create made a row: rows are told apart by their key.
+    NaturalKey,
+}
+
+pub struct Setup {
+    pub case: Case,
+    pub plan: Arc<Plan>,
+    pub fields: Sides<Vec<Field>>,
+}
+
+const SHARED: [(&str, Field); 4] = [("key", Field::Key), ("name", Field::Text), ("amount", Field::Amount), ("code", Field::Text)];
+
+/// The right store: upper case, no trailing blanks, whole numbers.
+fn lossy() -> Profile {
+    let text = TextFacts { trailing_blanks_dropped: true, upper: true, ..TextFacts::default() };
+    Profile { text, decimal_scale: Some(0), ..Profile::exact() }
+}
+
+fn kind(field: Field) -> Kind {
+    match field {
+        Field::Amount => Kind::Decimal { precision: 20, scale: 1 },
+        Field::Key | Field::Text | Field::Toggle | Field::Derived | Field::Active => Kind::Text { max: None },
+    }
+}
+
+fn shape(entity: &str, fields: &[(&str, Field)]) -> Shape {
+    let field = |(name, field): &(&str, Field)| dwmap::schema::ShapeField {
+        name: (*name).to_owned(),
+        kind: kind(*field),
+        nullable: true,
+        readonly: false,
+        lookup_sets: Vec::new(),
+    };
+    Shape {
+        entity: entity.to_owned(),
+        set: entity.to_owned(),
+        fields: fields.iter().map(field).collect(),
+        key: vec![Slot(0)],
+        modified: None,
+    }
+}
+
+fn rule(label: &str, kind: Kind, left: End, right: End) -> Rule {
+    Rule {
+        label: label.to_owned(),
+        origin: Origin { file: "model.dwmap".to_owned(), line: 1 },
+        arrow: "<->".to_owned(),
+        kind,
+        ends: Sides::new(left, right),
+        modulo: Modulo::default(),
+        guard: None,
+        on_create: false,
+        on_update: false,
+        on_missing: Missing::Park,
+        otherwise: Sides::new(None, None),
+        loses: None,
+        certificate: Certificate::Assumed,
+    }
+}
+
+fn both_ways(slot: u16) -> End {
+    End { read: Expr::Slot(Slot(slot)), write: vec![(Slot(slot), Expr::It)] }
+}
+
+fn copied(label: &str, field: Field, slot: u16) -> Rule {
+    rule(label, kind(field), both_ways(slot), both_ways(slot))
+}
+
+/// `upper(name) -> shout`, written to the slot behind the shared ones.
+fn derived(slot: u16) -> Rule {
+    let upper = Expr::Call { function: "upper".to_owned(), arguments: vec![Expr::Slot(Slot(1))] };
+    rule("shout", kind(Field::Derived), End { read: upper, write: Vec::new() }, both_ways(slot))
+}
+
+impl Case {
+    pub fn setup(self) -> Setup {
+        let mut left = SHARED.to_vec();
+        let mut right = SHARED.to_vec();
+        let mut rules: Vec<Rule> = SHARED.iter().zip(0..).map(|((name, field), slot)| copied(name, *field, slot)).collect();
+        let extra = rules.len() as u16;
+        match self {
+            Self::Plain | Self::Manual | Self::NaturalKey => {}
+            Self::Toggles => {
+                left.push(("flag", Field::Toggle));
+                right.push(("flag", Field::Toggle));
+                rules.push(copied("flag", Field::Toggle, extra));
+            }
+            Self::Derived => {
+                right.push(("shout", Field::Derived));
+                rules.push(derived(extra));
+            }
+            Self::Filter => left.push(("active", Field::Active)),
+        }
+        let mut plan = plan(shape("left", &left), shape("right", &right), rules);
+        if self == Self::Manual {
+            plan.groups[3].conflict = Conflict::Manual;
+        }
+        if self == Self::Filter {
+            let active = Expr::Slot(Slot(extra)).boxed();
+            let on = Expr::Const(Value::text("on")).boxed();
+            plan.scope[Side::Left] = Some(Expr::Compare { op: Compare::Equal, left: active, right: on });
+            plan.on_exit[Side::Left] = Some(Exit::Detach);
+        }
+        let kinds = |fields: &[(&str, Field)]| fields.iter().map(|(_, field)| *field).collect();
+        Setup { case: self, plan: Arc::new(plan), fields: Sides::new(kinds(&left), kinds(&right)) }
+    }
+}
+
+/// Every rule merges on its own; the left side wins the even ones, the right side the odd ones.
+fn plan(left: Shape, right: Shape, rules: Vec<Rule>) -> Plan {
+    let policy = |index: usize| Conflict::Prefer(if index % 2 == 1 { Side::Left } else { Side::Right });
+    let groups = (0..rules.len()).map(|it| Group { rules: vec![RuleId(it as u16)], conflict: policy(it) }).collect();
+    Plan {
+        name: "Model".to_owned(),
+        version: None,
+        origin: Origin { file: "model.dwmap".to_owned(), line: 1 },
+        systems: Sides::new(0, 1),
+        profiles: Sides::new(Profile::exact(), lossy()),
+        shapes: Sides::new(left, right),
+        writes: Sides::new(true, true),
+        rules,
+        groups,
+        key: vec![RuleId(0)],
+        partition: None,
+        partition_in: None,
+        scope: Sides::new(None, None),
+        on_exit: Sides::new(None, None),
+        on_delete: Sides::new(DeleteAction::Delete, DeleteAction::Delete),
+        on_error: OnError::Retry(u32::MAX),
+        references: Vec::new(),
+        tables: Vec::new(),
+    }
+}

@@ -1,0 +1,411 @@
+//! Two systems of record with a version per row, a change feed and correlated creates; the right one keeps less than it is given.
+//!
+//! At every tick users may write, a request of a dead worker may land, and the worker may crash. The world remembers
+//! which value was written over which, so that the checks can tell a loss from an edit.
+
+use std::collections::{BTreeMap, HashSet};
+
+use dwmap::change::{Answer, Change, LinkId, RemoteId, Seen, Side, Sides, Version, Write};
+use dwmap::value::{Decimal, Record, Rounding, Slot, Value};
+
+use super::mutants::Mutant;
+use super::plans::Field;
+
+/// Xorshift: small, fast, and the same everywhere.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 1
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// True once in so many times.
+    pub fn one_in(&mut self, count: u64) -> bool {
+        self.below(count) == 0
+    }
+}
+
+/// Why the worker stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Halt {
+    Crash,
+    /// The engine broke a promise while it ran.
+    Broken(String),
+}
+
+/// The places at which a script lets the worker crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    Take,
+    Observed,
+    BeforeCommit,
+    Committed,
+    BeforeSend,
+    Applied,
+    BeforeRelease,
+}
+
+pub struct System {
+    pub rows: BTreeMap<RemoteId, Seen>,
+    pub log: Vec<Change>,
+    pub fields: Vec<Field>,
+    /// Requests of the engine that changed something.
+    pub engine_writes: u64,
+    is_lossy: bool,
+    rows_made: u64,
+    versions: u64,
+}
+
+/// Which write made which value.
+#[derive(Default)]
+pub struct Lineage {
+    /// By number: the value that the writer saw, or 0.
+    pub parents: Vec<u64>,
+    /// By number: who wrote it, and exactly what.
+    pub origins: Vec<(Side, Value)>,
+    /// What the engine wrote over: old and new.
+    pub overwritten: Vec<(u64, u64)>,
+    /// What the engine deleted.
+    pub removed: Vec<u64>,
+    /// What users deleted.
+    pub abandoned: HashSet<u64>,
+}
+
+pub struct World {
+    pub systems: Sides<System>,
+    pub lineage: Lineage,
+    pub random: Random,
+    /// Requests of dead workers that may still land.
+    pub late: Vec<(Side, Write)>,
+    /// Edits that users may still make.
+    pub budget: u64,
+    pub has_users: bool,
+    /// A crash once in so many ticks; 0: never.
+    pub crash_one_in: u64,
+    /// A failed call once in so many; 0: never.
+    pub fail_one_in: u64,
+    /// A script's crash: at the n-th passing of this point.
+    pub crash_at: Option<(Point, u32)>,
+    pub has_correlation: bool,
+    /// A request under way when the worker dies will land; else only sometimes.
+    pub is_always_late: bool,
+    pub mutant: Option<Mutant>,
+    pub is_traced: bool,
+    pub crashes: u64,
+}
+
+/// The number of the write that made this value.
+pub fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Decimal(it) => it.round(0, Rounding::Truncate).to_int().map(|it| it as u64),
+        Value::Int(it) => Some(*it as u64),
+        Value::Text(it) => it.trim_end_matches(|it: char| !it.is_ascii_digit()).parse().ok(),
+        _ => None,
+    }
+}
+
+impl Lineage {
+    fn next(&mut self, side: Side, parent: u64, make: impl FnOnce(u64) -> Value) -> Value {
+        if self.parents.is_empty() {
+            self.parents.push(0);
+            self.origins.push((Side::Left, Value::Absent));
+        }
+        let value = make(self.parents.len() as u64);
+        self.parents.push(parent);
+        self.origins.push((side, value.clone()));
+        value
+    }
+
+    /// `old` is `new`, or was seen by the writer of `new` or of one before it.
+    pub fn descends(&self, new: u64, old: u64) -> bool {
+        std::iter::successors(Some(new), |it| Some(self.parents[*it as usize]).filter(|it| *it != 0)).any(|it| it == old)
+    }
+}
+
+impl System {
+    pub fn new(side: Side, fields: Vec<Field>) -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            log: Vec::new(),
+            fields,
+            engine_writes: 0,
+            is_lossy: side == Side::Right,
+            rows_made: 0,
+            versions: 0,
+        }
+    }
+
+    /// What this store keeps of a value. Written apart from the product's own idea of it.
+    pub fn keep(&self, value: &Value) -> Value {
+        match value {
+            Value::Text(it) if self.is_lossy => Value::text(it.trim_end_matches(' ').to_uppercase()),
+            Value::Decimal(it) if self.is_lossy => Value::Decimal(it.round(0, Rounding::HalfUp)),
+            other => other.clone(),
+        }
+    }
+
+    fn put(&mut self, id: RemoteId, record: &Record, correlation: Option<LinkId>) -> Seen {
+        self.versions += 1;
+        let record = Record::from_values(record.values().iter().map(|it| self.keep(it)).collect());
+        let version = Version(self.versions.to_string());
+        let seen = Seen { id: id.clone(), version, record, modified: None, correlation };
+        self.rows.insert(id, seen.clone());
+        self.log.push(Change::Upsert(seen.clone()));
+        seen
+    }
+
+    pub fn insert(&mut self, record: &Record, correlation: Option<LinkId>) -> Seen {
+        self.rows_made += 1;
+        self.put(RemoteId(format!("{:03}", self.rows_made)), record, correlation)
+    }
+
+    pub fn remove(&mut self, id: &RemoteId) -> Option<Seen> {
+        let row = self.rows.remove(id)?;
+        self.log.push(Change::Delete { id: id.clone() });
+        Some(row)
+    }
+
+    pub fn find(&self, slots: &[Slot], values: &[Value]) -> Option<&Seen> {
+        let is_match = |row: &&Seen| slots.iter().zip(values).all(|(slot, value)| *row.record.get(*slot) == self.keep(value));
+        self.rows.values().find(is_match).filter(|_| !slots.is_empty())
+    }
+
+    fn numbers<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = (Slot, u64)> + 'a {
+        let has_number = |slot: Slot| matches!(self.fields[slot.0 as usize], Field::Text | Field::Amount);
+        record.slots().filter(move |(slot, _)| has_number(*slot)).filter_map(|(slot, value)| Some((slot, number(value)?)))
+    }
+}
+
+/// Letters only, so that no key looks like a number.
+fn key(number: u64) -> Value {
+    let letters = number.to_string().bytes().map(|it| char::from(b'A' + (it - b'0'))).collect::<String>();
+    Value::text(letters)
+}
+
+impl World {
+    pub fn new(seed: u64, fields: Sides<Vec<Field>>) -> Self {
+        let Sides([left, right]) = fields;
+        Self {
+            systems: Sides::new(System::new(Side::Left, left), System::new(Side::Right, right)),
+            lineage: Lineage::default(),
+            random: Random::new(seed),
+            late: Vec::new(),
+            budget: 0,
+            has_users: false,
+            crash_one_in: 0,
+            fail_one_in: 0,
+            crash_at: None,
+            has_correlation: true,
+            is_always_late: false,
+            mutant: None,
+            is_traced: false,
+            crashes: 0,
+        }
+    }
+
+    pub fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    pub fn say(&self, text: impl FnOnce() -> String) {
+        if self.is_traced {
+            println!("{}", text());
+        }
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, point: Point) -> Result<(), Halt> {
+        if let Some((_, count)) = self.crash_at.as_mut().filter(|(at, _)| *at == point) {
+            *count -= 1;
+            if *count == 0 {
+                self.crash_at = None;
+                return Err(Halt::Crash);
+            }
+        }
+        if self.has_users && !self.late.is_empty() && self.random.one_in(6) {
+            self.land();
+        }
+        while self.has_users && self.random.one_in(3) {
+            self.user();
+        }
+        if self.crash_one_in > 0 && self.random.one_in(self.crash_one_in) {
+            self.crashes += 1;
+            self.say(|| format!("CRASH at {point:?}"));
+            return Err(Halt::Crash);
+        }
+        Ok(())
+    }
+
+    pub fn fails(&mut self) -> bool {
+        self.fail_one_in > 0 && self.random.one_in(self.fail_one_in)
+    }
+
+    /// A late request reaches its system.
+    pub fn land(&mut self) {
+        let index = self.random.below(self.late.len() as u64) as usize;
+        let (side, write) = self.late.swap_remove(index);
+        let answer = self.apply(side, &write);
+        self.say(|| format!("  LATE {side:?} {write:?} -> {answer:?}"));
+    }
+
+    /// Some user's edit, somewhere.
+    pub fn user(&mut self) {
+        if self.budget == 0 {
+            return;
+        }
+        self.budget -= 1;
+        let side = Side::BOTH[self.random.below(2) as usize];
+        let count = self.systems[side].rows.len() as u64;
+        let action = self.random.below(10);
+        if count == 0 || action == 0 {
+            self.user_creates(side);
+            return;
+        }
+        let nth = self.random.below(count) as usize;
+        let id = self.systems[side].rows.keys().nth(nth).expect("it is below the count").clone();
+        if action == 1 && count > 1 {
+            self.user_deletes(side, &id);
+        } else {
+            let editable: Vec<usize> = (1..self.systems[side].fields.len()).filter(|&it| self.is_editable(side, it)).collect();
+            let slot = editable[self.random.below(editable.len() as u64) as usize];
+            self.user_edits(side, &id, Slot(slot as u16));
+        }
+    }
+
+    fn is_editable(&self, side: Side, slot: usize) -> bool {
+        self.systems[side].fields[slot] != Field::Derived
+    }
+
+    pub fn user_creates(&mut self, side: Side) -> RemoteId {
+        let fields = self.systems[side].fields.clone();
+        let name = self.shared_key(side).unwrap_or_else(|| key(self.lineage.parents.len() as u64 + 1));
+        let values = fields.iter().map(|&field| if field == Field::Key { name.clone() } else { self.fresh(side, field, 0) });
+        let record = Record::from_values(values.collect());
+        let seen = self.systems[side].insert(&record, None);
+        self.say(|| format!("  USER creates {side:?} {seen:?}"));
+        seen.id
+    }
+
+    /// Where rows are told apart by their key alone, users of both sides sometimes make the same row.
+    fn shared_key(&mut self, side: Side) -> Option<Value> {
+        if self.has_correlation || !self.random.one_in(3) {
+            return None;
+        }
+        let keys = self.systems[side.other()].rows.values().map(|it| it.record.values()[0].clone());
+        keys.filter(|it| self.systems[side].find(&[Slot(0)], std::slice::from_ref(it)).is_none()).last()
+    }
+
+    pub fn user_deletes(&mut self, side: Side, id: &RemoteId) {
+        let row = self.systems[side].remove(id).expect("users delete what is there");
+        let numbers: Vec<u64> = self.systems[side].numbers(&row.record).map(|(_, it)| it).collect();
+        self.lineage.abandoned.extend(numbers);
+        self.say(|| format!("  USER deletes {side:?} {row:?}"));
+    }
+
+    pub fn user_edits(&mut self, side: Side, id: &RemoteId, slot: Slot) -> Value {
+        let row = self.systems[side].rows[id].clone();
+        let parent = number(row.record.get(slot)).unwrap_or(0);
+        let field = self.systems[side].fields[slot.0 as usize];
+        let mut record = row.record;
+        record.set(slot, self.fresh(side, field, parent));
+        let seen = self.systems[side].put(row.id, &record, row.correlation);
+        self.say(|| {
+            format!("  USER edits {side:?} {} {slot:?} {} -> {} v{}", seen.id.0, parent, seen.record.get(slot), seen.version.0)
+        });
+        seen.record.get(slot).clone()
+    }
+
+    /// A person who looks at both rows gives the right one the left one's value.
+    pub fn user_copies(&mut self, left: &RemoteId, right: &RemoteId, slot: Slot) {
+        let value = self.systems[Side::Left].rows[left].record.get(slot).clone();
+        let row = self.systems[Side::Right].rows[right].clone();
+        let mut record = row.record;
+        record.set(slot, value);
+        self.systems[Side::Right].put(row.id, &record, row.correlation);
+    }
+
+    fn fresh(&mut self, side: Side, field: Field, parent: u64) -> Value {
+        let dirt = self.random.below(4) as usize;
+        match field {
+            Field::Text => self.lineage.next(side, parent, |it| Value::text(format!("{it}{}", ["", "a", " ", "a "][dirt]))),
+            Field::Amount => {
+                let tenths = [0, 1, 2, 4][dirt];
+                self.lineage.next(side, parent, |it| {
+                    Value::Decimal(Decimal::new(i128::from(it) * 10 + tenths, 1).expect("it has few digits"))
+                })
+            }
+            Field::Toggle => Value::text(if dirt < 2 { "on" } else { "off" }),
+            Field::Active => Value::text(if dirt < 3 { "on" } else { "off" }),
+            Field::Key | Field::Derived => Value::Null,
+        }
+    }
+
+    /// A request reaches its system.
+    pub fn apply(&mut self, side: Side, write: &Write) -> Answer {
+        match write {
+            Write::Create { link, record } => self.create(side, *link, record),
+            Write::Update { id, expected, record } => self.update(side, id, expected, record),
+            Write::Delete { id, expected } => self.delete(side, id, expected),
+        }
+    }
+
+    fn create(&mut self, side: Side, link: LinkId, record: &Record) -> Answer {
+        let correlates = self.has_correlation && !self.is(Mutant::NoCorrelation);
+        let system = &mut self.systems[side];
+        if correlates && system.rows.values().any(|it| it.correlation == Some(link)) {
+            return Answer::Exists;
+        }
+        if !self.has_correlation && system.find(&[Slot(0)], &record.values()[..1]).is_some() {
+            return Answer::Exists;
+        }
+        system.engine_writes += 1;
+        let filled = record.values().iter().zip(&system.fields).map(|(value, field)| match (value, field) {
+            (Value::Absent, Field::Active) => Value::text("on"),
+            (Value::Absent, _) => Value::Null,
+            (value, _) => value.clone(),
+        });
+        let filled = Record::from_values(filled.collect());
+        Answer::Written(system.insert(&filled, correlates.then_some(link)))
+    }
+
+    fn update(&mut self, side: Side, id: &RemoteId, expected: &Version, change: &Record) -> Answer {
+        let Some(row) = self.systems[side].rows.get(id).cloned() else { return Answer::Gone };
+        if row.version != *expected && !self.is(Mutant::NoIfMatch) {
+            return Answer::Moved;
+        }
+        let system = &mut self.systems[side];
+        for (slot, new) in system.numbers(change) {
+            if let Some(old) = number(row.record.get(slot)).filter(|old| *old != new) {
+                self.lineage.overwritten.push((old, new));
+            }
+        }
+        let mut record = row.record;
+        record.overlay(change);
+        system.engine_writes += 1;
+        Answer::Written(system.put(row.id, &record, row.correlation))
+    }
+
+    fn delete(&mut self, side: Side, id: &RemoteId, expected: &Version) -> Answer {
+        let system = &mut self.systems[side];
+        let Some(row) = system.rows.get(id) else { return Answer::Gone };
+        if row.version != *expected && self.mutant != Some(Mutant::NoIfMatch) {
+            return Answer::Moved;
+        }
+        let row = system.remove(id).expect("it was there");
+        system.engine_writes += 1;
+        let numbers: Vec<u64> = system.numbers(&row.record).map(|(_, it)| it).collect();
+        self.lineage.removed.extend(numbers);
+        Answer::Deleted
+    }
+}
