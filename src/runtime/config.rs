@@ -1,0 +1,187 @@
+//! `dwmap.toml`: which systems the maps' names stand for, and where the state lives. Secrets are named, never held.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::diag::suggest::nearest;
+
+/// The file's name.
+pub const FILE: &str = "dwmap.toml";
+
+/// A project's settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Files of the project, relative to the file; `*` stands for any part of a name. Default: every `.dwmap` below.
+    pub maps: Option<Vec<String>>,
+    #[serde(default)]
+    pub systems: BTreeMap<String, System>,
+    #[serde(default)]
+    pub store: StorePlace,
+    #[serde(default)]
+    pub sync: Sync,
+}
+
+/// What a system's name stands for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "connector", rename_all = "lowercase", deny_unknown_fields)]
+pub enum System {
+    Sqlite {
+        /// The database file, relative to `dwmap.toml`.
+        path: PathBuf,
+    },
+    Dataverse {
+        /// The environment's root, `https://contoso.crm.dynamics.com`.
+        url: String,
+        auth: Auth,
+    },
+    Finops {
+        /// The environment's root, `https://contoso.operations.dynamics.com`.
+        url: String,
+        auth: Auth,
+    },
+}
+
+/// OAuth 2 client credentials.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// The directory that issues tokens; not needed with `token_url`.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    #[serde(default)]
+    pub token_url: Option<String>,
+    pub client_id: String,
+    pub client_secret: Secret,
+}
+
+/// Where a secret is to be found.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Secret {
+    /// An environment variable.
+    Env(String),
+    /// A file; white space at its end does not count.
+    File(PathBuf),
+}
+
+/// Where the state is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorePlace {
+    /// A SQLite file, relative to `dwmap.toml`.
+    pub path: PathBuf,
+}
+
+impl Default for StorePlace {
+    fn default() -> Self {
+        Self { path: PathBuf::from("dwmap-state.db") }
+    }
+}
+
+/// How live sync goes about it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sync {
+    /// Milliseconds between two readings of a feed that had nothing new.
+    pub poll_ms: u64,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self { poll_ms: 500 }
+    }
+}
+
+/// Why a `dwmap.toml` was not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub file: PathBuf,
+    /// Line and column, from 1.
+    pub place: Option<(usize, usize)>,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.file.display())?;
+        if let Some((line, column)) = self.place {
+            write!(out, ":{line}:{column}")?;
+        }
+        write!(out, ": {}", self.message)?;
+        match &self.help {
+            Some(help) => write!(out, "\n  = fix: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error {
+            file: path.to_owned(),
+            place: None,
+            message: format!("cannot be read: {error}"),
+            help: None,
+        })?;
+        Self::parse(path, &text)
+    }
+
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| {
+            let place = error.span().map(|it| place(text, it.start));
+            Error {
+                file: path.to_owned(),
+                place,
+                message: error.message().replace('\n', " "),
+                help: nearest_key(error.message()),
+            }
+        })
+    }
+}
+
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |it| it.chars().count()) + 1;
+    (line, column)
+}
+
+/// The key that was meant, from serde's list of those that exist.
+fn nearest_key(message: &str) -> Option<String> {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let (word, known) = quoted.split_first()?;
+    message.starts_with("unknown").then(|| nearest(word, known.iter().copied()).map(|it| format!("`{it}`")))?
+}
+
+impl Secret {
+    /// Fetches the secret. The error names the place, never the content.
+    pub fn fetch(&self, base: &Path) -> Result<SecretString, String> {
+        match self {
+            Self::Env(name) => std::env::var(name)
+                .map(SecretString::from)
+                .map_err(|_| format!("the environment variable `{name}` is not set, or is not text")),
+            Self::File(path) => std::fs::read_to_string(base.join(path))
+                .map(|text| SecretString::from(text.trim_end()))
+                .map_err(|error| format!("the secret file `{}` cannot be read: {error}", path.display())),
+        }
+    }
+}
+
+impl Auth {
+    /// Where tokens come from: as given, else Microsoft Entra's address of the tenant.
+    pub fn token_address(&self) -> Result<String, String> {
+        match (&self.token_url, &self.tenant) {
+            (Some(url), _) => Ok(url.clone()),
+            (None, Some(tenant)) => Ok(format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token")),
+            (None, None) => Err("`auth` needs `tenant` or `token_url`".to_owned()),
+        }
+    }
+}
