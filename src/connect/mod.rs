@@ -1,6 +1,7 @@
 //! Connectors: how rows are read from and written to real systems. They know shapes and changes, never maps.
 
 pub mod memory;
+pub mod sqlite;
 
 use async_trait::async_trait;
 

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use dwmap::change::{Answer, Change, LinkId, Page, RemoteId, Seen, Token, Version, Write};
+use dwmap::change::{Answer, Change, Class, LinkId, Page, RemoteId, Seen, Token, Version, Write};
 use dwmap::connect::Connector;
 use dwmap::connect::memory::Memory;
+use dwmap::connect::sqlite::{self, Sqlite};
 use dwmap::schema::{Profile, Schema, Shape, ShapeField, snapshot};
 use dwmap::value::{Kind, Record, Slot, Uuid, Value};
 
@@ -443,7 +444,7 @@ fn memory_refuses_a_token_that_has_expired() {
         system.insert("item", row("b", "x")).unwrap();
         system.expire_tokens();
         let failure = system.feed(&shape(), Some(&token)).await.unwrap_err();
-        assert_eq!(failure.class, dwmap::change::Class::Schema);
+        assert_eq!(failure.class, Class::Schema);
         assert!(failure.message.contains("expired") && !failure.is_ambiguous);
         assert_eq!(drain(&system, None).await.0.len(), 2);
     });
@@ -453,8 +454,252 @@ fn memory_refuses_a_token_that_has_expired() {
 fn memory_refuses_texts_that_are_too_long() {
     let system = Memory::new(&schema(), Profile::exact());
     let answer = block_on(write(&system, create(1, "123456789012345678901", "x")));
-    assert!(
-        matches!(answer, Answer::Failed(it) if it.class == dwmap::change::Class::Validation && it.message.contains("item.code"))
-    );
+    assert!(matches!(answer, Answer::Failed(it) if it.class == Class::Validation && it.message.contains("item.code")));
     assert_eq!(system.rows("item"), []);
+}
+
+/// A database with one writer besides ours, as another program would be.
+struct Database {
+    folder: std::path::PathBuf,
+    user: rusqlite::Connection,
+    ours: Sqlite,
+}
+
+const ITEM: &str = "CREATE TABLE item(code TEXT PRIMARY KEY, name TEXT, amount TEXT, count INTEGER, open INTEGER, day TEXT, moment TEXT, ref TEXT)";
+
+impl Database {
+    fn new(tables: &str) -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("dwmap-system-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let user = rusqlite::Connection::open(folder.join("system.db")).unwrap();
+        user.execute_batch(tables).unwrap();
+        let ours = Sqlite::open(folder.join("system.db")).unwrap().with_page_max(PAGE_MAX);
+        Self { folder, user, ours }
+    }
+
+    fn user(&self, sql: &str) {
+        self.user.execute_batch(sql).unwrap();
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+impl System for Database {
+    fn connector(&self) -> &dyn Connector {
+        &self.ours
+    }
+
+    fn insert(&self, fields: Fields) {
+        let text = |name: &str| fields[name].as_text().unwrap().to_owned();
+        self.user.execute("INSERT INTO item(code, name) VALUES (?1, ?2)", [text("code"), text("name")]).unwrap();
+    }
+
+    fn update(&self, code: &str, fields: Fields) {
+        let name = fields["name"].as_text().unwrap();
+        assert_eq!(self.user.execute("UPDATE item SET name = ?2 WHERE code = ?1", [code, name]).unwrap(), 1);
+    }
+
+    fn delete(&self, code: &str) {
+        assert_eq!(self.user.execute("DELETE FROM item WHERE code = ?1", [code]).unwrap(), 1);
+    }
+}
+
+#[test]
+fn sqlite_conforms() {
+    conforms(|| Database::new(ITEM));
+}
+
+#[test]
+fn sqlite_conforms_in_write_ahead_mode_and_in_strict_tables_without_rowids() {
+    conforms(|| Database::new(&format!("PRAGMA journal_mode = wal; {ITEM} STRICT, WITHOUT ROWID")));
+}
+
+#[test]
+fn sqlite_sees_every_form_of_a_users_write() {
+    let system = Database::new(ITEM);
+    block_on(async {
+        let mut token = drain(&system, None).await.1;
+        let cases: [(&str, &[&str]); 7] = [
+            ("INSERT OR REPLACE INTO item(code, name) VALUES ('a', 'x')", &["a=x"]),
+            ("INSERT OR REPLACE INTO item(code, name) VALUES ('a', 'y')", &["a=y"]),
+            ("INSERT OR IGNORE INTO item(code, name) VALUES ('a', 'lost')", &[]),
+            ("INSERT INTO item(code, name) VALUES ('a', 'z') ON CONFLICT DO UPDATE SET name = 'up'", &["a=up"]),
+            ("UPDATE OR IGNORE item SET name = 'again'", &["a=again"]),
+            ("UPDATE item SET code = 'b'", &["-", "b=again"]),
+            ("BEGIN; DELETE FROM item; ROLLBACK", &[]),
+        ];
+        for (sql, expected) in cases {
+            let before = system.connector().find(&shape(), &[CODE], &[Value::text("a")], 1).await.unwrap().pop();
+            system.user(sql);
+            let (changes, next) = drain(&system, Some(token)).await;
+            assert_eq!(shown(&changes), expected, "{sql}");
+            if let (Some(before), Some(Change::Upsert(now))) = (before, changes.first()) {
+                assert_ne!(before.version, now.version, "{sql}");
+            }
+            token = next;
+        }
+    });
+}
+
+#[test]
+fn sqlite_keeps_the_correlation_over_a_change_of_key_and_not_over_a_delete() {
+    let system = Database::new(ITEM);
+    block_on(async {
+        written(write(&system, create(1, "a", "x")).await);
+        system.user("UPDATE item SET code = 'b'");
+        assert_eq!(only_row(&system).await.correlation, Some(LinkId(Uuid::from_u128(1))));
+        system.user("DELETE FROM item; INSERT INTO item(code, name) VALUES ('b', 'other')");
+        assert_eq!(only_row(&system).await.correlation, None);
+    });
+}
+
+#[test]
+fn sqlite_puts_removed_triggers_back_and_asks_for_a_new_reading() {
+    let system = Database::new(ITEM);
+    block_on(async {
+        let made = written(write(&system, create(1, "a", "x")).await);
+        let (_, token) = drain(&system, None).await;
+        system.user("DROP TRIGGER _dwmap_item_update; UPDATE item SET name = 'unseen'");
+        let failure = system.connector().feed(&shape(), Some(&token)).await.unwrap_err();
+        assert!(failure.class == Class::Schema && failure.message.contains("expired"), "{failure}");
+        assert_eq!(write(&system, update(&made, "late")).await, Answer::Moved, "what was not seen counts as a change");
+        let (changes, token) = drain(&system, None).await;
+        assert_eq!(shown(&changes), ["a=unseen"]);
+        system.user("UPDATE item SET name = 'seen'");
+        assert_eq!(shown(&drain(&system, Some(token)).await.0), ["a=seen"]);
+    });
+}
+
+#[test]
+fn sqlite_refuses_cells_that_are_not_of_their_fields_kind() {
+    let cases = [
+        ("count = 'abc'", "row [\"a\"], column `count` holds the TEXT 'abc', not an integer"),
+        ("count = 1.5", "column `count` holds the REAL 1.5, not an integer"),
+        ("open = 2", "column `open` holds the INTEGER 2, not 0 or 1"),
+        ("amount = 'much'", "column `amount` holds the TEXT 'much', not a decimal number"),
+        ("amount = x'00'", "column `amount` holds a BLOB of 1 bytes, not a decimal number"),
+        ("day = '31.12.2024'", "column `day` holds the TEXT '31.12.2024', not a date"),
+        ("ref = 'none'", "column `ref` holds the TEXT 'none', not a GUID"),
+    ];
+    for (set, expected) in cases {
+        let system = Database::new(ITEM);
+        system.user(&format!("INSERT INTO item(code) VALUES ('a'); UPDATE item SET {set}"));
+        let failure = block_on(system.connector().feed(&shape(), None)).unwrap_err();
+        assert_eq!(failure.class, Class::Validation);
+        assert!(failure.message.contains("table `item`") && failure.message.contains(expected), "{failure}");
+    }
+}
+
+#[test]
+fn sqlite_reads_instants_in_both_forms() {
+    let system = Database::new(ITEM);
+    system.user("INSERT INTO item(code, moment) VALUES ('a', '2024-12-31 23:59:59'), ('b', '2024-12-31T23:59:59Z')");
+    let (changes, _) = block_on(drain(&system, None));
+    let moment = Value::DateTime("2024-12-31T23:59:59Z".parse().unwrap());
+    for change in changes {
+        assert!(matches!(change, Change::Upsert(seen) if *seen.record.get(Slot(6)) == moment));
+    }
+}
+
+#[test]
+fn sqlite_never_lets_a_decimal_lose_digits_in_a_numeric_column() {
+    let system = Database::new(
+        "CREATE TABLE item(code TEXT PRIMARY KEY, name TEXT, amount DECIMAL(38,10), count, open, day, moment, ref)",
+    );
+    let amount = |text: &str| Value::Decimal(text.parse().unwrap());
+    block_on(async {
+        let attempt = async |link: u128, value: &str| {
+            let mut record = record(Value::text(format!("c{link}")), Value::Null);
+            record.set(Slot(2), amount(value));
+            write(&system, Write::Create { link: LinkId(Uuid::from_u128(link)), record }).await
+        };
+        assert_eq!(written(attempt(1, "0.1").await).record.get(Slot(2)), &amount("0.1"));
+        assert_eq!(written(attempt(2, "123456789012.125").await).record.get(Slot(2)), &amount("123456789012.125"));
+        let answer = attempt(3, "12345678901234567890.123456").await;
+        assert!(
+            matches!(&answer, Answer::Failed(it) if it.class == Class::Validation && it.message.contains("TEXT")),
+            "{answer:?}"
+        );
+        assert_eq!(drain(&system, None).await.0.len(), 2, "nothing of the refused row is left");
+        system.user("INSERT INTO item(code, amount) VALUES ('user', 12345678901234567890.5)");
+        let failure = drain_failure(&system).await;
+        assert!(failure.message.contains("column `amount` holds the REAL"), "{failure}");
+    });
+}
+
+async fn drain_failure(system: &impl System) -> dwmap::change::Failure {
+    let mut after = None;
+    for _ in 0..100 {
+        match system.connector().feed(&shape(), after.as_ref()).await {
+            Ok(page) => after = Some(page.next),
+            Err(failure) => return failure,
+        }
+    }
+    panic!("the feed did not fail");
+}
+
+#[test]
+fn sqlite_tells_apart_who_can_mend_a_refused_row() {
+    let system = Database::new(&format!(
+        "CREATE TABLE day(day TEXT PRIMARY KEY); {}",
+        ITEM.replace("name TEXT", "name TEXT CHECK (name <> 'bad')").replace("day TEXT", "day TEXT REFERENCES day(day)")
+    ));
+    block_on(async {
+        let answer = write(&system, create(1, "a", "bad")).await;
+        assert!(matches!(&answer, Answer::Failed(it) if it.class == Class::Validation), "{answer:?}");
+        let mut record = record(Value::text("a"), Value::Null);
+        record.set(Slot(4), Value::Null);
+        record.set(Slot(5), Value::Date("2024-01-01".parse().unwrap()));
+        let answer = write(&system, Write::Create { link: LinkId(Uuid::from_u128(1)), record }).await;
+        assert!(matches!(&answer, Answer::Failed(it) if it.class == Class::Reference), "{answer:?}");
+        let other = Shape { set: "nothing".to_owned(), ..shape() };
+        let failure = system.ours.feed(&other, None).await.unwrap_err();
+        assert!(failure.class == Class::Schema && failure.message.contains("no table `nothing`"), "{failure}");
+    });
+}
+
+#[test]
+fn sqlite_addresses_rows_by_composite_keys_and_odd_names() {
+    let system = Database::new(r#"CREATE TABLE "it's ""x"""(a INTEGER, "b'" TEXT, name TEXT, PRIMARY KEY (a, "b'"))"#);
+    let field = |name: &str, kind| ShapeField { name: name.into(), kind, nullable: true, readonly: false, lookup_sets: vec![] };
+    let shape = Shape {
+        entity: "x".into(),
+        set: "it's \"x\"".into(),
+        fields: vec![field("a", Kind::Int64), field("b'", Kind::Text { max: None }), field("name", Kind::Text { max: None })],
+        key: vec![Slot(0), Slot(1)],
+        modified: None,
+    };
+    block_on(async {
+        let record = Record::from_values(vec![Value::Int((1 << 53) + 1), Value::text("\"'\u{e9}"), Value::text("n")]);
+        let write = Write::Create { link: LinkId(Uuid::from_u128(1)), record: record.clone() };
+        let seen = written(system.ours.write(&shape, std::slice::from_ref(&write)).await.remove(0));
+        assert_eq!(seen.record, record);
+        assert_eq!(system.ours.fetch(&shape, std::slice::from_ref(&seen.id)).await.unwrap(), [Some(seen.clone())]);
+        assert_eq!(system.ours.find_created(&shape, &write).await.unwrap(), Some(seen));
+    });
+}
+
+#[test]
+fn sqlite_tables_become_a_schema() {
+    let system = Database::new(
+        "CREATE TABLE site(id INTEGER PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, area DECIMAL(12,3), open BOOLEAN NOT NULL DEFAULT 1);
+         CREATE TABLE unit(site INTEGER NOT NULL REFERENCES site(id), day DATE, PRIMARY KEY (site, day));",
+    );
+    system.user("CREATE TABLE _dwmap_log(seq INTEGER)");
+    let schema = sqlite::discover(system.folder.join("system.db")).unwrap();
+    let expected = snapshot::parse(
+        r#"{ "format_version": 1, "entities": {
+            "site": { "key": ["id"], "unique": [["code"]], "fields": { "id": "int64",
+                "code": { "type": "text<20>", "required": true }, "area": "decimal<12,3>?", "open": "bool" } },
+            "unit": { "key": ["site", "day"], "fields": { "site": { "type": "lookup site", "required": true },
+                "day": { "type": "date", "required": true } } } } }"#,
+    );
+    assert_eq!(schema, expected.unwrap());
 }
