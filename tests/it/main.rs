@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod connectors;
+mod demo_data;
 mod diag;
 mod format;
 mod kernel;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dwmap::diag::Diagnostics;
+use dwmap::schema::lock::{self, Lock};
 use dwmap::schema::{Schema, snapshot};
 use dwmap::source::Sources;
 use dwmap::syntax::{self, ast};
@@ -71,4 +72,15 @@ fn every_lookup_of_the_snapshots_leads_to_an_entity() {
         }
         assert!(entity.modified().is_some(), "{} has no stamp for `newest`", entity.name);
     }
+}
+
+#[test]
+fn the_lock_holds_the_snapshots_as_they_are() {
+    let written = text(&folder().join(lock::FILE_NAME));
+    let lock = Lock::parse(&written).unwrap_or_else(|error| panic!("{error}"));
+    for name in ["schemas/fo.json", "schemas/dv.json"] {
+        assert_eq!(lock.verify(name, &text(&folder().join(name))), Ok(()));
+    }
+    assert_eq!(lock.schemas.len(), 2);
+    assert_eq!(lock.format(), written);
 }
