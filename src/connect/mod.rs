@@ -1,5 +1,8 @@
 //! Connectors: how rows are read from and written to real systems. They know shapes and changes, never maps.
 
+pub mod http;
+pub mod odata;
+
 use async_trait::async_trait;
 
 use crate::change::{Answer, Failure, Page, RemoteId, Seen, Token, Write};
