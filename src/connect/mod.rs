@@ -1,6 +1,8 @@
 //! Connectors: how rows are read from and written to real systems. They know shapes and changes, never maps.
 
+pub mod http;
 pub mod memory;
+pub mod odata;
 pub mod sqlite;
 
 use async_trait::async_trait;

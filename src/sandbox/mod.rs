@@ -1,3 +1,204 @@
 //! Simulated Dataverse and Finance & Operations over HTTP, for demos, tests and people without a tenant.
+//!
+//! Each rule that comes from a document names it. The documents are Microsoft's: `webapi/…`, `use-change-tracking-…` and
+//! the like are pages of the Dataverse developer guide; `data-entities/…` are pages of the Finance & Operations one.
+//! A rule without a name is a decision of this simulator, on the strict side of what the real system may do.
+//!
+//! Everything is held in memory. The same state is reached over HTTP and, for a scripted user, through [`Running`]:
+//! both go through the same rules, so a user cannot make a row that the interface would refuse.
 
+mod address;
+mod clock;
+mod csdl;
 pub mod data;
+mod fault;
+mod filter;
+mod read;
+mod reply;
+mod rules;
+mod server;
+mod state;
+mod table;
+mod wire;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::schema::Schema;
+
+pub use fault::{Fault, Target};
+pub use reply::Refusal;
+pub use state::Counters;
+
+use state::State;
+
+/// The system that is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Dataverse,
+    Finops,
+}
+
+/// What a client proves itself with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    pub client_id: String,
+    pub client_secret: String,
+}
+
+/// How a sandbox is started.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub dialect: Dialect,
+    pub schema: Schema,
+    /// 0: any free port.
+    pub port: u16,
+    pub credentials: Credentials,
+    /// Most rows of a page.
+    pub page_size: usize,
+    /// How long an access token is good for.
+    pub token_life: Duration,
+    /// How long a delta token is good for.
+    pub delta_life: Duration,
+    /// Answers to give instead of the true ones, first come first served.
+    pub faults: Vec<(Target, Fault)>,
+}
+
+impl Config {
+    pub fn new(dialect: Dialect, schema: Schema) -> Self {
+        Self {
+            dialect,
+            schema,
+            port: 0,
+            credentials: Credentials { client_id: "dwmap".to_owned(), client_secret: "sandbox-secret".to_owned() },
+            // Microsoft, webapi/query/page-results.md: 5000; data-entities/odata.md: 10,000.
+            page_size: match dialect {
+                Dialect::Dataverse => 5000,
+                Dialect::Finops => 10_000,
+            },
+            token_life: Duration::from_secs(3600),
+            // Microsoft, use-change-tracking-synchronize-data-external-systems.md: seven days by default.
+            delta_life: Duration::from_secs(7 * 24 * 3600),
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// Why a sandbox did not start.
+#[derive(Debug)]
+pub enum Error {
+    /// The port is taken, or the like.
+    Bind(std::io::Error),
+    /// The schema cannot be served in this dialect.
+    Schema(String),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bind(error) => write!(out, "the sandbox cannot listen: {error}"),
+            Self::Schema(text) => out.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The simulator.
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Starts to listen on 127.0.0.1.
+    pub async fn start(config: Config) -> Result<Running, Error> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.port)).await.map_err(Error::Bind)?;
+        let url = format!("http://{}", listener.local_addr().map_err(Error::Bind)?);
+        let state = Arc::new(Mutex::new(State::new(config, &url)?));
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(server::serve(listener, state.clone(), stopped));
+        Ok(Running { url, state, stop: Some(stop), task: Some(task) })
+    }
+}
+
+/// A sandbox that listens, and a user who sits at its screen. Dropping it stops it.
+pub struct Running {
+    url: String,
+    state: Arc<Mutex<State>>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Scheme, host and port, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn token_url(&self) -> String {
+        format!("{}/sandbox/oauth2/v2.0/token", self.url)
+    }
+
+    /// Lets running requests finish, and frees the port.
+    pub async fn stop(mut self) {
+        self.stop.take();
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+
+    /// A user makes a row. Answers its id: a GUID, or the key fields as a JSON object.
+    pub fn insert(&self, entity: &str, fields: Map<String, Json>) -> Result<String, Refusal> {
+        self.state().user_insert(entity, fields)
+    }
+
+    /// A user changes a row. `id` is what `insert` answered, or a JSON object with the fields of any key.
+    pub fn update(&self, entity: &str, id: &str, fields: Map<String, Json>) -> Result<(), Refusal> {
+        self.state().user_update(entity, id, fields)
+    }
+
+    /// A user deletes a row.
+    pub fn delete(&self, entity: &str, id: &str) -> Result<(), Refusal> {
+        self.state().user_delete(entity, id)
+    }
+
+    /// One row, all fields, as the interface shows it.
+    pub fn row(&self, entity: &str, id: &str) -> Option<Map<String, Json>> {
+        self.state().user_row(entity, id)
+    }
+
+    /// All rows in key order.
+    pub fn rows(&self, entity: &str) -> Vec<Map<String, Json>> {
+        self.state().user_rows(entity)
+    }
+
+    pub fn len(&self, entity: &str) -> usize {
+        self.state().len(entity)
+    }
+
+    pub fn is_empty(&self, entity: &str) -> bool {
+        self.len(entity) == 0
+    }
+
+    /// What this client has asked for so far.
+    pub fn counters(&self, client_id: &str) -> Counters {
+        self.state().counters.get(client_id).copied().unwrap_or_default()
+    }
+
+    /// The next `count` requests of this kind get this answer instead of the true one.
+    pub fn next_n(&self, count: usize, target: Target, fault: Fault) {
+        self.state().faults.add(count, target, &fault);
+    }
+
+    /// Turns the sandbox's clock forward: access tokens and delta tokens grow old.
+    pub fn advance(&self, by: Duration) {
+        self.state().clock.advance(by);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        state::lock(&self.state)
+    }
+}

@@ -7,5 +7,6 @@ mod format;
 mod kernel;
 mod maps;
 mod metadata;
+mod odata;
 mod store;
 mod syntax;

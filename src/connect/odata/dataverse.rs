@@ -1,0 +1,321 @@
+//! Dataverse: delta links as the feed, the link's id as the primary key of what we create.
+//!
+//! The primary key of a row that we make is the id of its link. A create is `PATCH set(id)` with `If-None-Match: *`, so a
+//! create that is sent twice makes one row, and a row tells by its id alone whose create made it: [`Seen::correlation`]
+//! is the row's id, for every row. Rows that users made have ids that no link has.
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use reqwest::Method;
+use serde_json::{Map, Value as Json};
+
+use super::page::{self, RawPage};
+use super::{Dialect, error, text, wire};
+use crate::change::{Answer, Change, Class, Failure, LinkId, Page, RemoteId, Seen, Token, Version, Write};
+use crate::connect::http::{self, Client, Settings};
+use crate::connect::{Capabilities, Connector};
+use crate::schema::{Shape, ShapeField};
+use crate::value::{Kind, Record, Slot, Uuid, Value};
+
+const ROOT: &str = "/api/data/v9.2/";
+/// Most writes under way at once; Dataverse wants parallel single requests rather than large batches
+/// (Microsoft, api-limits.md).
+const WRITES_AT_ONCE: usize = 8;
+/// Most ids of one look-up request: with 50 the URL stays far below its limit.
+const IDS_PER_REQUEST: usize = 50;
+/// Largest page (Microsoft, webapi/query/page-results.md).
+pub const PAGE_MAX: usize = 5000;
+
+/// A Dataverse environment.
+pub struct Dataverse {
+    client: Client,
+    page_size: usize,
+}
+
+impl Dataverse {
+    /// `page_size` is cut to what the system allows.
+    pub fn new(settings: Settings, page_size: usize) -> Result<Self, Failure> {
+        Ok(Self { client: Client::new(settings)?, page_size: page_size.clamp(1, PAGE_MAX) })
+    }
+
+    fn prefer(&self, limit: usize) -> String {
+        format!("odata.maxpagesize={}", limit.clamp(1, self.page_size))
+    }
+
+    async fn read(&self, shape: &Shape, path: &str, prefer: &str) -> Result<RawPage, Failure> {
+        page::get(&self.client, &format!("reading `{}`", shape.set), path, prefer).await
+    }
+
+    async fn seen_of_page(&self, shape: &Shape, path: &str, prefer: &str) -> Result<Vec<Seen>, Failure> {
+        let page = self.read(shape, path, prefer).await?;
+        page.rows.iter().map(|row| seen(shape, row)).collect()
+    }
+
+    async fn send(&self, shape: &Shape, write: &Write) -> Answer {
+        let sent = match write {
+            Write::Create { link, record } => self.create(shape, *link, record).await,
+            Write::Update { id, expected, record } => self.update(shape, id, expected, record).await,
+            Write::Delete { id, expected } => self.delete(shape, id, expected).await,
+        };
+        sent.unwrap_or_else(Answer::Failed)
+    }
+
+    async fn create(&self, shape: &Shape, link: LinkId, record: &Record) -> Result<Answer, Failure> {
+        let id = own_id(shape, link, record)?;
+        let path = format!("{ROOT}{}({id})?$select={}", text::escape(&shape.set), select(shape)?);
+        let request = page::request(&self.client, Method::PATCH, &path)?
+            .with("if-none-match", "*")
+            .with("prefer", "return=representation")
+            .with_body(body(shape, record)?);
+        let answer = self.client.send(&request).await?;
+        let what = format!("creating a row of `{}`", shape.set);
+        match answer.status {
+            // The row with this id, or another one with the same alternate key, is there.
+            412 if is_duplicate(&answer) => Ok(Answer::Exists),
+            404 => Err(reference(error::failure(&self.client, &what, &answer))),
+            _ => self.written(shape, &what, &answer),
+        }
+    }
+
+    async fn update(&self, shape: &Shape, id: &RemoteId, expected: &Version, record: &Record) -> Result<Answer, Failure> {
+        let path = format!("{ROOT}{}({})?$select={}", text::escape(&shape.set), text::escape(&id.0), select(shape)?);
+        let request = page::request(&self.client, Method::PATCH, &path)?
+            .with("if-match", expected.0.clone())
+            .with("prefer", "return=representation")
+            .with_body(body(shape, record)?);
+        let answer = self.client.send(&request).await?;
+        let what = format!("changing {} of `{}`", id.0, shape.set);
+        match answer.status {
+            // 412 has three meanings (Microsoft, webapi/perform-conditional-operations-using-web-api.md, optional-parameters.md).
+            412 if !is_duplicate(&answer) => Ok(Answer::Moved),
+            404 if is_about(&answer, id) => Ok(Answer::Gone),
+            404 => Err(reference(error::failure(&self.client, &what, &answer))),
+            _ => self.written(shape, &what, &answer),
+        }
+    }
+
+    async fn delete(&self, shape: &Shape, id: &RemoteId, expected: &Version) -> Result<Answer, Failure> {
+        let path = format!("{ROOT}{}({})", text::escape(&shape.set), text::escape(&id.0));
+        let request = page::request(&self.client, Method::DELETE, &path)?.with("if-match", expected.0.clone());
+        let answer = self.client.send(&request).await?;
+        match answer.status {
+            404 => Ok(Answer::Gone),
+            412 => Ok(Answer::Moved),
+            _ if answer.is_success() => Ok(Answer::Deleted),
+            _ => Err(error::failure(&self.client, &format!("deleting {} of `{}`", id.0, shape.set), &answer)),
+        }
+    }
+
+    fn written(&self, shape: &Shape, what: &str, answer: &http::Answer) -> Result<Answer, Failure> {
+        if !answer.is_success() {
+            return Err(unclear(error::failure(&self.client, what, answer)));
+        }
+        // A write whose answer cannot be read has taken effect all the same.
+        let row = page::object(what, &answer.body).and_then(|row| seen(shape, &row));
+        row.map(Answer::Written).map_err(|failure| Failure { is_ambiguous: true, ..failure })
+    }
+}
+
+#[async_trait]
+impl Connector for Dataverse {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            conditional_write: true,
+            correlated_create: true,
+            ordered_feed: true,
+            read_back: true,
+            batch_max: WRITES_AT_ONCE,
+        }
+    }
+
+    async fn feed(&self, shape: &Shape, after: Option<&Token>) -> Result<Page, Failure> {
+        let prefer = format!("odata.track-changes,{}", self.prefer(self.page_size));
+        let path = match after {
+            None => format!("{ROOT}{}?$select={}", text::escape(&shape.set), select(shape)?),
+            Some(token) => token.0.clone(),
+        };
+        let page = self.read(shape, &path, &prefer).await?;
+        let changes = page.rows.iter().map(|row| change(shape, row)).collect::<Result<_, _>>()?;
+        match (page.next, page.delta) {
+            (Some(next), _) => Ok(Page { changes, next: Token(next), is_last: false }),
+            (None, Some(delta)) => Ok(Page { changes, next: Token(delta), is_last: true }),
+            // Without a delta link there is no feed; "no changes" would be a lie.
+            (None, None) => {
+                let text = format!("`{}` sends no delta link: change tracking is not enabled for it", shape.set);
+                Err(Failure::new(Class::Schema, text))
+            }
+        }
+    }
+
+    async fn fetch(&self, shape: &Shape, ids: &[RemoteId]) -> Result<Vec<Option<Seen>>, Failure> {
+        let mut found = std::collections::HashMap::with_capacity(ids.len());
+        let key = &shape.field(key_slot(shape)?).name;
+        for chunk in ids.chunks(IDS_PER_REQUEST) {
+            let any: Vec<String> = chunk.iter().filter(|it| is_id(it)).map(|it| format!("{key} eq {}", it.0)).collect();
+            if any.is_empty() {
+                continue;
+            }
+            let filter = text::escape(&any.join(" or "));
+            let path = format!("{ROOT}{}?$select={}&$filter={filter}", text::escape(&shape.set), select(shape)?);
+            for seen in self.seen_of_page(shape, &path, &self.prefer(IDS_PER_REQUEST)).await? {
+                found.insert(seen.id.0.clone(), seen);
+            }
+        }
+        Ok(ids.iter().map(|id| found.get(&id.0).cloned()).collect())
+    }
+
+    async fn find(&self, shape: &Shape, slots: &[Slot], values: &[Value], limit: usize) -> Result<Vec<Seen>, Failure> {
+        // A filter, not the key in the path: alternate keys with `/ < > * % & : \ ? +` cannot be addressed
+        // (Microsoft, define-alternate-keys-entity.md).
+        let filter = text::escape(&text::equals(Dialect::Dataverse, shape, slots, values)?);
+        let limit = limit.clamp(1, self.page_size);
+        let path = format!("{ROOT}{}?$select={}&$filter={filter}&$top={limit}", text::escape(&shape.set), select(shape)?);
+        self.seen_of_page(shape, &path, "").await
+    }
+
+    async fn find_created(&self, shape: &Shape, write: &Write) -> Result<Option<Seen>, Failure> {
+        let id = match write {
+            Write::Create { link, record } => RemoteId(own_id(shape, *link, record)?.to_string()),
+            Write::Update { id, .. } | Write::Delete { id, .. } => id.clone(),
+        };
+        Ok(self.fetch(shape, &[id]).await?.into_iter().next().flatten())
+    }
+
+    async fn write(&self, shape: &Shape, writes: &[Write]) -> Vec<Answer> {
+        let sends: Vec<_> = writes.iter().map(|write| self.send(shape, write)).collect();
+        stream::iter(sends).buffered(WRITES_AT_ONCE).collect().await
+    }
+
+    async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure> {
+        let path = match after {
+            None => {
+                let key = &shape.field(key_slot(shape)?).name;
+                format!("{ROOT}{}?$select={}&$orderby={key}", text::escape(&shape.set), select(shape)?)
+            }
+            Some(token) => token.0.clone(),
+        };
+        let page = self.read(shape, &path, &self.prefer(limit)).await?;
+        let changes = page.rows.iter().map(|row| change(shape, row)).collect::<Result<_, _>>()?;
+        let is_last = page.next.is_none();
+        Ok(Page { changes, next: Token(page.next.unwrap_or_default()), is_last })
+    }
+}
+
+fn key_slot(shape: &Shape) -> Result<Slot, Failure> {
+    match shape.key.as_slice() {
+        [slot] => Ok(*slot),
+        _ => Err(Failure::new(Class::Schema, format!("`{}` must have one primary key field", shape.entity))),
+    }
+}
+
+fn is_id(id: &RemoteId) -> bool {
+    id.0.parse::<Uuid>().is_ok()
+}
+
+/// The id of a row that is made: the record's own, else the link's.
+fn own_id(shape: &Shape, link: LinkId, record: &Record) -> Result<Uuid, Failure> {
+    match record.get(key_slot(shape)?) {
+        Value::Guid(id) => Ok(*id),
+        _ => Ok(link.0),
+    }
+}
+
+fn select(shape: &Shape) -> Result<String, Failure> {
+    key_slot(shape)?;
+    Ok(shape.fields.iter().map(|it| wire::name(Dialect::Dataverse, it)).collect::<Vec<_>>().join(","))
+}
+
+fn change(shape: &Shape, row: &Map<String, Json>) -> Result<Change, Failure> {
+    // Microsoft, use-change-tracking-synchronize-data-external-systems.md: a deleted row is an id with a context of its own.
+    let is_deleted = row.get("@odata.context").and_then(Json::as_str).is_some_and(|it| it.ends_with("/$deletedEntity"));
+    if !is_deleted {
+        return seen(shape, row).map(Change::Upsert);
+    }
+    let id = row.get("id").and_then(Json::as_str).and_then(|it| it.parse::<Uuid>().ok());
+    let id = id.ok_or_else(|| Failure::new(Class::Schema, format!("`{}`: a deleted row has no id", shape.set)))?;
+    Ok(Change::Delete { id: RemoteId(id.to_string()) })
+}
+
+fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
+    let record = wire::record(Dialect::Dataverse, shape, row)?;
+    let missing = |what: &str| Failure::new(Class::Schema, format!("`{}`: a row has no {what}", shape.set));
+    let Value::Guid(id) = *record.get(key_slot(shape)?) else { return Err(missing("primary key")) };
+    let version = row.get("@odata.etag").and_then(Json::as_str).ok_or_else(|| missing("ETag"))?;
+    let modified = match shape.modified.map(|it| record.get(it)) {
+        Some(Value::DateTime(at)) => Some(*at),
+        _ => None,
+    };
+    let (id, version) = (RemoteId(id.to_string()), Version(version.to_owned()));
+    let correlation = id.0.parse().ok().map(LinkId);
+    Ok(Seen { id, version, record, modified, correlation })
+}
+
+/// Only what the record says; the key stands in the URL.
+fn body(shape: &Shape, record: &Record) -> Result<String, Failure> {
+    let mut body = Map::new();
+    for (slot, value) in record.slots() {
+        let field = shape.field(slot);
+        if !value.is_known() || field.readonly || shape.key.contains(&slot) {
+            continue;
+        }
+        match &field.kind {
+            Kind::Lookup(targets) => {
+                let (name, json) = bind(field, targets, value)?;
+                body.insert(name, json);
+            }
+            _ => {
+                body.insert(field.name.clone(), wire::to_json(Dialect::Dataverse, field, value)?);
+            }
+        }
+    }
+    Ok(Json::Object(body).to_string())
+}
+
+// Microsoft, webapi/associate-disassociate-entities-using-web-api.md. A lookup with several targets has a navigation property
+// for each; its value is then the target's name and its key, and the key alone means the first target.
+fn bind(field: &ShapeField, targets: &[String], value: &Value) -> Result<(String, Json), Failure> {
+    let (target, key) = match value {
+        Value::Tuple(parts) => match parts.as_ref() {
+            [Value::Text(target), key] => (targets.iter().position(|it| it == target.as_str()), key),
+            _ => (None, value),
+        },
+        other => (Some(0), other),
+    };
+    let target = target.filter(|&it| it < targets.len());
+    let target =
+        target.ok_or_else(|| Failure::new(Class::Validation, format!("{}: {value} is no row of its targets", field.name)))?;
+    let nav = if targets.len() > 1 { format!("{}_{}", field.name, targets[target]) } else { field.name.clone() };
+    let json = match (key, field.lookup_sets.get(target)) {
+        (Value::Null, _) => Json::Null,
+        (Value::Guid(id), Some(set)) => Json::String(format!("/{set}({id})")),
+        (Value::Guid(_), None) => {
+            return Err(Failure::new(
+                Class::Schema,
+                format!("{}: the entity set of `{}` is not known", field.name, targets[target]),
+            ));
+        }
+        (other, _) => return Err(Failure::new(Class::Validation, format!("{}: {other} is no id of a row", field.name))),
+    };
+    Ok((format!("{nav}@odata.bind"), json))
+}
+
+fn is_duplicate(answer: &http::Answer) -> bool {
+    let body = error::body(answer);
+    let is_version = body.code == "0x80060882" || body.message.contains("RowVersion");
+    !is_version
+}
+
+// The row that is missing can be the one that is written, or one that it refers to.
+fn is_about(answer: &http::Answer, id: &RemoteId) -> bool {
+    let message = error::body(answer).message.to_lowercase();
+    message.is_empty() || message.contains(&id.0.to_lowercase())
+}
+
+fn reference(failure: Failure) -> Failure {
+    Failure { class: if failure.class == Class::Schema { Class::Schema } else { Class::Reference }, ..failure }
+}
+
+// A server that fails with 5xx may have done the work before.
+fn unclear(failure: Failure) -> Failure {
+    Failure { is_ambiguous: failure.class == Class::Transient, ..failure }
+}

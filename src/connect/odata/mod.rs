@@ -1,0 +1,16 @@
+//! OData: the two Dynamics dialects over one set of parts.
+
+pub mod dataverse;
+mod error;
+mod page;
+mod text;
+mod wire;
+
+pub use dataverse::Dataverse;
+
+/// Which of the two forms values and names take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Dataverse,
+    Finops,
+}

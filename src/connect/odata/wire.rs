@@ -1,0 +1,162 @@
+//! Values as the two dialects write them in JSON, by kind. Numbers are read and written as digits.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Number, Value as Json};
+
+use super::Dialect;
+use crate::change::{Class, Failure};
+use crate::schema::{Shape, ShapeField};
+use crate::value::{Date, Decimal, EnumType, Float, Kind, Record, Text, Time, Uuid, Value};
+
+/// The date by which F&O says "none" (Microsoft, business-event samples).
+const UNSET_DATE: Date = Date::constant(1900, 1, 1);
+
+/// The name under which a field is read: lookups of Dataverse are `_name_value` (Microsoft, webapi/web-api-properties.md).
+pub fn name(dialect: Dialect, field: &ShapeField) -> String {
+    match (dialect, &field.kind) {
+        (Dialect::Dataverse, Kind::Lookup(_)) => format!("_{}_value", field.name),
+        _ => field.name.clone(),
+    }
+}
+
+/// A row of an answer as a record.
+pub fn record(dialect: Dialect, shape: &Shape, row: &Map<String, Json>) -> Result<Record, Failure> {
+    let mut values = Vec::with_capacity(shape.fields.len());
+    for field in &shape.fields {
+        let name = name(dialect, field);
+        values.push(match row.get(&name) {
+            Some(json) => from_json(dialect, &field.kind, json).ok_or_else(|| strange(shape, field, json))?,
+            None => Value::Absent,
+        });
+    }
+    Ok(Record::from_values(values))
+}
+
+fn strange(shape: &Shape, field: &ShapeField, json: &Json) -> Failure {
+    let shown: String = json.to_string().chars().take(100).collect();
+    Failure::new(Class::Schema, format!("{}.{}: {shown} is no {}", shape.entity, field.name, field.kind))
+}
+
+fn from_json(dialect: Dialect, kind: &Kind, json: &Json) -> Option<Value> {
+    match json {
+        Json::Null => Some(Value::Null),
+        Json::Bool(it) => matches!(kind, Kind::Bool).then_some(Value::Bool(*it)),
+        Json::Number(it) => from_text(dialect, kind, it.as_str()),
+        Json::String(it) => from_text(dialect, kind, it),
+        Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+fn from_text(dialect: Dialect, kind: &Kind, text: &str) -> Option<Value> {
+    match kind {
+        Kind::Bool => text.parse().ok().map(Value::Bool),
+        Kind::Int32 | Kind::Int64 => int(text).map(Value::Int),
+        Kind::Decimal { .. } => text.parse().ok().map(Value::Decimal),
+        Kind::Float64 => text.parse().ok().map(|it| Value::Float(Float(it))),
+        Kind::Text { .. } => Some(Value::Text(Text::new(text))),
+        Kind::Guid => text.parse::<Uuid>().ok().map(Value::Guid),
+        Kind::Lookup(_) => Some(text.parse::<Uuid>().map_or_else(|_| Value::text(text), Value::Guid)),
+        Kind::Date => date(text).map(|it| if is_unset(dialect, it) { Value::Null } else { Value::Date(it) }),
+        Kind::Time => time(text).map(Value::Time),
+        Kind::DateTime => instant(dialect, text),
+        Kind::Enum(members) => Some(member(members, text)),
+        Kind::Choices(_) => choices(text),
+        Kind::Binary => None,
+    }
+}
+
+// `5.0` and `5e0` are whole numbers, too.
+fn int(text: &str) -> Option<i64> {
+    text.parse().ok().or_else(|| text.parse::<Decimal>().ok()?.to_int())
+}
+
+// A date of F&O is an instant of which only the date counts.
+fn date(text: &str) -> Option<Date> {
+    text.parse().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.to_zoned(TimeZone::UTC).date()))
+}
+
+fn is_unset(dialect: Dialect, date: Date) -> bool {
+    dialect == Dialect::Finops && date == UNSET_DATE
+}
+
+fn time(text: &str) -> Option<Time> {
+    match text.parse::<i64>() {
+        Ok(seconds) if (0..86_400).contains(&seconds) => Some(Time::midnight() + SignedDuration::from_secs(seconds)),
+        Ok(_) => None,
+        Err(_) => text.parse().ok(),
+    }
+}
+
+fn instant(dialect: Dialect, text: &str) -> Option<Value> {
+    let at = text.parse::<Timestamp>().ok()?;
+    let is_none = is_unset(dialect, at.to_zoned(TimeZone::UTC).date());
+    Some(if is_none { Value::Null } else { Value::DateTime(at) })
+}
+
+// A member that the schema does not know is held as it came, so that a rule can say what happens with it.
+fn member(members: &EnumType, text: &str) -> Value {
+    let number = text.parse().map(Value::Int);
+    let value = if is_numbered(members) { number.unwrap_or_else(|_| Value::text(text)) } else { Value::text(text) };
+    members.by_value(&value).map_or(value, |it| it.value.clone())
+}
+
+fn is_numbered(members: &EnumType) -> bool {
+    members.members.first().is_some_and(|it| matches!(it.value, Value::Int(_)))
+}
+
+// The order of the numbers means nothing (Microsoft, multi-select-picklist.md).
+fn choices(text: &str) -> Option<Value> {
+    let numbers: Result<Vec<i64>, _> = text.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::parse).collect();
+    let mut numbers = numbers.ok()?;
+    numbers.sort_unstable();
+    numbers.dedup();
+    Some(if numbers.is_empty() { Value::Null } else { Value::Set(Arc::from(numbers)) })
+}
+
+/// A value as it is sent.
+pub fn to_json(dialect: Dialect, field: &ShapeField, value: &Value) -> Result<Json, Failure> {
+    let json = match (dialect, value) {
+        (Dialect::Finops, Value::Null) => unset(&field.kind),
+        (_, Value::Null) => Json::Null,
+        (_, Value::Bool(it)) => Json::Bool(*it),
+        (_, Value::Int(it)) => Json::Number((*it).into()),
+        (_, Value::Decimal(it)) => Json::Number(digits(*it)),
+        (_, Value::Float(it)) => Json::Number(Number::from_f64(it.0).ok_or_else(|| unsendable(field, value))?),
+        (_, Value::Text(it)) => Json::String(it.to_string()),
+        (_, Value::Guid(it)) => Json::String(it.to_string()),
+        (Dialect::Dataverse, Value::Date(it)) => Json::String(it.to_string()),
+        (Dialect::Finops, Value::Date(it)) => Json::String(format!("{it}T12:00:00Z")),
+        (Dialect::Dataverse, Value::Time(it)) => Json::String(it.strftime("%H:%M:%S").to_string()),
+        (Dialect::Finops, Value::Time(it)) => {
+            let seconds = i64::from(it.hour()) * 3600 + i64::from(it.minute()) * 60 + i64::from(it.second());
+            Json::Number(seconds.into())
+        }
+        (_, Value::DateTime(it)) => Json::String(it.to_string()),
+        (_, Value::Set(it)) => Json::String(it.iter().map(i64::to_string).collect::<Vec<_>>().join(",")),
+        (_, Value::Absent | Value::Binary(_) | Value::Tuple(_)) => return Err(unsendable(field, value)),
+    };
+    Ok(json)
+}
+
+fn digits(value: Decimal) -> Number {
+    value.to_string().parse().expect("a decimal's text is a JSON number")
+}
+
+fn unsendable(field: &ShapeField, value: &Value) -> Failure {
+    Failure::new(Class::Validation, format!("{}: {value} cannot be sent to this system", field.name))
+}
+
+// F&O has no nulls: the empty text, zero, the first member and 1900-01-01 mean the same (Microsoft, data-entities/odata.md).
+fn unset(kind: &Kind) -> Json {
+    match kind {
+        Kind::Bool => Json::Bool(false),
+        Kind::Int32 | Kind::Int64 | Kind::Decimal { .. } | Kind::Float64 | Kind::Time => Json::Number(0.into()),
+        Kind::Text { .. } | Kind::Lookup(_) | Kind::Choices(_) | Kind::Binary => Json::String(String::new()),
+        Kind::Guid => Json::String(Uuid::nil().to_string()),
+        Kind::Date | Kind::DateTime => Json::String("1900-01-01T00:00:00Z".to_owned()),
+        Kind::Enum(members) => members.members.first().map_or(Json::Null, |it| Json::String(it.name.clone())),
+    }
+}
