@@ -1,1 +1,160 @@
 //! The command line: one verb per file.
+//!
+//! What a command is asked for goes to standard output; messages and progress go to standard error.
+
+mod check;
+mod compile;
+mod demo;
+mod explain;
+mod fmt;
+mod output;
+mod progress;
+mod project;
+mod run;
+mod sandbox;
+mod schema;
+mod status;
+mod systems;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// What the process says to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Success = 0,
+    /// Errors were found in maps, or tests failed.
+    Found = 1,
+    /// The command or the project file is wrong.
+    Usage = 2,
+    /// A file, a disk, a network or a system.
+    Environment = 3,
+    /// It worked, but for some records.
+    Partial = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Our own mistake.
+const EXIT_BUG: u8 = 70;
+
+/// Why a command stopped: said on standard error.
+#[derive(Debug)]
+pub struct Stopped {
+    pub exit: Exit,
+    pub message: String,
+}
+
+impl Stopped {
+    pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+
+    pub fn usage(message: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub fn environment(message: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Environment, message)
+    }
+}
+
+type Result = std::result::Result<Exit, Stopped>;
+
+/// Keeps two business systems in step by maps that are text.
+#[derive(Parser)]
+#[command(name = "dwmap", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Colours in messages; `auto` follows the terminal and NO_COLOR.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: output::Color,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check maps against both schemas.
+    Check(check::Args),
+    /// Check maps and write the compiled program.
+    Compile(compile::Args),
+    /// Format maps.
+    Fmt(fmt::Args),
+    /// Run the `test` items of maps through the real interpreter and engine.
+    Test(test::Args),
+    /// Say what a diagnostic code means.
+    Explain(explain::Args),
+    /// Keep the systems of a project in step.
+    Run(run::Args),
+    /// Show how the maps of a project stand.
+    Status(status::Args),
+    /// See it work: two simulated systems, the standard maps, a scripted user.
+    Demo(demo::Args),
+    /// Start simulated systems to work with.
+    Sandbox(sandbox::Args),
+    /// Lock schema snapshots, or read one from a system's metadata.
+    Schema(schema::Args),
+    /// Print the completion script of a shell.
+    Completions {
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("dwmap has a defect and stops: {panic}");
+        eprintln!("What was on file stays right; a restart goes on from there. Please report this text.");
+    }));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("DWMAP_LOG").unwrap_or_else(|_| "off".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    match std::panic::catch_unwind(|| act(cli)) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(stopped)) => {
+            eprintln!("error: {}", stopped.message);
+            stopped.exit.into()
+        }
+        Err(_) => ExitCode::from(EXIT_BUG),
+    }
+}
+
+fn act(cli: Cli) -> Result {
+    let color = cli.color;
+    match cli.verb {
+        Verb::Check(args) => check::run(&args, color),
+        Verb::Compile(args) => compile::run(&args, color),
+        Verb::Fmt(args) => fmt::run(&args, color),
+        Verb::Test(args) => test::run(&args, color),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Run(args) => run::run(&args, color),
+        Verb::Status(args) => status::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Sandbox(args) => sandbox::run(&args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "dwmap", &mut std::io::stdout());
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Runs the asynchronous part of a verb.
+fn block_on<T>(work: impl Future<Output = std::result::Result<T, Stopped>>) -> std::result::Result<T, Stopped> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Stopped::environment(format!("no threads to be had: {error}")))?.block_on(work)
+}

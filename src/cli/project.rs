@@ -1,0 +1,212 @@
+//! Finding the files of a project, reading them, and checking them together.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Exit, Stopped};
+use crate::check::{self, Checked, SchemaProblem, Schemas};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::runtime::config::{self, Config};
+use crate::schema::lock::{self, Lock};
+use crate::schema::{Schema, snapshot};
+use crate::source::{FILE_BYTES_MAX, FileId, Sources};
+use crate::syntax::{self, ast};
+
+/// The ending of map files.
+const ENDING: &str = "dwmap";
+/// Most files of one project.
+const FILES_MAX: usize = 20_000;
+/// Deepest folder that is looked into.
+const DEPTH_MAX: usize = 32;
+
+/// Files that were found, in order of their names.
+pub struct Project {
+    /// The folder of `dwmap.toml`, or the current one.
+    pub root: PathBuf,
+    pub config: Option<Config>,
+    pub paths: Vec<PathBuf>,
+}
+
+/// A project whose files were read and checked.
+pub struct Compiled {
+    pub sources: Sources,
+    pub files: Vec<ast::File>,
+    pub diagnostics: Vec<Diagnostic>,
+    pub has_errors: bool,
+    pub checked: Checked,
+}
+
+impl Project {
+    /// The project that these files and folders make. A folder with `dwmap.toml` brings its settings.
+    pub fn find(paths: &[PathBuf]) -> Result<Self, Stopped> {
+        let here = [PathBuf::from(".")];
+        let paths = if paths.is_empty() { &here[..] } else { paths };
+        let config_file = paths.iter().map(|it| it.join(config::FILE)).find(|it| it.is_file());
+        let config = config_file.as_deref().map(Config::read).transpose().map_err(Stopped::usage)?;
+        let root = config_file.and_then(|it| it.parent().map(Path::to_owned)).unwrap_or_else(|| PathBuf::from("."));
+        let mut found = BTreeSet::new();
+        for path in paths {
+            if path.is_dir() {
+                collect(path, 0, &mut found)?;
+            } else if path.is_file() {
+                found.insert(path.clone());
+            } else {
+                return Err(Stopped::environment(format!("there is no file or folder `{}`", path.display())));
+            }
+        }
+        if let Some(patterns) = config.as_ref().and_then(|it| it.maps.as_ref()) {
+            found.retain(|it| is_listed(&root, it, patterns) || paths.contains(it));
+        }
+        if found.is_empty() {
+            let shown: Vec<String> = paths.iter().map(|it| it.display().to_string()).collect();
+            return Err(Stopped::usage(format!("there is no .dwmap file in {}", shown.join(", "))));
+        }
+        Ok(Self { root, config, paths: found.into_iter().collect() })
+    }
+
+    /// Reads and checks all files together.
+    pub fn compile(&self) -> Result<Compiled, Stopped> {
+        let mut sources = Sources::default();
+        let mut diags = Diagnostics::default();
+        let mut files = Vec::with_capacity(self.paths.len());
+        for path in &self.paths {
+            let text = read_text(path)?;
+            let id = sources.add(shown(path), text).map_err(|it| {
+                Stopped::usage(format!("`{}` has {} bytes; a map file has at most {FILE_BYTES_MAX}", path.display(), it.bytes))
+            })?;
+            files.push(syntax::parse(&sources, id, &mut diags));
+        }
+        let schemas = Snapshots { folders: self.folders(), lock: self.lock()?, root: self.root.clone() };
+        let checked = check::check(&files, &sources, &schemas, &mut diags);
+        let has_errors = diags.has_errors();
+        Ok(Compiled { sources, files, diagnostics: diags.sorted(), has_errors, checked })
+    }
+
+    fn folders(&self) -> Vec<PathBuf> {
+        self.paths.iter().map(|it| it.parent().map_or_else(PathBuf::new, Path::to_owned)).collect()
+    }
+
+    fn lock(&self) -> Result<Option<Lock>, Stopped> {
+        let path = self.root.join(lock::FILE_NAME);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        Lock::parse(&read_text(&path)?).map(Some).map_err(Stopped::usage)
+    }
+
+    /// The settings, which this verb cannot do without.
+    pub fn config(&self) -> Result<&Config, Stopped> {
+        self.config.as_ref().ok_or_else(|| {
+            let text = format!(
+                "there is no {} here\n  = fix: write one that says which systems the maps' names stand for, see README.md",
+                config::FILE
+            );
+            Stopped::usage(text)
+        })
+    }
+}
+
+impl Compiled {
+    /// Prints the diagnostics; stops when maps have errors.
+    pub fn or_stop(self, color: super::output::Color) -> Result<Self, Stopped> {
+        if !self.diagnostics.is_empty() {
+            eprint!("{}", crate::diag::render::emit(&self.diagnostics, &self.sources, color.of_messages()));
+        }
+        if self.has_errors { Err(Stopped::new(Exit::Found, "the maps have errors, so nothing was done")) } else { Ok(self) }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+/// Reads a text file. Says which file, and what is wrong with it.
+pub fn read_text(path: &Path) -> Result<String, Stopped> {
+    std::fs::read_to_string(path).map_err(|error| Stopped::environment(format!("`{}` cannot be read: {error}", path.display())))
+}
+
+fn collect(folder: &Path, depth: usize, out: &mut BTreeSet<PathBuf>) -> Result<(), Stopped> {
+    let unreadable = |error| Stopped::environment(format!("`{}` cannot be read: {error}", folder.display()));
+    if depth > DEPTH_MAX {
+        return Err(Stopped::usage(format!("`{}` lies more than {DEPTH_MAX} folders deep", folder.display())));
+    }
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let is_hidden = path.file_name().is_some_and(|it| it.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !is_hidden && path.file_name().is_some_and(|it| it != "target" && it != "node_modules") {
+            collect(&path, depth + 1, out)?;
+        } else if path.extension().is_some_and(|it| it == ENDING) {
+            out.insert(path);
+        }
+        if out.len() > FILES_MAX {
+            return Err(Stopped::usage(format!("there are more than {FILES_MAX} map files below `{}`", folder.display())));
+        }
+    }
+    Ok(())
+}
+
+/// One of the patterns of `maps` names the file.
+fn is_listed(root: &Path, path: &Path, patterns: &[String]) -> bool {
+    let relative = path.strip_prefix(root).unwrap_or(path).display().to_string().replace('\\', "/");
+    patterns.iter().any(|pattern| matches(pattern, &relative))
+}
+
+/// `*` stands for any text without a slash, `**` for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.find('*') {
+        None => pattern == text,
+        Some(star) => {
+            let Some(rest) = text.strip_prefix(&pattern[..star]) else { return false };
+            let is_deep = pattern[star..].starts_with("**");
+            let after = pattern[star..].trim_start_matches('*').trim_start_matches(if is_deep { "/" } else { "" });
+            let reach = if is_deep { rest.len() } else { rest.find('/').unwrap_or(rest.len()) };
+            let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]).filter(|at| *at <= reach);
+            ends.any(|at| matches(after, &rest[at..]))
+        }
+    }
+}
+
+/// Snapshots beside the maps that name them.
+struct Snapshots {
+    /// The folder of each file, by file id.
+    folders: Vec<PathBuf>,
+    lock: Option<Lock>,
+    root: PathBuf,
+}
+
+impl Schemas for Snapshots {
+    fn load(&self, from: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem> {
+        let file = self.folders[from.0 as usize].join(path);
+        if !file.is_file() {
+            return Err(SchemaProblem::Missing(file.display().to_string()));
+        }
+        let text = std::fs::read_to_string(&file).map_err(|error| SchemaProblem::Unreadable(error.to_string()))?;
+        if let Some(lock) = &self.lock {
+            let named = file.strip_prefix(&self.root).map_or_else(|_| path.to_owned(), |it| it.display().to_string());
+            match lock.verify(&named, &text) {
+                Ok(()) => {}
+                Err(lock::LockError::Changed { locked, found, .. }) => {
+                    return Err(SchemaProblem::LockMismatch { locked, found });
+                }
+                Err(other) => return Err(SchemaProblem::Unreadable(other.to_string())),
+            }
+        }
+        snapshot::parse(&text).map(Arc::new).map_err(|error| SchemaProblem::Unreadable(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn stars_stand_for_names_and_double_stars_for_paths() {
+        assert!(matches("*.dwmap", "customers.dwmap"));
+        assert!(!matches("*.dwmap", "sales/customers.dwmap"));
+        assert!(matches("**/*.dwmap", "sales/deep/customers.dwmap"));
+        assert!(matches("**/*.dwmap", "customers.dwmap"));
+        assert!(matches("sales/*.dwmap", "sales/customers.dwmap"));
+        assert!(!matches("sales/*.dwmap", "stock/customers.dwmap"));
+    }
+}

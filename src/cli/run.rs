@@ -1,0 +1,147 @@
+//! `dwmap run`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::output::Color;
+use super::progress::Progress;
+use super::project::Project;
+use super::{Exit, Result, Stopped, block_on, systems};
+use crate::change::Side;
+use crate::ir::Program;
+use crate::runtime::deployment::{Deployment, Settings};
+use crate::runtime::initial;
+use crate::runtime::live::Shutdown;
+use crate::runtime::world::Real;
+use crate::store::{self, Sqlite};
+
+/// What an interrupted process says to its caller.
+const EXIT_INTERRUPTED: i32 = 130;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The project's folder, or its files. Default: this folder.
+    paths: Vec<PathBuf>,
+    /// Start maps that never ran: read both sides, match rows by key, make them agree. Then live.
+    #[arg(long)]
+    initial: bool,
+    /// With --initial: the system whose values win where two matched rows differ. Default: each rule's conflict policy.
+    #[arg(long, value_name = "SYSTEM", requires = "initial")]
+    master: Option<String>,
+    /// End when both systems agree and nothing waits.
+    #[arg(long)]
+    once: bool,
+}
+
+pub fn run(args: &Args, color: Color) -> Result {
+    let project = Project::find(&args.paths)?;
+    let config = project.config()?.clone();
+    let compiled = project.compile()?.or_stop(color)?;
+    let program = compiled.checked.program;
+    let master = args.master.as_deref().map(|it| side_of(&program, it)).transpose()?;
+    let connectors = systems::connect(&program, &config, &project.root)?;
+    let store = Sqlite::open(project.root.join(&config.store.path)).map_err(Stopped::environment)?;
+    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)) };
+    let progress = Arc::new(Progress::new(&program));
+    let mut deployment =
+        Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
+    deployment.watcher = progress;
+    block_on(keep_in_step(args, deployment, master))
+}
+
+async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Side>) -> Result {
+    if !deployment.is_initialised().map_err(Stopped::environment)? {
+        if !args.initial {
+            return Err(Stopped::usage(
+                "these maps have not had their initial sync\n  = fix: `dwmap run --initial` reads both sides and makes them agree",
+            ));
+        }
+        // Whatever is cut off here is on file, or was not sent: the next start goes on from there.
+        let is_done = tokio::select! {
+            done = deployment.initial(master) => { done.map_err(stopped)?; true }
+            () = interrupted() => false,
+        };
+        if !is_done {
+            eprintln!("stopped during the initial sync; `dwmap run --initial` goes on from here");
+            return Ok(Exit::Success);
+        }
+    }
+    if args.once {
+        tokio::select! {
+            done = deployment.settle() => done.map_err(stopped)?,
+            () = interrupted() => {}
+        }
+    } else {
+        live(&mut deployment).await?;
+    }
+    summary(&mut deployment)
+}
+
+/// Live sync until Ctrl-C; a second one does not wait for what is under way.
+async fn live(deployment: &mut Deployment) -> std::result::Result<(), Stopped> {
+    eprintln!("live; Ctrl-C ends it");
+    let (ender, shutdown) = Shutdown::new();
+    let watch = tokio::spawn(async move {
+        interrupted().await;
+        eprintln!("ending; what is under way is carried to its end");
+        ender.end();
+        interrupted().await;
+        std::process::exit(EXIT_INTERRUPTED);
+    });
+    let ended = deployment.run(shutdown).await.map_err(Stopped::environment);
+    watch.abort();
+    ended
+}
+
+/// Ctrl-C, or the request of a service manager to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminate) = terminate {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals nobody can ask; the process is ended from outside, which is safe too.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn stopped(error: initial::Error) -> Stopped {
+    Stopped::environment(format!("{error}\n  = note: what was done is kept; the same command goes on from here"))
+}
+
+fn side_of(program: &Program, name: &str) -> std::result::Result<Side, Stopped> {
+    let sides = |plan: &crate::ir::Plan| plan.systems.map(|&it| program.systems[it as usize].name.clone());
+    let is = |side: Side| program.plans.iter().all(|it| sides(it)[side] == name);
+    match () {
+        () if is(Side::Left) => Ok(Side::Left),
+        () if is(Side::Right) => Ok(Side::Right),
+        () => {
+            let known: Vec<&str> = program.systems.iter().map(|it| it.name.as_str()).collect();
+            Err(Stopped::usage(format!("`{name}` is not one side of all these maps; the systems are {}", known.join(", "))))
+        }
+    }
+}
+
+/// What this run did, and how it stands.
+fn summary(deployment: &mut Deployment) -> Result {
+    let mut is_partial = false;
+    for id in deployment.pipe_ids() {
+        let name = deployment.name(id).to_owned();
+        let figures: store::Figures = deployment.store.figures(&name).map_err(Stopped::environment)?;
+        let stats = &deployment.stats[id.0];
+        eprintln!(
+            "{name}: {} created, {} updated, {} deleted, {} skipped; {} linked, {} held, {} conflicts",
+            stats.created, stats.updated, stats.deleted, stats.skipped, figures.live, figures.held, figures.conflicts
+        );
+        is_partial |= figures.held + figures.conflicts > 0;
+    }
+    Ok(if is_partial { Exit::Partial } else { Exit::Success })
+}

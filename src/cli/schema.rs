@@ -1,0 +1,76 @@
+//! `dwmap schema`
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::project::read_text;
+use super::{Exit, Result, Stopped, output};
+use crate::connect::sqlite;
+use crate::schema::lock::{self, Lock};
+use crate::schema::{Schema, csdl, snapshot};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Write the content hashes of these snapshots into dwmap.lock, beside which they stand.
+    Lock {
+        #[arg(required = true)]
+        snapshots: Vec<PathBuf>,
+    },
+    /// Make a snapshot from an OData `$metadata` file (XML) or a SQLite database.
+    Read {
+        /// A `$metadata` file that was downloaded, or a SQLite database.
+        from: PathBuf,
+        /// Where the snapshot goes; without it, to standard output.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+pub fn run(args: &Args) -> Result {
+    match &args.verb {
+        Verb::Lock { snapshots } => lock_all(snapshots),
+        Verb::Read { from, output } => read(from, output.as_deref()),
+    }
+}
+
+fn lock_all(snapshots: &[PathBuf]) -> Result {
+    let path = PathBuf::from(lock::FILE_NAME);
+    let mut all = if path.is_file() { Lock::parse(&read_text(&path)?).map_err(Stopped::usage)? } else { Lock::default() };
+    for file in snapshots {
+        let text = read_text(file)?;
+        snapshot::parse(&text).map_err(|error| Stopped::usage(format!("`{}` is no snapshot: {error}", file.display())))?;
+        all.set(&file.strip_prefix(".").unwrap_or(file).display().to_string(), &text);
+    }
+    write(&path, &all.format())?;
+    eprintln!("{} holds {} snapshots", path.display(), all.schemas.len());
+    Ok(Exit::Success)
+}
+
+fn read(from: &Path, to: Option<&Path>) -> Result {
+    let text = snapshot::to_json(&schema_of(from)?);
+    match to {
+        None => output::print_line(text.trim_end()),
+        Some(path) => write(path, &text)?,
+    }
+    Ok(Exit::Success)
+}
+
+fn schema_of(from: &Path) -> std::result::Result<Schema, Stopped> {
+    let head = std::fs::read(from).map_err(|error| Stopped::environment(format!("`{}` cannot be read: {error}", from.display())))?;
+    if head.starts_with(b"SQLite format 3\0") {
+        return sqlite::discover(from).map_err(Stopped::environment);
+    }
+    let text = String::from_utf8(head).map_err(|_| Stopped::usage(format!("`{}` is neither XML nor SQLite", from.display())))?;
+    csdl::parse(&text).map_err(|error| Stopped::usage(format!("`{}`: {error}", from.display())))
+}
+
+fn write(path: &Path, text: &str) -> std::result::Result<(), Stopped> {
+    std::fs::write(path, text).map_err(|error| Stopped::environment(format!("`{}` cannot be written: {error}", path.display())))
+}
