@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 
 mod broken;
+mod editors;
 mod format;
 mod syntax;
