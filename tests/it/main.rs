@@ -3,4 +3,5 @@
 mod broken;
 mod editors;
 mod format;
+mod pages;
 mod syntax;
