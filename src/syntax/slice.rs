@@ -85,7 +85,10 @@ pub fn braced(tokens: &[Lexeme], piece: std::ops::Range<usize>) -> Option<Braced
         }
     }
     let open = open?;
-    let is_closed = depth == 0 && piece.end > open + 1 && tokens[piece.end - 1].token == Token::CloseBrace;
+    // A brace in the first column ends the item, even where a line inside forgot to close its own.
+    let last = tokens[piece.end - 1];
+    let ends_item = tokens[piece.end - 2].token == Token::Newline && tokens[piece.end - 2].end == last.start;
+    let is_closed = piece.end > open + 1 && last.token == Token::CloseBrace && (depth == 0 || ends_item);
     let end = if is_closed { piece.end - 1 } else { piece.end };
     Some(Braced { head: piece.start..open, body: open + 1..end, is_closed })
 }
@@ -95,6 +98,8 @@ pub fn lines(source: &str, tokens: &[Lexeme], body: std::ops::Range<usize>, clau
     let mut pieces = Vec::new();
     let mut depth = 0usize;
     let mut start: Option<usize> = None;
+    let mut goes_on_until = 0;
+    let unmatched = unmatched(tokens, body.clone());
     let mut close = |start: &mut Option<usize>, end: usize| {
         if let Some(from) = start.take() {
             pieces.push(Piece { docs: docs_before(tokens, from), tokens: from..trim_end(tokens, from, end) });
@@ -103,10 +108,13 @@ pub fn lines(source: &str, tokens: &[Lexeme], body: std::ops::Range<usize>, clau
     for index in body.clone() {
         let it = tokens[index];
         match it.token {
-            Token::OpenBrace | Token::OpenParen => depth += 1,
-            Token::CloseBrace | Token::CloseParen => depth = depth.saturating_sub(1),
-            Token::Newline if depth == 0 && !(clauses && continues(source, tokens, index, body.end)) => {
-                close(&mut start, index);
+            Token::OpenBrace | Token::OpenParen if unmatched.binary_search(&index).is_err() => depth += 1,
+            Token::CloseBrace | Token::CloseParen if unmatched.binary_search(&index).is_err() => depth = depth.saturating_sub(1),
+            Token::Newline if depth == 0 && start.is_some() && index >= goes_on_until => {
+                match continuation(source, tokens, index, body.end).filter(|_| clauses) {
+                    Some(next) => goes_on_until = next,
+                    None => close(&mut start, index),
+                }
             }
             Token::Comma if depth == 0 && commas => {
                 close(&mut start, index);
@@ -122,9 +130,9 @@ pub fn lines(source: &str, tokens: &[Lexeme], body: std::ops::Range<usize>, clau
     pieces
 }
 
-/// The next line starts with a clause word that is not a field's name.
-fn continues(source: &str, tokens: &[Lexeme], newline: usize, end: usize) -> bool {
-    let Some(next) = (newline..end).find(|&it| !tokens[it].is_trivia()) else { return false };
+/// The clause word that the next line starts with, if it is not a field's name.
+fn continuation(source: &str, tokens: &[Lexeme], newline: usize, end: usize) -> Option<usize> {
+    let next = (newline..end).find(|&it| !tokens[it].is_trivia())?;
     let word = tokens[next].text(source);
     let after = tokens.get(next + 1).filter(|_| next + 1 < end).map(|it| (it.token, it.text(source)));
     let is_name = match after {
@@ -133,24 +141,90 @@ fn continues(source: &str, tokens: &[Lexeme], newline: usize, end: usize) -> boo
         Some((Token::Arrow, arrow)) => word != "else" || !matches!(arrow, "->" | "<-"),
         _ => false,
     };
-    tokens[next].token == Token::Word && words::CLAUSES.contains(&word) && !is_name
+    (tokens[next].token == Token::Word && words::CLAUSES.contains(&word) && !is_name).then_some(next)
 }
 
-/// How deep a piece nests, for the limit that keeps the parser's stack small.
-pub fn nesting(source: &str, tokens: &[Lexeme]) -> usize {
-    let mut depth = 0usize;
-    let mut deepest = 0;
-    let mut prefixes = 0usize;
-    let mut operators = 0usize;
+/// The brackets of a run that have no partner, in order. A line with one ends at its end all the same.
+pub fn unmatched(tokens: &[Lexeme], run: std::ops::Range<usize>) -> Vec<usize> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut open_braces = 0usize;
+    let mut alone: Vec<usize> = Vec::new();
+    for index in run {
+        match tokens[index].token {
+            Token::OpenParen => open.push(index),
+            Token::OpenBrace => {
+                open_braces += 1;
+                open.push(index);
+            }
+            Token::CloseParen if open.last().is_some_and(|&it| tokens[it].token == Token::OpenParen) => {
+                open.pop();
+            }
+            Token::CloseBrace if open_braces > 0 => {
+                open_braces -= 1;
+                while let Some(last) = open.pop().filter(|&it| tokens[it].token == Token::OpenParen) {
+                    alone.push(last);
+                }
+            }
+            Token::CloseParen | Token::CloseBrace => alone.push(index),
+            _ => {}
+        }
+    }
+    alone.extend(open);
+    alone.sort_unstable();
+    alone
+}
+
+/// How deep the brackets of a run nest.
+pub fn bracket_depth(tokens: &[Lexeme]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
     for it in tokens {
         match it.token {
             Token::OpenBrace | Token::OpenParen => depth += 1,
             Token::CloseBrace | Token::CloseParen => depth = depth.saturating_sub(1),
-            Token::Word if matches!(it.text(source), "if" | "not") => prefixes += 1,
-            Token::Operator => operators += 1,
             _ => {}
         }
-        deepest = deepest.max(depth + prefixes);
+        deepest = deepest.max(depth);
     }
-    deepest.max(operators / OPERATORS_PER_LEVEL)
+    deepest
+}
+
+/// What one level of brackets adds to the depth of the tree, since its last comma.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    prefixes: usize,
+    operators: usize,
+}
+
+impl Level {
+    fn depth(self) -> usize {
+        self.prefixes + self.operators / OPERATORS_PER_LEVEL
+    }
+}
+
+/// How deep a piece nests, for the limit that keeps the parser's stack small.
+pub fn nesting(source: &str, tokens: &[Lexeme]) -> usize {
+    let mut levels = vec![Level::default()];
+    let mut outer = 0usize;
+    let mut deepest = 0;
+    for it in tokens {
+        let is_inner = levels.len() > 1;
+        let level = levels.last_mut().expect("the outermost level is never closed");
+        match it.token {
+            Token::OpenBrace | Token::OpenParen => {
+                outer += 1 + level.depth();
+                levels.push(Level::default());
+            }
+            Token::CloseBrace | Token::CloseParen if is_inner => {
+                levels.pop();
+                outer -= 1 + levels.last().map_or(0, |it| it.depth());
+            }
+            Token::Word if matches!(it.text(source), "if" | "not") => level.prefixes += 1,
+            Token::Word if matches!(it.text(source), "and" | "or" | "in") => level.operators += 1,
+            Token::Operator => level.operators += 1,
+            Token::Comma => *level = Level::default(),
+            _ => {}
+        }
+        deepest = deepest.max(outer + levels.last().map_or(0, |it| it.depth()));
+    }
+    deepest
 }

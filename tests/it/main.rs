@@ -1,12 +1,15 @@
 //! All integration tests in one binary.
 
+mod broken;
 mod connectors;
 mod demo_data;
 mod diag;
+mod editors;
 mod format;
 mod kernel;
 mod maps;
 mod metadata;
 mod odata;
+mod pages;
 mod store;
 mod syntax;

@@ -63,7 +63,7 @@ impl FileParser<'_> {
             );
             return None;
         };
-        if slice::nesting(self.source, &self.tokens[line.tokens.clone()]) > slice::NESTING_MAX {
+        if slice::bracket_depth(&self.tokens[line.tokens.clone()]) > slice::NESTING_MAX {
             self.report(self.tokens[line.tokens.start], "this is nested too deep", "use one `for` block");
             return None;
         }

@@ -6,6 +6,7 @@
 mod expr;
 mod items;
 mod lines;
+mod message;
 mod steps;
 
 use pest::Parser;
@@ -24,11 +25,14 @@ struct Grammar;
 /// Most items of one file.
 pub const ITEMS_MAX: usize = 20_000;
 
+/// Most messages about one file; what follows them is not parsed, only known to be broken.
+pub const ERRORS_PER_FILE_MAX: usize = 1_000;
+
 /// Parses one file. What does not parse is reported and left out.
 pub fn parse(sources: &Sources, file: FileId, diags: &mut Diagnostics) -> File {
     let source = &sources.file(file).text;
     let tokens = lex(source);
-    let mut parser = FileParser { source, tokens: &tokens, file, diags, is_broken: false };
+    let mut parser = FileParser { source, tokens: &tokens, file, diags, errors: 0, is_broken: false };
     let pieces = slice::items(source, &tokens);
     if pieces.len() > ITEMS_MAX {
         parser.report(tokens[pieces[ITEMS_MAX].tokens.start], &format!("a file has at most {ITEMS_MAX} items"), "split the file");
@@ -55,6 +59,7 @@ struct FileParser<'a> {
     tokens: &'a [Lexeme],
     file: FileId,
     diags: &'a mut Diagnostics,
+    errors: usize,
     is_broken: bool,
 }
 
@@ -68,7 +73,8 @@ struct Builder {
 impl<'a> FileParser<'a> {
     /// Parses a piece with one rule of the grammar.
     fn pair(&mut self, rule: Rule, tokens: std::ops::Range<usize>) -> Option<(Builder, Pair<'a, Rule>)> {
-        if tokens.is_empty() {
+        if tokens.is_empty() || self.errors >= ERRORS_PER_FILE_MAX {
+            self.is_broken |= !tokens.is_empty();
             return None;
         }
         let lexemes = &self.tokens[tokens.clone()];
@@ -90,43 +96,42 @@ impl<'a> FileParser<'a> {
             self.report(*stray, &format!("`{letter}` means nothing here"), "remove it, or put it into a quoted text");
             return None;
         }
+        if let Some(&bracket) = slice::unmatched(self.tokens, tokens).first().filter(|_| rule != Rule::profile_line) {
+            self.bracket(self.tokens[bracket]);
+            return None;
+        }
         let builder = Builder { file: self.file, base: start };
         match Grammar::parse(rule, &self.source[start..end]) {
             Ok(mut pairs) => pairs.next().map(|pair| (builder, pair)),
             Err(error) => {
-                self.syntax_error(&error, start, end);
+                let diagnostic = message::syntax_error(self, rule, &error, start, end);
+                self.push(diagnostic);
                 None
             }
         }
     }
 
-    fn syntax_error(&mut self, error: &pest::error::Error<Rule>, start: usize, end: usize) {
-        let at = match error.location {
-            pest::error::InputLocation::Pos(at) | pest::error::InputLocation::Span((at, _)) => start + at,
+    fn bracket(&mut self, at: Lexeme) {
+        let text = at.text(self.source);
+        let partner = match text {
+            "(" => ")",
+            "{" => "}",
+            _ => return self.report(at, &format!("`{text}` closes nothing"), "remove it, or open it before"),
         };
-        let found = self.tokens.iter().find(|it| it.start >= at && it.end <= end && !it.is_trivia());
-        let expected = match &error.variant {
-            pest::error::ErrorVariant::ParsingError { positives, .. } => expectation(positives),
-            pest::error::ErrorVariant::CustomError { message } => message.clone(),
-        };
-        let (span, message) = match found {
-            Some(it) => {
-                (Span::new(self.file, it.start, it.end), format!("expected {expected}, found `{}`", it.text(self.source)))
-            }
-            None => {
-                let last = self.tokens.iter().rev().find(|it| it.end <= end && it.start >= start && !it.is_trivia());
-                let span = last.map_or(Span::new(self.file, start, end), |it| Span::new(self.file, it.start, it.end));
-                (span, format!("expected {expected} after this"))
-            }
-        };
-        self.is_broken = true;
-        self.diags.push(Diagnostic::new(codes::SYNTAX, span, message, "here"));
+        self.report(at, &format!("`{text}` is not closed"), &format!("close it with `{partner}`"));
     }
 
     fn report(&mut self, at: Lexeme, message: &str, advice: &str) {
-        self.is_broken = true;
         let span = Span::new(self.file, at.start, at.end);
-        self.diags.push(Diagnostic::new(codes::SYNTAX, span, message, "here").advice(advice));
+        self.push(Diagnostic::new(codes::SYNTAX, span, message, "here").advice(advice));
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.is_broken = true;
+        if self.errors < ERRORS_PER_FILE_MAX {
+            self.errors += 1;
+            self.diags.push(diagnostic);
+        }
     }
 
     fn docs(&self, piece: &Piece) -> Vec<String> {
@@ -192,35 +197,4 @@ fn unescape(literal: &str) -> String {
         }
     }
     out
-}
-
-/// What the grammar was looking for, in a reader's words, the most telling first.
-fn expectation(rules: &[Rule]) -> String {
-    const WORDS: &[(&[Rule], &str)] = &[
-        (&[Rule::arrow, Rule::one_way], "an arrow (`<->`, `<~>`, `->` or `<-`)"),
-        (&[Rule::string], "a quoted text"),
-        (&[Rule::record], "a record in braces"),
-        (&[Rule::ty, Rule::named_type], "a type"),
-        (&[Rule::kw_then], "`then`"),
-        (&[Rule::kw_else], "`else`"),
-        (&[Rule::kw_as], "`as` and a name"),
-        (&[Rule::kw_in], "`in`"),
-        (&[Rule::dotted, Rule::count], "a number"),
-        (
-            &[Rule::kw_create, Rule::kw_missing, Rule::kw_conflict],
-            "`create`, `update`, `missing`, `conflict`, `delete`, `exit`, `rekey` or `error`",
-        ),
-        (&[Rule::kw_newest], "`newest`, `prefer SIDE` or `manual`"),
-        (&[Rule::path, Rule::call, Rule::paren], "a value or a field"),
-        (&[Rule::expr, Rule::action], "a value or a field"),
-        (&[Rule::name, Rule::word], "a name"),
-        (
-            &[Rule::clause, Rule::via_clause],
-            "a clause (`via`, `modulo`, `when`, `else`, `loses`, `split`, `on …`) or the end of the line",
-        ),
-        (&[Rule::infix, Rule::coalesce], "an operator"),
-        (&[Rule::EOI], "the end of the line"),
-    ];
-    let found = WORDS.iter().find(|(wanted, _)| rules.iter().any(|it| wanted.contains(it)));
-    found.map_or_else(|| "something else".to_owned(), |(_, words)| (*words).to_owned())
 }
