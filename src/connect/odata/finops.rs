@@ -26,7 +26,7 @@ use super::{Dialect, error, text, wire};
 use crate::change::{Answer, Change, Class, Failure, Page, RemoteId, Seen, Token, Version, Write};
 use crate::connect::http::{self, Client, Settings};
 use crate::connect::{Capabilities, Connector};
-use crate::schema::{Shape, ShapeField};
+use crate::schema::{Profile, Shape, ShapeField};
 use crate::value::{Record, Slot, Value};
 
 const ROOT: &str = "/data/";
@@ -302,12 +302,12 @@ impl Connector for Finops {
             let mut path = Some(format!("{}&$filter={}", query(shape), text::escape(&any.join(" or "))));
             while let Some(own) = path {
                 let (rows, next) = self.rows(shape, &own, IDS_PER_REQUEST).await?;
-                found.extend(rows.into_iter().map(|it| (it.id.0.to_lowercase(), it)));
+                found.extend(rows.into_iter().map(|it| (folded_key(shape, &it.record), it)));
                 path = next;
             }
         }
-        // Keys compare without case.
-        Ok(ids.iter().map(|id| found.get(&id.0.to_lowercase()).cloned()).collect())
+        let row = |id: &RemoteId| Ok(found.get(&fold(&key_values(shape, id)?)).cloned());
+        ids.iter().map(row).collect()
     }
 
     async fn find(&self, shape: &Shape, slots: &[Slot], values: &[Value], limit: usize) -> Result<Vec<Seen>, Failure> {
@@ -411,6 +411,16 @@ fn key_values(shape: &Shape, id: &RemoteId) -> Result<Vec<Value>, Failure> {
     let record = wire::record(Dialect::Finops, shape, &row)?;
     let values: Vec<Value> = shape.key.iter().map(|it| record.get(*it).clone()).collect();
     if values.iter().all(Value::is_known) { Ok(values) } else { Err(foreign()) }
+}
+
+/// The key as the system compares it.
+fn fold(values: &[Value]) -> Vec<Value> {
+    let profile = Profile::finops();
+    values.iter().map(|it| profile.fold_key(it)).collect()
+}
+
+fn folded_key(shape: &Shape, record: &Record) -> Vec<Value> {
+    fold(&shape.key.iter().map(|it| record.get(*it).clone()).collect::<Vec<_>>())
 }
 
 fn address(shape: &Shape, id: &RemoteId) -> Result<String, Failure> {
