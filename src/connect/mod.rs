@@ -50,4 +50,8 @@ pub trait Connector: Send + Sync {
 
     /// All rows in key order, page by page; for a full compare.
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure>;
+
+    /// Rows that are linked already, told once after a start. A system whose feed does not report deletes finds with them what
+    /// was deleted while nobody looked.
+    fn remember(&self, _shape: &Shape, _ids: &[RemoteId]) {}
 }

@@ -208,8 +208,11 @@ impl State {
             return id.to_string();
         }
         let fields = table.keys.primary.iter().filter_map(|&it| Some((entity.fields.get_index(it)?.1, &row.values[it])));
-        let named = fields.map(|(field, value)| (field.name.clone(), super::wire::to_json(self.dialect, &field.kind, value)));
-        Json::Object(named.collect()).to_string()
+        // In the order of the key, which a JSON map would not keep.
+        let part = |(field, value): (&crate::schema::Field, &Value)| {
+            format!("{}:{}", Json::from(field.name.as_str()), super::wire::to_json(self.dialect, &field.kind, value))
+        };
+        format!("{{{}}}", fields.map(part).collect::<Vec<_>>().join(","))
     }
 }
 

@@ -2,11 +2,14 @@
 
 pub mod dataverse;
 mod error;
+pub mod finops;
+mod memory;
 mod page;
 mod text;
 mod wire;
 
 pub use dataverse::Dataverse;
+pub use finops::Finops;
 
 /// Which of the two forms values and names take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The OData connectors against the sandboxes, over real HTTP.
 
 mod dataverse;
+mod finops;
 
 use dwmap::change::{Answer, Change, Failure, LinkId, Page, Seen, Write};
 use dwmap::connect::Connector;
