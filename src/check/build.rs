@@ -313,12 +313,11 @@ fn policies(cx: &mut Scope<'_, '_>, gathered: &Gathered<'_>) -> Policies {
         on_error: OnError::Retry(RETRIES_DEFAULT),
     };
     for policy in &gathered.policies {
-        if let PolicyKind::Conflict { policy, fields } = &policy.kind {
-            if fields.is_empty() {
-                if let Some(conflict) = conflict(cx, &policy.kind) {
-                    out.conflicts.fill(conflict);
-                }
-            }
+        if let PolicyKind::Conflict { policy, fields } = &policy.kind
+            && fields.is_empty()
+            && let Some(conflict) = conflict(cx, &policy.kind)
+        {
+            out.conflicts.fill(conflict);
         }
     }
     for policy in &gathered.policies {
@@ -450,8 +449,8 @@ fn groups(rules: &[Rule], together: &[Vec<usize>], conflicts: &[Conflict]) -> Ve
         }
     };
     for (index, rule) in rules.iter().enumerate() {
-        for earlier in 0..index {
-            if shares_target(rule, &rules[earlier]) {
+        for (earlier, other) in rules[..index].iter().enumerate() {
+            if shares_target(rule, other) {
                 unite(earlier, index);
             }
         }

@@ -127,13 +127,14 @@ impl Scope<'_, '_> {
     /// A constant in the form of the kind; everything else stays as it is.
     pub fn fold(&mut self, typed: Typed, kind: &Kind) -> Option<Typed> {
         let Some(value) = typed.constant.clone() else { return Some(typed) };
-        if let (Kind::Enum(members), Value::Int(_) | Value::Text(_)) = (kind, &value) {
-            if members.by_value(&value).is_none() && !(members.open && matches!(value, Value::Int(_))) {
-                let message = format!("{value} is no member of `{}`", members.name);
-                let names = members.members.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
-                self.report(Diagnostic::new(codes::UNKNOWN_NAME, typed.span, message, "no such member").note("members", names));
-                return None;
-            }
+        if let (Kind::Enum(members), Value::Int(_) | Value::Text(_)) = (kind, &value)
+            && members.by_value(&value).is_none()
+            && !(members.open && matches!(value, Value::Int(_)))
+        {
+            let message = format!("{value} is no member of `{}`", members.name);
+            let names = members.members.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
+            self.report(Diagnostic::new(codes::UNKNOWN_NAME, typed.span, message, "no such member").note("members", names));
+            return None;
         }
         match (interp::convert(kind, &value), fit::fit(&typed.kind, kind)) {
             (Ok(value), _) if is_literal_for(&typed.kind, kind) => Some(Typed::constant(value, kind.clone(), typed.span)),

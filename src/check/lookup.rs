@@ -67,7 +67,6 @@ impl Scope<'_, '_> {
         Referred { id: RefId(id as u16), kinds }
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of one target, taken apart at once")]
     fn table_target(
         &self,
         side: Side,
@@ -84,12 +83,12 @@ impl Scope<'_, '_> {
         }
         let kinds = columns.iter().map(|it| it.kind.clone()).collect();
         let mut is_partitioned = false;
-        if let Some(partition) = entity.partition.as_ref().filter(|it| !columns.iter().any(|column| column.field == **it)) {
-            if self.has_partition {
-                let field = &entity.fields[partition];
-                columns.insert(0, Column { field: partition.clone(), via: None, kind: field.kind.clone() });
-                is_partitioned = true;
-            }
+        if let Some(partition) = entity.partition.as_ref().filter(|it| !columns.iter().any(|column| column.field == **it))
+            && self.has_partition
+        {
+            let field = &entity.fields[partition];
+            columns.insert(0, Column { field: partition.clone(), via: None, kind: field.kind.clone() });
+            is_partitioned = true;
         }
         let named: Vec<&str> = columns.iter().map(|it| it.field.as_str()).collect();
         if !entity.keys().any(|unique| unique.iter().all(|it| named.contains(&it.as_str()))) {

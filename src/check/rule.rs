@@ -584,13 +584,13 @@ impl<'a> Scope<'a, '_> {
         // A null that its target does not take is answered while the source is read, like every other failure.
         if let (Some(ast::Action { kind: ActionKind::Value(value), .. }), [from], [to]) =
             (clauses.otherwise[written], source.parts.as_slice(), target.parts.as_slice())
+            && from.nullable
+            && !to.nullable
         {
-            if from.nullable && !to.nullable {
-                let value = self.lower(written.other(), value, Some(&to.kind))?;
-                let value = self.fold(value, &to.kind)?;
-                read[0] = Expr::Coalesce(read[0].clone().boxed(), value.expr.boxed());
-                given[0].nullable = value.nullable;
-            }
+            let value = self.lower(written.other(), value, Some(&to.kind))?;
+            let value = self.fold(value, &to.kind)?;
+            read[0] = Expr::Coalesce(read[0].clone().boxed(), value.expr.boxed());
+            given[0].nullable = value.nullable;
         }
         let write = self.write_face(written, target, &given, clauses.split.unwrap_or(Split::First))?;
         let kind = target.parts.iter().map(|it| &it.kind).find(|it| matches!(it, Kind::Text { .. }) || count == 1);

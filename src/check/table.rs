@@ -51,10 +51,10 @@ impl Rows {
 /// The kind that a path names: a type, a member set, or the field that holds one.
 fn kind_of(world: &World<'_>, path: &ast::Path, diags: &mut Diagnostics) -> Option<Kind> {
     let words: Vec<&str> = path.segments.iter().map(|it| it.text.as_str()).collect();
-    if let [word] = words.as_slice() {
-        if let Some(kind) = kinds::built_in(word, &[]) {
-            return Some(kind);
-        }
+    if let [word] = words.as_slice()
+        && let Some(kind) = kinds::built_in(word, &[])
+    {
+        return Some(kind);
     }
     let Some(system) = world.systems.get(words[0]) else {
         let known = world.systems.keys().map(String::as_str);

@@ -331,3 +331,76 @@ fn via_leads_to_a_unique_key() {
 fn the_clock_stands_in_one_way_rules_on_create_only() {
     check_error("  now() -> at", "DW0803", "now", "  At -> at");
 }
+
+/// Two partitioned entities; the company of the right one is a reference.
+fn partitioned(lines: &str) -> String {
+    format!(
+        "system a\nsystem b profile dataverse\n\nentity a.Item {{\n  partition key area: text<4>\n  key Id: text<20>\n  Name: text<20>\n  \
+         Kind: enum {{ Good, Bad }}\n}}\n\nentity b.company {{\n  key id: guid\n  unique (code)\n  code: text<4>\n}}\n\n\
+         entity b.item {{\n  key itemid: guid\n  unique (id, company)\n  id: text<20>?\n  company: lookup b.company?\n  name: text<20>\n  \
+         region: text<10>?\n  gone: bool?\n}}\n\nmap M: a.Item <-> b.item {{\n  partition area <-> company via b.company(code)\n  \
+         key Id <-> id\n{lines}\n}}\n"
+    )
+}
+
+fn partitioned_plan(lines: &str) -> Plan {
+    let (checked, diags, sources) = check_text(&partitioned(lines));
+    assert_eq!(errors(&diags, &sources), Vec::<String>::new(), "{lines}");
+    checked.program.plan("M").expect("a map without errors is in the program").1.clone()
+}
+
+#[test]
+fn a_for_block_holds_for_its_partitions_only() {
+    let plan =
+        partitioned_plan("  for area in { \"demf\" } {\n    \"DE\" -> region\n  }\n  on conflict newest\n  on delete <-> refuse");
+    for (area, region) in [("DEMF", Some(text("DE"))), ("usmf", None)] {
+        let out = put(&plan, Right, &[("area", text(area)), ("Id", text("1"))], None).expect("the row can be carried");
+        assert_eq!(out.into_iter().find(|(name, _)| name == "region").map(|(_, it)| it), region, "{area}");
+    }
+}
+
+#[test]
+fn filters_and_selected_partitions_decide_what_takes_part() {
+    let plan = partitioned_plan(
+        "  partition in { \"usmf\" }\n  filter Kind == Good ->\n  on exit detach\n  on conflict newest\n  on delete <-> refuse",
+    );
+    let lookups = Lookups::default();
+    let in_scope = |area: &str, kind: &str| {
+        let row = record(&plan, Left, &[("area", text(area)), ("Kind", text(kind))]);
+        interp::in_scope(Cx { plan: &plan, lookups: &lookups }, Left, &row)
+    };
+    assert_eq!(in_scope("usmf", "Good"), Ok(true));
+    assert_eq!(in_scope("usmf", "Bad"), Ok(false));
+    assert_eq!(in_scope("demf", "Good"), Ok(false));
+    assert_eq!(plan.scope[Right], None);
+}
+
+#[test]
+fn policies_are_kept_by_the_side_where_something_happened() {
+    use dwmap::ir::{Conflict, DeleteAction, Exit, OnError};
+    let plan = partitioned_plan(
+        "  Name <-> name   on conflict prefer b\n  on conflict newest else prefer b\n  on delete -> set gone = true\n  on delete <- ignore\n  \
+         on exit <- reject\n  on error park",
+    );
+    let gone = plan.shapes[Right].slot("gone").expect("the policy uses it");
+    assert_eq!(plan.on_delete[Left], DeleteAction::Set { slot: gone, value: Value::Bool(true) });
+    assert_eq!(plan.on_delete[Right], DeleteAction::Ignore);
+    assert_eq!((plan.on_exit[Left], plan.on_exit[Right]), (None, Some(Exit::Reject)));
+    assert_eq!(plan.on_error, OnError::Park);
+    let conflicts: Vec<Conflict> = plan.groups.iter().map(|it| it.conflict).collect();
+    assert_eq!(conflicts, [Conflict::Newest { tie: Right }, Conflict::Newest { tie: Right }, Conflict::Prefer(Right)]);
+}
+
+#[test]
+fn a_one_way_map_writes_one_side_and_still_matches_by_key() {
+    let one_way = with_rules("  Text -> text").replace("a.Left <-> b.right", "a.Left -> b.right");
+    let (checked, diags, sources) = check_text(&one_way);
+    assert_eq!(errors(&diags, &sources), Vec::<String>::new());
+    let plan = checked.program.plan("M").expect("the map is right").1;
+    assert!(!plan.writes[Left] && plan.rules.iter().all(|it| !it.writes(Left)));
+    let (_, diags, sources) = check_text(&one_way.replace("Text -> text", "Text <-> text"));
+    assert_eq!(
+        diags.iter().map(|it| (it.code.to_string(), sources.text(it.primary()))).collect::<Vec<_>>(),
+        [("DW0102".to_owned(), "<->")]
+    );
+}
