@@ -51,7 +51,13 @@ struct Face<'r> {
 enum Back<'r> {
     Fields(Vec<&'r ast::Expr>),
     /// Through a value map, whose table leads back to this side.
-    Table(&'r ast::Expr, crate::ir::TableId, Kind),
+    Table {
+        end: &'r ast::Expr,
+        table: crate::ir::TableId,
+        kind: Kind,
+        /// Its `else` row answers null too.
+        answers_null: bool,
+    },
     Reference(&'r ast::Expr, crate::ir::RefId),
 }
 
@@ -431,7 +437,7 @@ impl<'a> Scope<'a, '_> {
         typed[translated] = Typed {
             expr: table::through(ids[canonical], operand.expr.clone()),
             kind: kinds[canonical].clone(),
-            nullable: operand.nullable && !matches!(rows.otherwise[canonical], Some(Fallback::Value(ref it)) if it.is_value()),
+            nullable: operand.nullable && !answers_null(&rows.otherwise[canonical]),
             ..operand.clone()
         };
         let mut faces = Vec::new();
@@ -439,7 +445,12 @@ impl<'a> Scope<'a, '_> {
         for (side, typed) in [(Side::Left, left), (Side::Right, right)] {
             let end = lists[side][0];
             let back = if side == translated {
-                Back::Table(end, ids[translated], kinds[translated].clone())
+                Back::Table {
+                    end,
+                    table: ids[translated],
+                    kind: kinds[translated].clone(),
+                    answers_null: answers_null(&rows.otherwise[translated]),
+                }
             } else {
                 Back::Fields(vec![end])
             };
@@ -533,9 +544,10 @@ impl<'a> Scope<'a, '_> {
                 }
                 Some(out)
             }
-            Back::Table(end, table, kind) => {
+            Back::Table { end, table, kind, answers_null } => {
                 let given = &given[0];
-                let translated = Given { expr: table::through(*table, given.expr.clone()), kind: kind.clone(), ..given.clone() };
+                let expr = table::through(*table, given.expr.clone());
+                let translated = Given { expr, kind: kind.clone(), nullable: given.nullable && !answers_null, ..given.clone() };
                 self.writers(side, end, &translated, split)
             }
             Back::Reference(end, id) => {
@@ -627,7 +639,7 @@ impl<'a> Scope<'a, '_> {
 
     fn else_value(&mut self, side: Side, value: &'a ast::Expr, faces: &Sides<Face<'a>>, is_two_way: bool) -> Option<Fallback> {
         let kind = match &faces[side].back {
-            Back::Table(_, _, kind) => kind.clone(),
+            Back::Table { kind, .. } => kind.clone(),
             Back::Fields(_) => faces[side].parts[0].kind.clone(),
             Back::Reference(end, _) => {
                 self.error(codes::SYNTAX, value.span, "`else` cannot make up a reference", "a reference stands here");
@@ -699,6 +711,11 @@ impl<'a> Scope<'a, '_> {
             }
         }
     }
+}
+
+/// The `else` row covers null, and makes something else of it.
+fn answers_null(otherwise: &Option<Fallback>) -> bool {
+    otherwise.as_ref().is_some_and(|it| *it != Fallback::Value(Value::Null))
 }
 
 /// What an end shows, in the joined kind.
