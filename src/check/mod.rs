@@ -4,14 +4,15 @@
 //! and a map that lost a rule is not asked for what may have been in it.
 
 mod build;
+pub mod built;
 mod expr;
+mod fit;
 mod graph;
-mod laws;
 mod lens;
 mod lookup;
 mod names;
-mod policy;
 mod rule;
+mod scope;
 mod table;
 mod tests;
 
@@ -54,9 +55,10 @@ pub struct Checked {
 /// Checks all files of a project together.
 pub fn check(files: &[ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> Checked {
     let world = names::collect(files, sources, schemas, diags);
-    let mut plans = build::plans(&world, sources, diags);
-    let tests = tests::lower(&world, sources, &mut plans, diags);
-    let plans: Vec<ir::Plan> = plans.into_iter().map(|it| it.plan).collect();
+    let mut built = build::plans(&world, sources, diags);
+    built.retain(|it| !it.is_wrong);
+    let tests = tests::lower(&world, sources, &mut built, diags);
+    let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();
     let order = graph::order(&plans);
     let systems = world.systems.values().map(|it| ir::System { name: it.name.clone(), profile: it.profile.clone() }).collect();
     let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };

@@ -7,6 +7,7 @@ mod diag;
 mod editors;
 mod format;
 mod kernel;
+mod lowering;
 mod maps;
 mod metadata;
 mod odata;
