@@ -1,1 +1,5 @@
-fn main() {}
+//! The `dwmap` program.
+
+fn main() -> std::process::ExitCode {
+    dwmap::cli::main()
+}

@@ -12,13 +12,13 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result {
     let Some(wanted) = &args.code else {
-        for info in codes::all() {
+        for info in codes::ALL {
             output::print_line(&format!("{} {}", info.code, info.title));
         }
         return Ok(Exit::Success);
     };
-    let names: Vec<String> = codes::all().map(|it| it.code.to_string()).collect();
-    match codes::all().find(|it| it.code.to_string().eq_ignore_ascii_case(wanted)) {
+    let names: Vec<String> = codes::ALL.iter().map(|it| it.code.to_string()).collect();
+    match codes::ALL.iter().find(|it| it.code.to_string().eq_ignore_ascii_case(wanted)) {
         Some(info) => {
             output::print_line(&format!("{}: {} ({})\n\n{}", info.code, info.title, info.severity.word(), info.explanation.trim()));
             Ok(Exit::Success)

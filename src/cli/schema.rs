@@ -27,6 +27,9 @@ enum Verb {
     Read {
         /// A `$metadata` file that was downloaded, or a SQLite database.
         from: PathBuf,
+        /// The name that maps give the system; it is only written down.
+        #[arg(long, default_value = "")]
+        system: String,
         /// Where the snapshot goes; without it, to standard output.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -36,7 +39,7 @@ enum Verb {
 pub fn run(args: &Args) -> Result {
     match &args.verb {
         Verb::Lock { snapshots } => lock_all(snapshots),
-        Verb::Read { from, output } => read(from, output.as_deref()),
+        Verb::Read { from, system, output } => read(from, system, output.as_deref()),
     }
 }
 
@@ -53,8 +56,8 @@ fn lock_all(snapshots: &[PathBuf]) -> Result {
     Ok(Exit::Success)
 }
 
-fn read(from: &Path, to: Option<&Path>) -> Result {
-    let text = snapshot::to_json(&schema_of(from)?);
+fn read(from: &Path, system: &str, to: Option<&Path>) -> Result {
+    let text = snapshot::to_json(&schema_of(from)?, system, &from.display().to_string());
     match to {
         None => output::print_line(text.trim_end()),
         Some(path) => write(path, &text)?,
