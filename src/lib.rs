@@ -20,6 +20,8 @@ pub mod ir;
 
 pub mod interp;
 
+pub mod check;
+
 pub mod engine;
 
 pub mod connect;

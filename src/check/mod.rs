@@ -3,25 +3,16 @@
 //! No stage fails or stops the next one. What is already wrong is not reported again: a rule with a wrong name is left out,
 //! and a map that lost a rule is not asked for what may have been in it.
 
-mod build;
-mod expr;
-mod graph;
-mod laws;
-mod lens;
-mod lookup;
-mod names;
-mod policy;
-mod rule;
-mod table;
-mod tests;
+pub mod built;
+pub mod graph;
+pub mod laws;
+pub mod names;
+pub mod policy;
 
 use std::sync::Arc;
 
-use crate::diag::Diagnostics;
-use crate::ir::{self, FORMAT, Program};
 use crate::schema::Schema;
-use crate::source::{FileId, Sources};
-use crate::syntax::ast;
+use crate::source::FileId;
 
 /// Why a schema that a map names is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,23 +34,4 @@ impl Schemas for NoSchemas {
     fn load(&self, _: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem> {
         Err(SchemaProblem::Missing(path.to_owned()))
     }
-}
-
-/// The compiled maps that have no error, and the tests of those maps.
-pub struct Checked {
-    pub program: Program,
-    pub tests: Vec<ir::Test>,
-}
-
-/// Checks all files of a project together.
-pub fn check(files: &[ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> Checked {
-    let world = names::collect(files, sources, schemas, diags);
-    let mut plans = build::plans(&world, sources, diags);
-    let tests = tests::lower(&world, sources, &mut plans, diags);
-    let plans: Vec<ir::Plan> = plans.into_iter().map(|it| it.plan).collect();
-    let order = graph::order(&plans);
-    let systems = world.systems.values().map(|it| ir::System { name: it.name.clone(), profile: it.profile.clone() }).collect();
-    let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };
-    program.seal();
-    Checked { program, tests }
 }
