@@ -154,7 +154,9 @@ fn schema_problem(path: &ast::Quoted, problem: &SchemaProblem) -> Diagnostic {
             format!("there is no schema `{}`", path.text),
             format!("put the snapshot at {tried}, or declare the entities in this file with `entity`"),
         ),
-        SchemaProblem::Unreadable(why) => (format!("the schema `{}` cannot be read: {why}", path.text), "mend the file, or make the snapshot again".to_owned()),
+        SchemaProblem::Unreadable(why) => {
+            (format!("the schema `{}` cannot be read: {why}", path.text), "mend the file, or make the snapshot again".to_owned())
+        }
         SchemaProblem::LockMismatch { locked, found } => (
             format!("the schema `{}` is not the one that dwmap.lock names ({found} instead of {locked})", path.text),
             "review what changed, then run `dwmap schema lock`".to_owned(),
@@ -233,7 +235,9 @@ fn apply_fact(profile: &mut Profile, kind: &str, words: &[&str]) -> bool {
 fn declare_entity(world: &mut World<'_>, entity: &ast::Entity, item: &ast::Item, diags: &mut Diagnostics) {
     let [system_name, name] = entity.path.segments.as_slice() else {
         let message = "an entity is named by its system and its own name";
-        diags.push(Diagnostic::new(codes::SYNTAX, entity.path.span, message, "this name").advice("write `entity SYSTEM.Name { … }`"));
+        diags.push(
+            Diagnostic::new(codes::SYNTAX, entity.path.span, message, "this name").advice("write `entity SYSTEM.Name { … }`"),
+        );
         return;
     };
     let known: Vec<String> = world.systems.keys().cloned().collect();
@@ -260,7 +264,13 @@ fn declare_entity(world: &mut World<'_>, entity: &ast::Entity, item: &ast::Item,
     }
     let named: Vec<String> = declared.key.iter().chain(declared.unique.iter().flatten()).cloned().collect();
     for missing in named.iter().filter(|it| !declared.fields.contains_key(*it)) {
-        diags.push(unknown("field", missing, entity.path.span, declared.fields.keys().map(String::as_str), "a key of this entity names it"));
+        diags.push(unknown(
+            "field",
+            missing,
+            entity.path.span,
+            declared.fields.keys().map(String::as_str),
+            "a key of this entity names it",
+        ));
     }
     system.schema.entities.insert(name.text.clone(), declared);
 }
@@ -321,7 +331,8 @@ fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diagnost
         }
         TypeKind::Named { path, arguments } => {
             let name = path.segments.last().expect("a path is never empty");
-            let kind = kinds::built_in(&name.text, arguments).or_else(|| schema.enums.get(&name.text).map(|it| Kind::Enum(it.clone())));
+            let kind =
+                kinds::built_in(&name.text, arguments).or_else(|| schema.enums.get(&name.text).map(|it| Kind::Enum(it.clone())));
             if kind.is_none() {
                 let known = kinds::BUILT_IN.iter().copied().chain(schema.enums.keys().map(String::as_str));
                 diags.push(unknown("type", &name.text, ty.span, known, "no such type, or its numbers do not fit it"));

@@ -154,6 +154,10 @@ pub fn compare(op: Compare, left: &Value, right: &Value) -> bool {
 
 fn table_lookup(scope: Scope<'_>, table: TableId, value: Value) -> Result<Value> {
     let table = scope.cx.plan.table(table);
+    // What was not said has no row, and an `else` must not make something of it.
+    if !value.is_known() {
+        return Ok(value);
+    }
     if let Ok(index) = table.pairs.binary_search_by(|(from, _)| from.cmp(&value)) {
         return Ok(table.pairs[index].1.clone());
     }

@@ -1,4 +1,6 @@
 //! All integration tests in one binary.
 
 mod diag;
+mod diagnostics;
+mod lowering;
 mod syntax;

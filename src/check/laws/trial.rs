@@ -6,7 +6,7 @@ use super::samples;
 use crate::change::{Side, Sides};
 use crate::functions::{self, Law};
 use crate::interp::{self, Cx, Lookups};
-use crate::ir::{Expr, Fallback, Plan, RuleId};
+use crate::ir::{Compare, Expr, Fallback, Plan, RuleId};
 use crate::value::{Record, Value};
 
 /// Most records that are tried for one side of a rule.
@@ -117,16 +117,16 @@ impl Trial {
         })
     }
 
-    /// `??` on a side makes null its default there: the author has said so.
+    /// `??` on a side makes null (and `""`, where the store has no null) its default there: the author has said so.
     fn is_defaulted(&self, side: Side, value: &Value) -> bool {
         fn has_default(expr: &Expr) -> bool {
-            matches!(expr, Expr::Coalesce(..)) || expr.operands().into_iter().any(has_default)
+            is_default(expr) || expr.operands().into_iter().any(has_default)
         }
-        let has_null = match value {
-            Value::Tuple(parts) => parts.iter().any(|it| !it.is_value()),
-            single => !single.is_value(),
+        let has_blank = match value {
+            Value::Tuple(parts) => parts.iter().any(Value::is_blank),
+            single => single.is_blank(),
         };
-        has_null && has_default(&self.plan.rule(self.id).ends[side].read)
+        has_blank && has_default(&self.plan.rule(self.id).ends[side].read)
     }
 
     /// Lets the two stores answer each other until they agree.
@@ -210,7 +210,28 @@ fn culprit(expr: &Expr) -> Option<&Expr> {
         | Expr::KeyOf { .. }
         | Expr::IdOf { .. } => false,
     };
-    if is_faithful { expr.operands().into_iter().find_map(culprit) } else { Some(expr) }
+    match expr {
+        Expr::If { then, otherwise, .. } if is_default(expr) => culprit(then).or_else(|| culprit(otherwise)),
+        faithful if is_faithful => faithful.operands().into_iter().find_map(culprit),
+        other => Some(other),
+    }
+}
+
+/// `a ?? b`; where the store has no null, that is a test for null or `""`.
+fn is_default(expr: &Expr) -> bool {
+    fn tests_blank(expr: &Expr) -> bool {
+        match expr {
+            Expr::Or(left, right) => tests_blank(left) && tests_blank(right),
+            Expr::Compare { op: Compare::Equal, right, .. } => **right == Expr::Const(Value::text("")),
+            Expr::Call { function, .. } => function == "is_null",
+            _ => false,
+        }
+    }
+    match expr {
+        Expr::Coalesce(..) => true,
+        Expr::If { condition, .. } => tests_blank(condition),
+        _ => false,
+    }
 }
 
 /// Rows of one side as its store would hold them, that the rule applies to.

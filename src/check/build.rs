@@ -1,0 +1,478 @@
+//! Maps to plans: sides, scope, rules in order, policies, groups.
+
+use indexmap::IndexMap;
+
+use super::built::{Built, Role, Written};
+use super::expr::{both, loose};
+use super::names::{MapInfo, World, not_yet, unknown};
+use super::rule::{Block, Setting, label, towards};
+use super::scope::{Fields, Scope, SideScope};
+use super::table::{self, Rows};
+use crate::change::{Side, Sides};
+use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::ir::{Conflict, DeleteAction, Exit, Expr, Group, Missing, OnError, Origin, Plan, Rule, RuleId};
+use crate::source::{Sources, Span};
+use crate::syntax::ast::{self, Arrow, ClauseKind, ConflictKind, ExprKind, MapHead, Member, MemberKind, PolicyKind};
+use crate::value::{Kind, Slot, Value};
+
+/// Tries after an error of the other system, where the map does not say.
+const RETRIES_DEFAULT: u32 = 5;
+
+/// Every map of the files as plan. A map whose sides do not resolve has none.
+pub fn plans<'a>(world: &'a World<'a>, sources: &'a Sources, diags: &mut Diagnostics) -> Vec<Built<'a>> {
+    let values = table::collect(world, diags);
+    world.maps.values().filter_map(|info| map(world, sources, &values, info, diags)).collect()
+}
+
+/// What is gathered while the members are read.
+#[derive(Default)]
+struct Gathered<'a> {
+    rules: Vec<Rule>,
+    written: Vec<Written<'a>>,
+    key: Vec<RuleId>,
+    partition: Option<RuleId>,
+    partition_in: Option<Vec<Value>>,
+    scope: Sides<Option<Expr>>,
+    version: Option<String>,
+    policies: Vec<&'a ast::Policy>,
+    is_partial: bool,
+}
+
+fn map<'a>(
+    world: &'a World<'a>,
+    sources: &'a Sources,
+    values: &IndexMap<&'a str, Option<Rows>>,
+    info: &MapInfo<'a>,
+    diags: &mut Diagnostics,
+) -> Option<Built<'a>> {
+    let map = info.map;
+    // A layer is reported where names are collected.
+    let MapHead::Sides { left, arrow, right, .. } = &map.head else { return None };
+    let (left, right) = both(side(world, left, diags), side(world, right, diags))?;
+    let writes = towards(*arrow);
+    let has_partition = map.members.iter().any(|it| matches!(it.kind, MemberKind::Partition(_)));
+    let mut cx = Scope {
+        world,
+        sources,
+        diags,
+        values,
+        map: map.name.text.clone(),
+        sides: Sides::new(left, right),
+        rule: None,
+        tables: Vec::new(),
+        references: Vec::new(),
+        has_partition,
+        is_wrong: map.is_broken,
+    };
+    let on_missing = missing_of(&mut cx, &map.members);
+    let mut gathered = Gathered::default();
+    let setting = Setting { writes: writes.clone(), on_missing, is_key: false };
+    members(&mut cx, &map.members, &setting, None, &mut gathered);
+    Some(finish(cx, map, info.span, writes, gathered))
+}
+
+fn side<'a>(world: &'a World<'a>, path: &ast::Path, diags: &mut Diagnostics) -> Option<SideScope<'a>> {
+    let [system_name, name] = path.segments.as_slice() else {
+        let message = "a side of a map is named by its system and its entity";
+        diags.push(Diagnostic::new(codes::SYNTAX, path.span, message, "this name").advice("write `SYSTEM.Entity`"));
+        return None;
+    };
+    let Some((index, _, system)) = world.systems.get_full(&system_name.text) else {
+        let known = world.systems.keys().map(String::as_str);
+        diags.push(unknown("system", &system_name.text, system_name.span, known, "not declared"));
+        return None;
+    };
+    let Some(entity) = system.schema.entities.get(&name.text) else {
+        if !system.is_unknown {
+            let known = system.schema.entities.keys().map(String::as_str);
+            let label = system.source.as_ref().map_or_else(|| "not declared".to_owned(), |it| format!("not in {it}"));
+            diags.push(unknown("entity", &name.text, name.span, known, &label));
+        }
+        return None;
+    };
+    Some(SideScope { system, index: index as u16, entity, fields: Fields::new(&system.schema, entity) })
+}
+
+fn missing_of(cx: &mut Scope<'_, '_>, members: &[Member]) -> Missing {
+    let mut out = Missing::Park;
+    for member in members {
+        if let MemberKind::Policy(ast::Policy { kind: PolicyKind::Missing(action), .. }) = &member.kind {
+            out = cx.missing(action).unwrap_or(Missing::Park);
+        }
+    }
+    out
+}
+
+fn members<'a>(cx: &mut Scope<'a, '_>, list: &'a [Member], setting: &Setting, block: Option<&Block>, out: &mut Gathered<'a>) {
+    // What selects by the partition may stand before its line.
+    let (first, rest): (Vec<&Member>, Vec<&Member>) = list.iter().partition(|it| matches!(it.kind, MemberKind::Partition(_)));
+    for member in first.into_iter().chain(rest) {
+        match &member.kind {
+            MemberKind::Version(name) => out.version = Some(name.text.clone()),
+            MemberKind::Partition(rule) => add(cx, rule, Role::Partition, setting, None, member.span, out),
+            MemberKind::Key(rule) => add(cx, rule, Role::Key, setting, None, member.span, out),
+            MemberKind::Rule(rule) => add(cx, rule, Role::Ordinary, setting, block, member.span, out),
+            MemberKind::PartitionIn(set) => match partition_values(cx, set, member.span, out) {
+                Some(values) => out.partition_in = Some(values),
+                None => out.is_partial = true,
+            },
+            MemberKind::Filter { left, arrow, right, .. } => {
+                let ends = Sides::new(left.as_ref(), right.as_ref());
+                let away = [(Side::Left, Arrow::Left), (Side::Right, Arrow::Right)];
+                for (side, silent) in away {
+                    if let (Some(condition), true) = (ends[side], *arrow != silent) {
+                        filter(cx, side, condition, out);
+                    }
+                }
+            }
+            MemberKind::Override { label, .. } | MemberKind::Drop { label, .. } => {
+                cx.is_wrong = true;
+                out.is_partial = true;
+                not_yet(label.span, "a change to a rule of a base", cx.diags);
+            }
+            MemberKind::Seal(labels) => seal(cx, labels),
+            MemberKind::For { field, set, members: inner } => match for_block(cx, field, set, out) {
+                Some(own) => {
+                    let condition = match block {
+                        Some(outer) => Expr::And(outer.condition.clone().boxed(), own.boxed()),
+                        None => own,
+                    };
+                    members(cx, inner, setting, Some(&Block { condition }), out);
+                }
+                None => out.is_partial = true,
+            },
+            MemberKind::Policy(policy) => out.policies.push(policy),
+        }
+    }
+}
+
+fn add<'a>(
+    cx: &mut Scope<'a, '_>,
+    rule: &'a ast::Rule,
+    role: Role,
+    setting: &Setting,
+    block: Option<&Block>,
+    span: Span,
+    out: &mut Gathered<'a>,
+) {
+    if block.is_some() && role != Role::Ordinary {
+        cx.error(codes::SYNTAX, span, "key and partition hold for every partition", "inside a `for` block");
+        return;
+    }
+    let setting = Setting { writes: setting.writes.clone(), is_key: role != Role::Ordinary, ..*setting };
+    let Some(lowered) = cx.rule(rule, &setting, block) else {
+        cx.is_wrong = true;
+        out.is_partial = true;
+        return;
+    };
+    let id = RuleId(out.rules.len() as u16);
+    match role {
+        Role::Partition if out.partition.is_some() => {
+            let message = "a map has one partition";
+            cx.error(codes::SYNTAX, span, message, "the second one");
+        }
+        Role::Partition => {
+            out.partition = Some(id);
+            out.key.insert(0, id);
+        }
+        Role::Key => out.key.push(id),
+        Role::Ordinary => {}
+    }
+    out.rules.push(lowered);
+    out.written.push(Written { rule, role, span });
+}
+
+/// `partition in { … }`: values of the partition's canonical kind.
+fn partition_values(cx: &mut Scope<'_, '_>, set: &ast::Expr, span: Span, out: &Gathered<'_>) -> Option<Vec<Value>> {
+    let Some(id) = out.partition else {
+        if !cx.has_partition {
+            let diagnostic = Diagnostic::new(codes::SYNTAX, span, "this map has no partition to select from", "selects");
+            cx.report(diagnostic.advice("write the `partition` line before it"));
+        }
+        return None;
+    };
+    let kind = loose(&out.rules[id.index()].kind);
+    cx.constants(Side::Left, set, &kind)
+}
+
+fn filter<'a>(cx: &mut Scope<'a, '_>, side: Side, condition: &'a ast::Expr, out: &mut Gathered<'a>) {
+    let Some(typed) = cx.condition(side, condition) else {
+        out.is_partial = true;
+        return;
+    };
+    for span in &typed.partial {
+        cx.error(codes::PARTIAL, *span, "a filter cannot fail", "can fail");
+    }
+    let before = out.scope[side].take();
+    out.scope[side] = Some(match before {
+        Some(before) => Expr::And(before.boxed(), typed.expr.boxed()),
+        None => typed.expr,
+    });
+}
+
+fn seal(cx: &mut Scope<'_, '_>, labels: &[ast::Name]) {
+    let map = cx.world.maps[cx.map.as_str()].map;
+    let known = rule_labels(&map.members);
+    for name in labels.iter().filter(|it| !known.contains(&it.text)) {
+        cx.report(unknown("rule", &name.text, name.span, known.iter().map(String::as_str), "no rule has this label"));
+    }
+}
+
+fn rule_labels(members: &[Member]) -> Vec<String> {
+    let mut out = Vec::new();
+    for member in members {
+        match &member.kind {
+            MemberKind::Partition(rule) | MemberKind::Key(rule) | MemberKind::Rule(rule) | MemberKind::Override { rule, .. } => {
+                out.push(label(rule));
+            }
+            MemberKind::For { members, .. } => out.extend(rule_labels(members)),
+            MemberKind::Version(_)
+            | MemberKind::PartitionIn(_)
+            | MemberKind::Filter { .. }
+            | MemberKind::Drop { .. }
+            | MemberKind::Seal(_)
+            | MemberKind::Policy(_) => {}
+        }
+    }
+    out
+}
+
+/// `for dataAreaId in { … }`: the condition that its rules hold under.
+fn for_block(cx: &mut Scope<'_, '_>, field: &ast::Name, set: &ast::Expr, out: &Gathered<'_>) -> Option<Expr> {
+    let Some(id) = out.partition else {
+        let message = "a `for` block selects by the partition, and none stands before it";
+        let diagnostic = Diagnostic::new(codes::SYNTAX, field.span, message, "no partition");
+        cx.report(diagnostic.advice("write the `partition` line first, or use `when` on each rule"));
+        return None;
+    };
+    let written = out.written[id.index()].rule;
+    let known: Vec<String> = [&written.left, &written.right].iter().map(|it| cx.text(it.span).to_owned()).collect();
+    if !known.contains(&field.text) {
+        cx.report(unknown("partition", &field.text, field.span, known.iter().map(String::as_str), "not the map's partition"));
+        return None;
+    }
+    let kind = loose(&out.rules[id.index()].kind);
+    let values = cx.constants(Side::Left, set, &kind)?;
+    // The stores decide what one company is: where one of them ignores case, so does the block.
+    let ignores_case = Side::BOTH.iter().any(|&it| cx.sides[it].system.profile.text.compare_ignoring_case);
+    if !ignores_case || !matches!(kind, Kind::Text { .. }) {
+        return Some(Expr::In { operand: Expr::Partition.boxed(), set: values });
+    }
+    let lower = |it: Value| it.as_text().map(|it| Value::text(it.to_lowercase())).unwrap_or(it);
+    let operand = Expr::Call { function: "lower".to_owned(), arguments: vec![Expr::Partition] };
+    Some(Expr::In { operand: operand.boxed(), set: values.into_iter().map(lower).collect() })
+}
+
+fn finish<'a>(mut cx: Scope<'a, '_>, map: &'a ast::Map, span: Span, writes: Sides<bool>, gathered: Gathered<'a>) -> Built<'a> {
+    let policy = policies(&mut cx, &gathered);
+    let groups = groups(&gathered.rules, &policy.together, &policy.conflicts);
+    let position = cx.sources.position(map.name.span);
+    let origin = Origin { file: cx.sources.file(span.file).name.clone(), line: position.line as u32 };
+    let is_wrong = cx.is_wrong || gathered.is_partial;
+    let [left, right] = cx.sides.0;
+    let plan = Plan {
+        name: map.name.text.clone(),
+        version: gathered.version,
+        origin,
+        systems: Sides::new(left.index, right.index),
+        profiles: Sides::new(left.system.profile.clone(), right.system.profile.clone()),
+        shapes: Sides::new(left.fields.into_shape(), right.fields.into_shape()),
+        writes,
+        rules: gathered.rules,
+        groups,
+        key: gathered.key,
+        partition: gathered.partition,
+        partition_in: gathered.partition_in,
+        scope: gathered.scope,
+        on_exit: policy.on_exit,
+        on_delete: policy.on_delete,
+        on_error: policy.on_error,
+        references: cx.references,
+        tables: cx.tables,
+    };
+    Built { plan, map, rules: gathered.written, is_partial: gathered.is_partial || map.is_broken, is_wrong }
+}
+
+/// What the map says about everything but values.
+struct Policies {
+    /// By rule.
+    conflicts: Vec<Conflict>,
+    /// Rules that a policy ties together.
+    together: Vec<Vec<usize>>,
+    on_exit: Sides<Option<Exit>>,
+    on_delete: Sides<DeleteAction>,
+    on_error: OnError,
+}
+
+fn policies(cx: &mut Scope<'_, '_>, gathered: &Gathered<'_>) -> Policies {
+    let mut out = Policies {
+        conflicts: vec![Conflict::Newest { tie: Side::Left }; gathered.rules.len()],
+        together: Vec::new(),
+        on_exit: Sides::new(None, None),
+        on_delete: Sides::new(DeleteAction::Refuse, DeleteAction::Refuse),
+        on_error: OnError::Retry(RETRIES_DEFAULT),
+    };
+    for policy in &gathered.policies {
+        if let PolicyKind::Conflict { policy, fields } = &policy.kind {
+            if fields.is_empty() {
+                if let Some(conflict) = conflict(cx, &policy.kind) {
+                    out.conflicts.fill(conflict);
+                }
+            }
+        }
+    }
+    for policy in &gathered.policies {
+        one_policy(cx, &policy.kind, gathered, &mut out);
+    }
+    for (index, written) in gathered.written.iter().enumerate() {
+        for clause in &written.rule.clauses {
+            if let ClauseKind::OnConflict(own) = &clause.kind {
+                out.conflicts[index] = conflict(cx, &own.kind).unwrap_or(out.conflicts[index]);
+            }
+        }
+    }
+    out
+}
+
+fn conflict(cx: &mut Scope<'_, '_>, kind: &ConflictKind) -> Option<Conflict> {
+    match kind {
+        ConflictKind::Newest { tie: None } => Some(Conflict::Newest { tie: Side::Left }),
+        ConflictKind::Newest { tie: Some(name) } => system_side(cx, name).map(|tie| Conflict::Newest { tie }),
+        ConflictKind::Prefer(name) => system_side(cx, name).map(Conflict::Prefer),
+        ConflictKind::Manual => Some(Conflict::Manual),
+    }
+}
+
+fn system_side(cx: &mut Scope<'_, '_>, name: &ast::Name) -> Option<Side> {
+    let side = cx.side_of(&name.text);
+    if side.is_none() {
+        let known: Vec<String> = Side::BOTH.iter().map(|&it| cx.sides[it].system.name.clone()).collect();
+        cx.report(unknown("side", &name.text, name.span, known.iter().map(String::as_str), "not a system of this map"));
+    }
+    side
+}
+
+fn one_policy(cx: &mut Scope<'_, '_>, kind: &PolicyKind, gathered: &Gathered<'_>, out: &mut Policies) {
+    match kind {
+        PolicyKind::Conflict { policy, fields } => {
+            if let (false, Some(conflict)) = (fields.is_empty(), conflict(cx, &policy.kind)) {
+                let members: Vec<usize> = fields.iter().flat_map(|it| rules_named(cx, it, gathered)).collect();
+                for &member in &members {
+                    out.conflicts[member] = conflict;
+                }
+                out.together.push(members);
+            }
+        }
+        PolicyKind::Delete { arrow, action } => {
+            let sides = towards(*arrow);
+            for side in Side::BOTH.into_iter().filter(|&it| sides[it]) {
+                if let Some(action) = delete_action(cx, side, action) {
+                    out.on_delete[side.other()] = action;
+                }
+            }
+        }
+        PolicyKind::Exit { arrow, action } => {
+            let Some(exit) = exit(cx, action) else { return };
+            let sides = arrow.map_or(Sides::new(true, true), towards);
+            for side in Side::BOTH.into_iter().filter(|&it| sides[it]) {
+                out.on_exit[side.other()] = Some(exit);
+            }
+        }
+        PolicyKind::Rekey(name) => match name.text.as_str() {
+            "reject" => {}
+            "rename" => {
+                cx.is_wrong = true;
+                not_yet(name.span, "`on rekey rename`", cx.diags);
+            }
+            _ => cx.report(unknown("outcome", &name.text, name.span, ["reject", "rename"], "not known")),
+        },
+        PolicyKind::Error { action, count } => match action.text.as_str() {
+            "retry" => out.on_error = OnError::Retry(count.unwrap_or(RETRIES_DEFAULT)),
+            "park" => out.on_error = OnError::Park,
+            "pause" => out.on_error = OnError::Pause,
+            _ => cx.report(unknown("outcome", &action.text, action.span, ["retry", "park", "pause"], "not known")),
+        },
+        PolicyKind::Missing(_) => {}
+    }
+}
+
+/// Rules by label or by a field that they write.
+fn rules_named(cx: &mut Scope<'_, '_>, name: &ast::Name, gathered: &Gathered<'_>) -> Vec<usize> {
+    let writes = |rule: &Rule| {
+        Side::BOTH.iter().any(|&side| rule.ends[side].write.iter().any(|(slot, _)| cx.field(side, *slot).name == name.text))
+    };
+    let found: Vec<usize> =
+        (0..gathered.rules.len()).filter(|&it| gathered.rules[it].label == name.text || writes(&gathered.rules[it])).collect();
+    if found.is_empty() && !gathered.is_partial {
+        let known: Vec<String> = gathered.rules.iter().map(|it| it.label.clone()).collect();
+        cx.report(unknown("rule", &name.text, name.span, known.iter().map(String::as_str), "no rule writes it"));
+    }
+    found
+}
+
+fn delete_action(cx: &mut Scope<'_, '_>, written: Side, action: &ast::DeleteAction) -> Option<DeleteAction> {
+    Some(match action {
+        ast::DeleteAction::Delete => DeleteAction::Delete,
+        ast::DeleteAction::Refuse => DeleteAction::Refuse,
+        ast::DeleteAction::Ignore => DeleteAction::Ignore,
+        ast::DeleteAction::Set { field, value } => {
+            let path = ast::Path { segments: vec![field.clone()], span: field.span };
+            let target = cx.lower(written, &ast::Expr { kind: ExprKind::Path(path), span: field.span }, None)?;
+            let slot = cx.sides[written].fields.slot(&field.text)?;
+            DeleteAction::Set { slot, value: cx.constant(written, value, &target.kind)? }
+        }
+    })
+}
+
+fn exit(cx: &mut Scope<'_, '_>, name: &ast::Name) -> Option<Exit> {
+    match name.text.as_str() {
+        "detach" => Some(Exit::Detach),
+        "deactivate" => Some(Exit::Deactivate),
+        "delete" => Some(Exit::Delete),
+        "reject" => Some(Exit::Reject),
+        _ => {
+            let known = ["detach", "deactivate", "delete", "reject"];
+            cx.report(unknown("outcome", &name.text, name.span, known, "not known"));
+            None
+        }
+    }
+}
+
+/// Rules that write one field, or that a policy ties together, win or lose together.
+fn groups(rules: &[Rule], together: &[Vec<usize>], conflicts: &[Conflict]) -> Vec<Group> {
+    let mut group_of: Vec<usize> = (0..rules.len()).collect();
+    let mut unite = |a: usize, b: usize| {
+        let (from, to) = (group_of[a].max(group_of[b]), group_of[a].min(group_of[b]));
+        for it in &mut group_of {
+            if *it == from {
+                *it = to;
+            }
+        }
+    };
+    for (index, rule) in rules.iter().enumerate() {
+        for earlier in 0..index {
+            if shares_target(rule, &rules[earlier]) {
+                unite(earlier, index);
+            }
+        }
+    }
+    for tied in together {
+        for pair in tied.windows(2) {
+            unite(pair[0], pair[1]);
+        }
+    }
+    let mut out: IndexMap<usize, Group> = IndexMap::new();
+    for (index, group) in group_of.iter().enumerate() {
+        let own = out.entry(*group).or_insert_with(|| Group { rules: Vec::new(), conflict: conflicts[index] });
+        own.rules.push(RuleId(index as u16));
+    }
+    out.into_values().collect()
+}
+
+fn shares_target(a: &Rule, b: &Rule) -> bool {
+    if !a.is_two_way() || !b.is_two_way() {
+        return false;
+    }
+    let slots = |rule: &Rule, side: Side| -> Vec<Slot> { rule.ends[side].write.iter().map(|(slot, _)| *slot).collect() };
+    Side::BOTH.iter().any(|&side| slots(a, side).iter().any(|it| slots(b, side).contains(it)))
+}

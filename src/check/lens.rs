@@ -1,0 +1,388 @@
+//! Writing back: from the value that an end shall read as to the fields of the record.
+
+use super::expr::{Typed, bare, single};
+use super::fit::{self, Fit, bridges};
+use super::names::not_yet;
+use super::scope::Scope;
+use crate::change::Side;
+use crate::diag::{Diagnostic, codes};
+use crate::functions::{self, Law};
+use crate::ir::{Expr, Math};
+use crate::source::Span;
+use crate::syntax::ast::{self, BinaryOp, ExprKind};
+use crate::value::{Kind, Slot, Value};
+
+/// The value that a writer is given, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Given {
+    pub expr: Expr,
+    pub kind: Kind,
+    pub nullable: bool,
+    /// Where the value comes from: the other end of the rule.
+    pub span: Span,
+}
+
+impl Given {
+    fn with(&self, expr: Expr, kind: Kind) -> Self {
+        Self { expr, kind, ..self.clone() }
+    }
+}
+
+/// Which occurrence of a separator divides a joined text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    First,
+    Last,
+}
+
+pub type Writes = Vec<(Slot, Expr)>;
+
+impl Scope<'_, '_> {
+    /// The writers that make `end` read as the given value.
+    pub fn writers(&mut self, side: Side, end: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+        let span = end.span;
+        match &end.kind {
+            ExprKind::Group(inner) => self.writers(side, inner, given, split),
+            ExprKind::Path(_) => self.write_field(side, end, given),
+            ExprKind::Call { function, arguments } => self.write_call(side, function, arguments, given, split),
+            ExprKind::Binary { op: BinaryOp::Coalesce, left, .. } => {
+                // The default is written as it is: a record that is null already reads as the default, agrees and is not
+                // touched; a new record gets the value that the other side shows.
+                self.writers(side, left, given, split)
+            }
+            ExprKind::Binary { op: BinaryOp::Concat, .. } => self.write_joined(side, end, given, split),
+            ExprKind::Binary { op: BinaryOp::Add, left, right, .. } => {
+                self.write_math(side, Math::Subtract, left, right, given, true, split, span)
+            }
+            ExprKind::Binary { op: BinaryOp::Subtract, left, right, .. } => {
+                self.write_math(side, Math::Add, left, right, given, false, split, span)
+            }
+            ExprKind::Binary { op: BinaryOp::Multiply, left, right, .. } => {
+                self.write_math(side, Math::Divide, left, right, given, true, split, span)
+            }
+            ExprKind::Binary { op: BinaryOp::Divide, left, right, .. } => {
+                self.write_math(side, Math::Multiply, left, right, given, false, split, span)
+            }
+            ExprKind::Binary {
+                op:
+                    BinaryOp::Or
+                    | BinaryOp::And
+                    | BinaryOp::Equal
+                    | BinaryOp::NotEqual
+                    | BinaryOp::Less
+                    | BinaryOp::LessEqual
+                    | BinaryOp::Greater
+                    | BinaryOp::GreaterEqual,
+                op_span,
+                ..
+            } => self.one_way(*op_span, "this comparison"),
+            ExprKind::Unary { .. } | ExprKind::In { .. } | ExprKind::If { .. } => self.one_way(span, "this expression"),
+            ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Text(_) => self.one_way(span, "a fixed value"),
+            ExprKind::Tuple(_) | ExprKind::Set(_) => self.one_way(span, "a tuple inside an expression"),
+        }
+    }
+
+    fn one_way(&mut self, span: Span, what: &str) -> Option<Writes> {
+        let message = format!("{what} cannot be undone, so it cannot stand in a two-way rule");
+        let diagnostic = Diagnostic::new(codes::ONE_WAY_FUNCTION, span, message, "one way only");
+        self.report(diagnostic.advice("make the rule one-way (`->` or `<-`), or map the field without it"));
+        None
+    }
+
+    /// The field that a path names, as slot. The reader was lowered before, so the name is right.
+    fn target(&mut self, side: Side, end: &ast::Expr) -> Option<(Slot, Span)> {
+        let ExprKind::Path(path) = &bare(end).kind else { return None };
+        let name = path.segments.last().expect("a path is never empty");
+        let slot = self.sides[side].fields.slot(&name.text)?;
+        Some((slot, path.span))
+    }
+
+    fn write_field(&mut self, side: Side, end: &ast::Expr, given: &Given) -> Option<Writes> {
+        let Some((slot, span)) = self.target(side, end) else { return self.one_way(end.span, "a fixed value") };
+        let field = self.field(side, slot).clone();
+        if field.readonly {
+            let message = format!("`{}` cannot be written, and this rule writes it", field.name);
+            let mut diagnostic = Diagnostic::new(codes::ACCESS, span, message, "read only");
+            if let Some(place) = self.place(side, &field.name) {
+                diagnostic = diagnostic.because(place, "declared here");
+            }
+            let arrow = if side == Side::Right { "<-" } else { "->" };
+            self.report(diagnostic.advice(format!("read it only: write `{arrow}`")));
+            return None;
+        }
+        let expr = self.fit_into(side, given, &field.kind, Some((&field.name, span)))?;
+        if given.nullable && !self.takes_null(side, &field) {
+            self.null_meets(side, given, &field.name, span);
+        }
+        Some(vec![(slot, expr)])
+    }
+
+    fn null_meets(&mut self, side: Side, given: &Given, field: &str, span: Span) {
+        if self.has_else(side) || self.rule.as_ref().is_none_or(|it| it.parks_null) {
+            return;
+        }
+        let message = format!("`{}` may be null, and `{field}` may not", self.text(given.span));
+        let mut diagnostic = Diagnostic::new(codes::NULLABLE, given.span, message, "may be null").because(span, "takes no null");
+        if let Some(place) = self.place(side, field) {
+            diagnostic = diagnostic.because(place, "declared here without `?`");
+        }
+        if let Some(end) = self.rule_end() {
+            diagnostic = diagnostic.replace("add `else reject`", end, "   else reject", false);
+        }
+        self.report(diagnostic.advice("or give a default with `??`"));
+    }
+
+    /// The empty place behind the rule.
+    pub fn rule_end(&self) -> Option<Span> {
+        self.rule.as_ref().map(|it| Span { start: it.span.end, ..it.span })
+    }
+
+    /// The given value in the form of a kind; what may not fit needs the rule's `else`.
+    pub fn fit_into(&mut self, side: Side, given: &Given, to: &Kind, target: Option<(&str, Span)>) -> Option<Expr> {
+        let converted = || Expr::Convert { to: to.clone(), operand: given.expr.clone().boxed() };
+        match fit::fit(&given.kind, to) {
+            Fit::Same => Some(given.expr.clone()),
+            Fit::Converted => Some(converted()),
+            Fit::Narrow(code) if code != codes::DATE_LOSS && self.has_else(side) => Some(converted()),
+            Fit::Narrow(code) => {
+                self.narrows(side, code, given, to, target);
+                None
+            }
+            Fit::Never => {
+                self.mismatch(given.span, &given.kind, to, &bridges(&given.kind, to));
+                None
+            }
+        }
+    }
+
+    fn narrows(&mut self, side: Side, code: crate::diag::Code, given: &Given, to: &Kind, target: Option<(&str, Span)>) {
+        let source = self.text(given.span).to_owned();
+        let name = target.map_or_else(|| "the target".to_owned(), |(name, _)| format!("`{name}`"));
+        let (message, call) = match (code, to) {
+            (codes::TOO_LONG, Kind::Text { max }) => {
+                let max = max.unwrap_or(0);
+                (format!("`{source}` may be longer than {name} ({max})"), format!("take({source}, {max})"))
+            }
+            (codes::DATE_LOSS, _) => (format!("the time of day of `{source}` is lost in {name}"), format!("date({source})")),
+            (_, Kind::Decimal { scale, .. }) => {
+                (format!("`{source}` may not fit {name} (`{to}`)"), format!("round({source}, {scale})"))
+            }
+            _ => (format!("`{source}` may not fit {name} (`{to}`)"), format!("round({source}, 0)")),
+        };
+        let mut diagnostic = Diagnostic::new(code, given.span, message, format!("this is `{}`", given.kind));
+        if let Some((name, span)) = target {
+            diagnostic = diagnostic.because(span, format!("this is `{to}`"));
+            if let Some(place) = self.place(side, name) {
+                diagnostic = diagnostic.because(place, "declared here");
+            }
+        }
+        let is_two_way = self.rule.as_ref().is_some_and(|it| it.is_two_way);
+        let how = if is_two_way { format!("`{call}` with `<~>` and `loses \"…\"`") } else { format!("`{call}`") };
+        diagnostic = diagnostic.replace(how, given.span, call, false);
+        if let (Some(end), true) = (self.rule_end(), code != codes::DATE_LOSS) {
+            diagnostic = diagnostic.replace("add `else reject`", end, "   else reject", false);
+        }
+        self.report(diagnostic);
+    }
+
+    /// A step of a writer that can fail needs the rule's `else`.
+    pub fn may_fail(&mut self, side: Side, span: Span, what: &str) {
+        if self.has_else(side) {
+            return;
+        }
+        let message = format!("{what}, and the rule does not say what then happens");
+        let mut diagnostic = Diagnostic::new(codes::PARTIAL, span, message, "can fail");
+        if let Some(end) = self.rule_end() {
+            diagnostic = diagnostic.replace("add `else reject`", end, "   else reject", false);
+        }
+        self.report(diagnostic.advice("or `else park`, `else skip`, `else null`, `else` and a value"));
+    }
+
+    fn write_call(
+        &mut self,
+        side: Side,
+        path: &ast::Path,
+        arguments: &[ast::Expr],
+        given: &Given,
+        split: Split,
+    ) -> Option<Writes> {
+        let name = path.to_string();
+        let function = functions::find(&name).expect("the reader was lowered before, so the function exists");
+        match (name.as_str(), function.law) {
+            ("text" | "int" | "decimal" | "date", _) => self.write_converted(side, &name, &arguments[0], given, split),
+            (_, Law::Canon | Law::Retract) => self.writers(side, &arguments[0], given, split),
+            (_, Law::OneWay) => self.one_way(path.span, &format!("`{name}`")),
+        }
+    }
+
+    /// The inverse of a conversion converts back.
+    fn write_converted(&mut self, side: Side, name: &str, argument: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+        let inner = self.lower(side, argument, None)?;
+        let back =
+            || given.with(Expr::Convert { to: inner.kind.clone(), operand: given.expr.clone().boxed() }, inner.kind.clone());
+        match (name, &inner.kind, &given.kind) {
+            ("text", Kind::Text { .. }, _) | ("date", Kind::Date, _) => self.writers(side, argument, given, split),
+            ("text", kind, _) => {
+                if !matches!(kind, Kind::Bool) || !matches!(given.kind, Kind::Bool) {
+                    self.may_fail(side, given.span, &format!("not every text is `{kind}`"));
+                }
+                self.writers(side, argument, &back(), split)
+            }
+            ("date", Kind::DateTime, Kind::Date) => self.writers(side, argument, &back(), split),
+            ("int" | "decimal", Kind::Text { max }, _) => {
+                let length = functions::find("text").map(|it| (it.result)(std::slice::from_ref(&given.kind), &[None]));
+                match (length, max) {
+                    (Some(Kind::Text { max: Some(length) }), Some(max)) if length > *max => {
+                        let printed = given.with(back().expr, Kind::Text { max: Some(length) });
+                        self.writers(side, argument, &printed, split)
+                    }
+                    _ => self.writers(side, argument, &back(), split),
+                }
+            }
+            _ => self.writers(side, argument, given, split),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one node")]
+    fn write_math(
+        &mut self,
+        side: Side,
+        inverse: Math,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        given: &Given,
+        commutes: bool,
+        split: Split,
+        span: Span,
+    ) -> Option<Writes> {
+        let (a, b) = super::expr::both(self.lower(side, left, None), self.lower(side, right, None))?;
+        let (constant, operand, inner) = match (&a.constant, &b.constant) {
+            (None, Some(constant)) => (constant, left, &a),
+            (Some(constant), None) if commutes => (constant, right, &b),
+            _ => return self.one_way(span, "this calculation"),
+        };
+        if matches!(inverse, Math::Divide | Math::Multiply) && crate::interp::to_decimal(constant).is_none_or(|it| it.is_zero()) {
+            return self.one_way(span, "this calculation");
+        }
+        let undone = Expr::Math { op: inverse, left: given.expr.clone().boxed(), right: Expr::Const(constant.clone()).boxed() };
+        // Undoing can leave what the field holds (one cent divided by three), so it converts and may fail.
+        if inverse == Math::Divide {
+            self.may_fail(side, given.span, "not every number can be divided without a rest");
+        }
+        let undone = Expr::Convert { to: inner.kind.clone(), operand: undone.boxed() };
+        if matches!(fit::fit(&given.kind, &inner.kind), Fit::Narrow(_)) && inverse != Math::Divide {
+            self.may_fail(side, given.span, "not every result fits the field");
+        }
+        self.writers(side, operand, &given.with(undone, inner.kind.clone()), split)
+    }
+
+    /// `a ++ ", " ++ b`: divided at its separators.
+    fn write_joined(&mut self, side: Side, end: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+        let mut parts = Vec::new();
+        flatten(end, &mut parts);
+        let Some((fields, separators)) = alternate(&parts) else {
+            self.is_wrong = true;
+            not_yet(
+                end.span,
+                "a joined text of this form in a two-way rule (only values with a fixed text between each two)",
+                self.diags,
+            );
+            return None;
+        };
+        if !separators.is_empty() {
+            self.may_fail(side, given.span, "a text without the separator cannot be divided");
+        }
+        let pieces = divide(&given.expr, &separators, split);
+        let mut out = Vec::new();
+        for (field, piece) in fields.iter().zip(pieces) {
+            out.extend(self.writers(side, field, &given.with(piece, given.kind.clone()), split)?);
+        }
+        Some(out)
+    }
+
+    /// The end of a one-way rule, a field that is written.
+    pub fn is_field(&self, side: Side, end: &ast::Expr) -> bool {
+        match &bare(end).kind {
+            ExprKind::Path(path) if path.segments.len() == 2 => path.segments[0].text == self.sides[side].system.name,
+            _ => single(end).is_some(),
+        }
+    }
+
+    /// Reading can fail: the rule needs an `else` toward the side that is written.
+    pub fn reading_may_fail(&mut self, written: Side, typed: &Typed) {
+        for span in &typed.partial {
+            let what = format!("`{}` has no value for some records", self.text(*span));
+            self.may_fail(written, *span, &what);
+        }
+    }
+}
+
+fn flatten<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
+    match &expr.kind {
+        ExprKind::Group(inner) => flatten(inner, out),
+        ExprKind::Binary { op: BinaryOp::Concat, left, right, .. } => {
+            flatten(left, out);
+            flatten(right, out);
+        }
+        _ => out.push(expr),
+    }
+}
+
+/// Values and the fixed texts between each two of them; `None`: another form.
+fn alternate<'e>(parts: &[&'e ast::Expr]) -> Option<(Vec<&'e ast::Expr>, Vec<String>)> {
+    let (mut fields, mut separators) = (Vec::new(), Vec::new());
+    for (index, part) in parts.iter().enumerate() {
+        match &part.kind {
+            ExprKind::Text(text) if index % 2 == 1 && !text.is_empty() => separators.push(text.clone()),
+            ExprKind::Text(_) => return None,
+            _ if index % 2 == 0 => fields.push(*part),
+            _ => return None,
+        }
+    }
+    (fields.len() == separators.len() + 1).then_some((fields, separators))
+}
+
+/// The pieces of a text between separators, taken from its start or from its end.
+fn divide(whole: &Expr, separators: &[String], split: Split) -> Vec<Expr> {
+    let part = |rest: &Expr, separator: &str, tail: bool| Expr::SplitPart {
+        operand: rest.clone().boxed(),
+        separator: separator.to_owned(),
+        from_end: split == Split::Last,
+        tail,
+    };
+    let mut rest = whole.clone();
+    let mut out = Vec::new();
+    match split {
+        Split::First => {
+            for separator in separators {
+                out.push(part(&rest, separator, false));
+                rest = part(&rest, separator, true);
+            }
+            out.push(rest);
+        }
+        Split::Last => {
+            for separator in separators.iter().rev() {
+                out.push(part(&rest, separator, true));
+                rest = part(&rest, separator, false);
+            }
+            out.push(rest);
+            out.reverse();
+        }
+    }
+    out
+}
+
+/// One part of a tuple that is written.
+pub fn part(whole: Expr, index: usize, count: usize) -> Expr {
+    if count == 1 { whole } else { Expr::Part { operand: whole.boxed(), index: index as u16 } }
+}
+
+/// A tuple, or the one value.
+pub fn whole(mut parts: Vec<Expr>) -> Expr {
+    if parts.len() == 1 { parts.remove(0) } else { Expr::Tuple(parts) }
+}
+
+/// A value that stands for nothing: what `else null` gives.
+pub fn null() -> Expr {
+    Expr::Const(Value::Null)
+}

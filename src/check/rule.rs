@@ -1,0 +1,747 @@
+//! Rules: two ends, their clauses, and the equation between them.
+
+use super::expr::{Typed, bare, both, single};
+use super::fit;
+use super::lens::{Given, Split, Writes, null, part, whole};
+use super::lookup::Referred;
+use super::names::not_yet;
+use super::scope::{Current, Scope};
+use super::table::{self, Rows, Tables};
+use crate::change::{Side, Sides};
+use crate::diag::{Diagnostic, codes, suggest::nearest};
+use crate::ir::{Certificate, End, Expr, Fallback, Guard, Missing, Modulo, Origin, Rule};
+use crate::source::Span;
+use crate::syntax::ast::{self, ActionKind, Arrow, ClauseKind, ExprKind};
+use crate::value::{Kind, Value};
+
+/// The rows of the map that a rule stands in: its `for` block.
+#[derive(Clone)]
+pub struct Block {
+    pub condition: Expr,
+}
+
+/// What the map says for all of its rules.
+pub struct Setting {
+    /// The sides that the map writes.
+    pub writes: Sides<bool>,
+    pub on_missing: Missing,
+    pub is_key: bool,
+}
+
+/// The clauses of a rule by their kind.
+#[derive(Default)]
+struct Clauses<'r> {
+    via: Option<(&'r ClauseKind, Span)>,
+    modulo: Modulo,
+    split: Option<Split>,
+    loses: Option<String>,
+    when: Option<&'r ast::Expr>,
+    otherwise: Sides<Option<&'r ast::Action>>,
+    on_create: bool,
+    on_update: bool,
+    on_missing: Option<Missing>,
+}
+
+/// One end of a rule: what is read there, and how it is written.
+struct Face<'r> {
+    parts: Vec<Typed>,
+    back: Back<'r>,
+}
+
+enum Back<'r> {
+    Fields(Vec<&'r ast::Expr>),
+    /// Through a value map, whose table leads back to this side; the flag: its `else` row answers null too.
+    Table(&'r ast::Expr, crate::ir::TableId, Kind, bool),
+    Reference(&'r ast::Expr, crate::ir::RefId),
+}
+
+/// An `else` row covers null as it covers unknown members, unless it yields null itself.
+fn answers_null(otherwise: Option<&Fallback>) -> bool {
+    match otherwise {
+        Some(Fallback::Value(value)) => value.is_value(),
+        Some(Fallback::Reject | Fallback::Park | Fallback::Skip | Fallback::Expr(_)) => true,
+        None => false,
+    }
+}
+
+pub fn towards(arrow: Arrow) -> Sides<bool> {
+    match arrow {
+        Arrow::Both | Arrow::Lossy => Sides::new(true, true),
+        Arrow::Right => Sides::new(false, true),
+        Arrow::Left => Sides::new(true, false),
+    }
+}
+
+/// The ends of a tuple, or the one end.
+fn ends(expr: &ast::Expr) -> Vec<&ast::Expr> {
+    match &bare(expr).kind {
+        ExprKind::Tuple(parts) => parts.iter().collect(),
+        _ => vec![expr],
+    }
+}
+
+/// What messages, tests and overrides call the rule.
+pub fn label(rule: &ast::Rule) -> String {
+    let of = |expr: &ast::Expr| {
+        let first = ends(expr)[0];
+        match &bare(first).kind {
+            ExprKind::Path(path) => Some(path.segments[path.segments.len() - 1].text.clone()),
+            _ => None,
+        }
+    };
+    let written = rule.label.as_ref().map(|it| it.text.clone());
+    // A one-way rule to the left is known by the field that it writes: its right end can be a member.
+    let sides = if rule.arrow == Arrow::Left { [&rule.left, &rule.right] } else { [&rule.right, &rule.left] };
+    written.or_else(|| of(sides[0])).or_else(|| of(sides[1])).unwrap_or_else(|| "rule".to_owned())
+}
+
+impl<'a> Scope<'a, '_> {
+    /// The rule as equation. `None`: something in it is wrong, and that was reported.
+    pub fn rule(&mut self, rule: &'a ast::Rule, setting: &Setting, block: Option<&Block>) -> Option<Rule> {
+        let clauses = self.clauses(rule)?;
+        let arrow = towards(rule.arrow);
+        if !setting.is_key && arrow.iter().any(|(side, writes)| *writes && !setting.writes[side]) {
+            let message = format!("`{}` writes a side that this map does not write", rule.arrow.text());
+            let right = if setting.writes[Side::Right] { "->" } else { "<-" };
+            self.rule = Some(self.current(rule, &clauses, arrow.clone(), setting));
+            let diagnostic = Diagnostic::new(codes::ACCESS, rule.arrow_span, message, "the map is one-way");
+            self.report(diagnostic.replace(format!("`{right}`"), rule.arrow_span, right, false));
+            self.rule = None;
+            return None;
+        }
+        self.rule = Some(self.current(rule, &clauses, arrow.clone(), setting));
+        let lowered = self.equation(rule, &clauses, &arrow, setting, block);
+        self.rule = None;
+        lowered
+    }
+
+    fn current(&self, rule: &ast::Rule, clauses: &Clauses<'_>, arrow: Sides<bool>, setting: &Setting) -> Current {
+        Current {
+            label: label(rule),
+            span: rule.span,
+            has_else: clauses.otherwise.map(Option::is_some),
+            is_two_way: arrow[Side::Left] && arrow[Side::Right],
+            on_create: clauses.on_create,
+            parks_null: setting.is_key,
+        }
+    }
+
+    fn equation(
+        &mut self,
+        rule: &'a ast::Rule,
+        clauses: &Clauses<'a>,
+        arrow: &Sides<bool>,
+        setting: &Setting,
+        block: Option<&Block>,
+    ) -> Option<Rule> {
+        let is_two_way = arrow[Side::Left] && arrow[Side::Right];
+        let written: Vec<Side> = Side::BOTH.into_iter().filter(|&it| arrow[it]).collect();
+        let faces = self.faces(rule, clauses, &written);
+        let guard = self.guard(clauses.when, block);
+        let (faces, guard) = both(faces, guard)?;
+        let (kind, mut halves) = if is_two_way {
+            self.two_way(&faces, clauses.split.unwrap_or(Split::First))?
+        } else {
+            self.one_way_rule(rule, &faces, written[0], clauses)?
+        };
+        for &side in &written {
+            for typed in &faces[side.other()].parts {
+                self.reading_may_fail(side, typed);
+            }
+        }
+        let otherwise = self.otherwise(clauses, &faces, &written, is_two_way)?;
+        // A key of a one-way map still matches rows; it is written where the map writes.
+        for side in Side::BOTH.into_iter().filter(|&it| !setting.writes[it]) {
+            halves[side].write.clear();
+        }
+        let position = self.sources.position(rule.span);
+        Some(Rule {
+            label: label(rule),
+            origin: Origin { file: self.sources.file(rule.span.file).name.clone(), line: position.line as u32 },
+            arrow: rule.arrow.text().to_owned(),
+            kind,
+            ends: halves,
+            modulo: clauses.modulo,
+            guard,
+            on_create: clauses.on_create,
+            on_update: clauses.on_update,
+            on_missing: clauses.on_missing.unwrap_or(setting.on_missing),
+            otherwise,
+            loses: clauses.loses.clone(),
+            certificate: if is_two_way { Certificate::Assumed } else { Certificate::OneWay },
+        })
+    }
+
+    fn clauses(&mut self, rule: &'a ast::Rule) -> Option<Clauses<'a>> {
+        let mut out = Clauses::default();
+        let mut seen = Vec::new();
+        for clause in &rule.clauses {
+            let word = std::mem::discriminant(&clause.kind);
+            let is_else = matches!(clause.kind, ClauseKind::Else { .. });
+            if !is_else && seen.contains(&word) {
+                self.error(codes::SYNTAX, clause.span, "each clause stands once in a rule", "the second one");
+                return None;
+            }
+            seen.push(word);
+            match &clause.kind {
+                ClauseKind::Via(_) | ClauseKind::ViaTables(_) | ClauseKind::ViaRows(_) => {
+                    if out.via.replace((&clause.kind, clause.span)).is_some() {
+                        self.error(codes::SYNTAX, clause.span, "each clause stands once in a rule", "the second one");
+                        return None;
+                    }
+                }
+                ClauseKind::Modulo(names) => out.modulo = self.modulo(names)?,
+                ClauseKind::Split(name) => out.split = Some(self.split(name)?),
+                ClauseKind::Loses(text) => out.loses = Some(text.text.clone()),
+                ClauseKind::When(condition) => out.when = Some(condition),
+                ClauseKind::Else { arrow, action } => {
+                    let sides = arrow.map_or(Sides::new(true, true), towards);
+                    for side in Side::BOTH.into_iter().filter(|&it| sides[it]) {
+                        out.otherwise[side] = Some(action);
+                    }
+                }
+                ClauseKind::OnCreate => out.on_create = true,
+                ClauseKind::OnUpdate => out.on_update = true,
+                ClauseKind::OnMissing(action) => out.on_missing = Some(self.missing(action)?),
+                ClauseKind::OnConflict(_) => {}
+            }
+        }
+        Some(out)
+    }
+
+    fn word<T: Copy>(&mut self, what: &str, name: &ast::Name, known: &[(&str, T)]) -> Option<T> {
+        if let Some((_, value)) = known.iter().find(|(word, _)| *word == name.text) {
+            return Some(*value);
+        }
+        self.report(super::names::unknown(what, &name.text, name.span, known.iter().map(|(word, _)| *word), "not known"));
+        None
+    }
+
+    fn modulo(&mut self, names: &[ast::Name]) -> Option<Modulo> {
+        let mut out = Modulo::default();
+        for name in names {
+            match self.word("difference", name, &[("trim", 0), ("case", 1), ("space", 2)])? {
+                0 => out.trim = true,
+                1 => out.case = true,
+                _ => out.space = true,
+            }
+        }
+        Some(out)
+    }
+
+    fn split(&mut self, name: &ast::Name) -> Option<Split> {
+        self.word("split", name, &[("first", Split::First), ("last", Split::Last)])
+    }
+
+    pub fn missing(&mut self, action: &ast::Action) -> Option<Missing> {
+        match &action.kind {
+            ActionKind::Park => Some(Missing::Park),
+            ActionKind::Reject => Some(Missing::Reject),
+            ActionKind::Null => Some(Missing::Null),
+            ActionKind::Create => Some(Missing::Create),
+            ActionKind::Skip | ActionKind::Value(_) => {
+                let diagnostic =
+                    Diagnostic::new(codes::SYNTAX, action.span, "a missing row has four outcomes", "not one of them");
+                self.report(diagnostic.advice("write `on missing park`, `reject`, `null` or `create`"));
+                None
+            }
+        }
+    }
+
+    /// Both ends, with what `via` puts between them.
+    fn faces(&mut self, rule: &'a ast::Rule, clauses: &Clauses<'a>, written: &[Side]) -> Option<Sides<Face<'a>>> {
+        let lists = Sides::new(ends(&rule.left), ends(&rule.right));
+        let (left, right) = match clauses.via {
+            None => {
+                let (left, right) = self.plain_faces(&lists, written)?;
+                (left, right)
+            }
+            Some((ClauseKind::ViaRows(list), span)) => {
+                let (left, right) = self.single_ends(&lists, span)?;
+                let kinds = Sides::new(left.kind.clone(), right.kind.clone());
+                let label = label(rule);
+                let errors = self.diags.count(crate::diag::Severity::Error);
+                let rows = table::rows(list, &label, span, kinds, self.diags);
+                self.is_wrong |= self.diags.count(crate::diag::Severity::Error) > errors;
+                self.through_rows(&lists, left, right, &rows?, span, written)?
+            }
+            Some((ClauseKind::Via(path), span)) => self.via_name(&lists, path, span, written)?,
+            Some((ClauseKind::ViaTables(keys), span)) => self.via_tables(&lists, keys, span)?,
+            Some(_) => unreachable!("`clauses` collects the three forms of `via` only"),
+        };
+        if left.parts.len() != right.parts.len() {
+            let message = format!("the ends have {} and {} values", left.parts.len(), right.parts.len());
+            let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, rule.arrow_span, message, "as many values at both ends");
+            self.report(diagnostic.because(rule.left.span, "one end").because(rule.right.span, "the other end"));
+            return None;
+        }
+        Some(Sides::new(left, right))
+    }
+
+    /// The written end of a one-way rule comes first: it says what is expected of the other.
+    fn plain_faces(&mut self, lists: &Sides<Vec<&'a ast::Expr>>, written: &[Side]) -> Option<(Face<'a>, Face<'a>)> {
+        let first = match written {
+            [side] => *side,
+            _ if lists[Side::Left].iter().all(|it| matches!(bare(it).kind, ExprKind::Path(_))) => Side::Left,
+            _ => Side::Right,
+        };
+        let mut parts: Sides<Vec<Typed>> = Sides::default();
+        let leading: Vec<Option<Typed>> = lists[first].iter().map(|it| self.lower(first, it, None)).collect();
+        let kinds: Vec<Option<Kind>> = leading.iter().map(|it| it.as_ref().map(|it| it.kind.clone())).collect();
+        let other = first.other();
+        let mut following = Vec::new();
+        for (index, end) in lists[other].iter().enumerate() {
+            let expected = kinds.get(index).and_then(Option::as_ref);
+            let is_broken = kinds.get(index).is_some_and(Option::is_none);
+            // Without the other end's kind a bare member would be reported as an unknown field: one mistake, one message.
+            let is_member = is_broken && single(end).is_some_and(|it| !self.sides[other].entity.fields.contains_key(it));
+            following.push(if is_member && written.len() == 1 { None } else { self.lower(other, end, expected) });
+        }
+        parts[first] = leading.into_iter().collect::<Option<_>>()?;
+        parts[other] = following.into_iter().collect::<Option<_>>()?;
+        let [left, right] = parts.0;
+        let back = |side: Side| Back::Fields(lists[side].clone());
+        Some((Face { parts: left, back: back(Side::Left) }, Face { parts: right, back: back(Side::Right) }))
+    }
+
+    fn single_ends(&mut self, lists: &Sides<Vec<&'a ast::Expr>>, via: Span) -> Option<(Typed, Typed)> {
+        if lists.iter().any(|(_, it)| it.len() != 1) {
+            self.error(codes::SYNTAX, via, "a value map stands between two single values", "one end is a tuple");
+            return None;
+        }
+        both(self.lower(Side::Left, lists[Side::Left][0], None), self.lower(Side::Right, lists[Side::Right][0], None))
+    }
+
+    /// A map or a `values` item.
+    fn via_name(
+        &mut self,
+        lists: &Sides<Vec<&'a ast::Expr>>,
+        path: &'a ast::Path,
+        span: Span,
+        written: &[Side],
+    ) -> Option<(Face<'a>, Face<'a>)> {
+        let name = path.to_string();
+        let values = self.values;
+        if let Some(rows) = values.get(name.as_str()) {
+            let (left, right) = self.single_ends(lists, span)?;
+            let Some(rows) = rows else {
+                // What is wrong with the value map was reported where it is declared.
+                self.is_wrong = true;
+                return None;
+            };
+            return self.through_rows(lists, left, right, rows, path.span, written);
+        }
+        if !self.world.maps.contains_key(name.as_str()) {
+            let known: Vec<&str> = self.world.maps.keys().copied().chain(values.keys().copied()).collect();
+            let message = format!("there is no map and no value map `{name}`");
+            let mut diagnostic = Diagnostic::new(codes::LOOKUP, path.span, message, "not declared");
+            if let Some(near) = nearest(&name, known) {
+                diagnostic = diagnostic.replace(format!("`{near}`"), path.span, near, true);
+            }
+            self.report(diagnostic);
+            return None;
+        }
+        let mut faces: Sides<Option<Face<'a>>> = Sides::default();
+        for side in Side::BOTH {
+            faces[side] = self.reference_face(lists, side, span, &mut |scope, end, kind, width| {
+                scope.refer_to_map(side, end, kind, path, width)
+            });
+        }
+        let [left, right] = faces.0;
+        both(left, right)
+    }
+
+    fn via_tables(
+        &mut self,
+        lists: &Sides<Vec<&'a ast::Expr>>,
+        keys: &'a [ast::TableKey],
+        span: Span,
+    ) -> Option<(Face<'a>, Face<'a>)> {
+        let system = &keys.first()?.table.segments[0];
+        let known: Vec<String> = Side::BOTH.iter().map(|&it| self.sides[it].system.name.clone()).collect();
+        if self.side_of(&system.text).is_none() {
+            self.report(super::names::unknown(
+                "system",
+                &system.text,
+                system.span,
+                known.iter().map(String::as_str),
+                "not in this map",
+            ));
+            return None;
+        }
+        let mut faces: Sides<Option<Face<'a>>> = Sides::default();
+        for side in Side::BOTH {
+            let is_meant = self.sides[side].system.name == system.text;
+            faces[side] = if is_meant {
+                self.reference_face(lists, side, span, &mut |scope, end, kind, _| scope.refer_to_tables(side, end, kind, keys))
+            } else {
+                self.plain_face(lists, side)
+            };
+        }
+        let [left, right] = faces.0;
+        both(left, right)
+    }
+
+    fn plain_face(&mut self, lists: &Sides<Vec<&'a ast::Expr>>, side: Side) -> Option<Face<'a>> {
+        let parts: Vec<Option<Typed>> = lists[side].iter().map(|it| self.lower(side, it, None)).collect();
+        Some(Face { parts: parts.into_iter().collect::<Option<_>>()?, back: Back::Fields(lists[side].clone()) })
+    }
+
+    /// A lookup as the key of its row; an end that is no lookup is that key itself.
+    fn reference_face(
+        &mut self,
+        lists: &Sides<Vec<&'a ast::Expr>>,
+        side: Side,
+        via: Span,
+        refer: &mut dyn FnMut(&mut Self, &'a ast::Expr, &Kind, usize) -> Option<Referred>,
+    ) -> Option<Face<'a>> {
+        let mut plain = self.plain_face(lists, side)?;
+        let is_lookup = matches!(plain.parts.as_slice(), [Typed { kind: Kind::Lookup(_), .. }]);
+        let other_is_lookup = lists[side.other()].first().and_then(|it| single(it)).is_some_and(|it| {
+            self.sides[side.other()].entity.fields.get(it).is_some_and(|it| matches!(it.kind, Kind::Lookup(_)))
+        });
+        if !is_lookup && other_is_lookup {
+            return Some(plain);
+        }
+        let end = lists[side][0];
+        let typed = plain.parts.remove(0);
+        let referred = refer(self, end, &typed.kind, lists[side.other()].len())?;
+        let count = referred.kinds.len();
+        let key = Expr::KeyOf { reference: referred.id, operand: typed.expr.clone().boxed() };
+        let parts = referred.kinds.into_iter().enumerate().map(|(index, kind)| Typed {
+            expr: part(key.clone(), index, count),
+            kind,
+            nullable: typed.nullable,
+            constant: None,
+            partial: Vec::new(),
+            span: typed.span,
+        });
+        let parts = parts.collect();
+        let _ = via;
+        Some(Face { parts, back: Back::Reference(end, referred.id) })
+    }
+
+    /// Through a value map; one end keeps its own members and the other is translated.
+    fn through_rows(
+        &mut self,
+        lists: &Sides<Vec<&'a ast::Expr>>,
+        left: Typed,
+        right: Typed,
+        rows: &Rows,
+        via: Span,
+        written: &[Side],
+    ) -> Option<(Face<'a>, Face<'a>)> {
+        let kinds = Sides::new(left.kind.clone(), right.kind.clone());
+        let Tables { rows, ids } = self.tables(rows, &kinds, written, via)?;
+        let canonical = if let [side] = written { *side } else { rows.canonical() };
+        let translated = canonical.other();
+        let mut typed = Sides::new(left, right);
+        let operand = &typed[translated];
+        typed[translated] = Typed {
+            expr: table::through(ids[canonical], operand.expr.clone()),
+            kind: kinds[canonical].clone(),
+            nullable: operand.nullable && !answers_null(rows.otherwise[canonical].as_ref()),
+            ..operand.clone()
+        };
+        let mut faces = Vec::new();
+        let [left, right] = typed.0;
+        for (side, typed) in [(Side::Left, left), (Side::Right, right)] {
+            let end = lists[side][0];
+            let back = if side == translated {
+                Back::Table(end, ids[translated], kinds[translated].clone(), answers_null(rows.otherwise[translated].as_ref()))
+            } else {
+                Back::Fields(vec![end])
+            };
+            faces.push(Face { parts: vec![typed], back });
+        }
+        let right = faces.pop()?;
+        Some((faces.pop()?, right))
+    }
+
+    /// One kind for both ends; each reads into it and writes from it.
+    fn two_way(&mut self, faces: &Sides<Face<'a>>, split: Split) -> Option<(Kind, Sides<End>)> {
+        let (left, right) = (&faces[Side::Left].parts, &faces[Side::Right].parts);
+        let mut joined = Vec::new();
+        for (left, right) in left.iter().zip(right) {
+            joined.push(self.join(left, right)?);
+        }
+        let mut out: Sides<Option<End>> = Sides::default();
+        for side in Side::BOTH {
+            let own = &faces[side];
+            let given: Vec<Given> = faces[side.other()]
+                .parts
+                .iter()
+                .zip(&joined)
+                .enumerate()
+                .map(|(index, (it, kind))| Given {
+                    expr: part(Expr::It, index, joined.len()),
+                    kind: fit::carried(&it.kind, kind),
+                    nullable: it.nullable,
+                    span: it.span,
+                })
+                .collect();
+            let read = own.parts.iter().zip(&joined).map(|(it, kind)| read_as(it, kind)).collect();
+            out[side] = self.write_face(side, own, &given, split).map(|write| End { read: whole(read), write });
+        }
+        let [left, right] = out.0;
+        let (left, right) = both(left, right)?;
+        let kind = match joined.as_slice() {
+            [kind] => kind.clone(),
+            several => several.iter().find(|it| matches!(it, Kind::Text { .. })).or(several.first())?.clone(),
+        };
+        Some((kind, Sides::new(left, right)))
+    }
+
+    fn join(&mut self, left: &Typed, right: &Typed) -> Option<Kind> {
+        if let Some(kind) = fit::join(&left.kind, &right.kind) {
+            if matches!(kind, Kind::Lookup(_)) {
+                self.no_via(left, right);
+                return None;
+            }
+            return Some(kind);
+        }
+        match (&left.kind, &right.kind) {
+            (Kind::DateTime, Kind::Date) | (Kind::Date, Kind::DateTime) => {
+                let instant = if left.kind == Kind::DateTime { left } else { right };
+                let source = self.text(instant.span).to_owned();
+                let message = format!("the time of day of `{source}` has no place on the other side");
+                let fix = format!("date({source})");
+                let diagnostic = Diagnostic::new(codes::DATE_LOSS, instant.span, message, "this is `datetime`");
+                self.report(diagnostic.replace(format!("`{fix}` with `<~>` and `loses \"…\"`"), instant.span, fix, false));
+            }
+            (a, b) => {
+                let mut found = fit::bridges(a, b);
+                found.extend(fit::bridges(b, a));
+                found.dedup();
+                let list = found.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+                let message = format!("`{a}` and `{b}` have no common type");
+                let mut diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, right.span, message, format!("this is `{b}`"));
+                diagnostic = diagnostic.because(left.span, format!("this is `{a}`"));
+                if !list.is_empty() {
+                    diagnostic = diagnostic.advice(format!("a bridge between them: {list}"));
+                }
+                self.report(diagnostic);
+            }
+        }
+        None
+    }
+
+    fn no_via(&mut self, left: &Typed, right: &Typed) {
+        let message = "a reference means a row of its own system, so the other side needs its key";
+        let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, right.span, message, format!("this is `{}`", right.kind));
+        let diagnostic = diagnostic.because(left.span, format!("this is `{}`", left.kind));
+        self.report(diagnostic.advice("a bridge between them: `via MAP`, `via SYSTEM.table(column)`"));
+    }
+
+    fn write_face(&mut self, side: Side, face: &Face<'a>, given: &[Given], split: Split) -> Option<Writes> {
+        match &face.back {
+            Back::Fields(ends) => {
+                let mut out = Vec::new();
+                for (end, given) in ends.iter().zip(given) {
+                    out.extend(self.writers(side, end, given, split)?);
+                }
+                Some(out)
+            }
+            Back::Table(end, table, kind, answers_null) => {
+                let given = &given[0];
+                let nullable = given.nullable && !answers_null;
+                let translated =
+                    Given { expr: table::through(*table, given.expr.clone()), kind: kind.clone(), nullable, ..given.clone() };
+                self.writers(side, end, &translated, split)
+            }
+            Back::Reference(end, id) => {
+                let mut key = Vec::new();
+                for (given, own) in given.iter().zip(&face.parts) {
+                    let loose = super::expr::loose(&own.kind);
+                    key.push(self.fit_into(side, given, &loose, None)?);
+                }
+                let kind = self.lower(side, end, None)?.kind;
+                let expr = Expr::IdOf { reference: *id, operand: whole(key).boxed() };
+                let given = Given { expr, kind, nullable: given.iter().any(|it| it.nullable), span: given[0].span };
+                self.writers(side, end, &given, split)
+            }
+        }
+    }
+
+    /// The source is read in the target's form, so that what fails there can be answered from the source record.
+    fn one_way_rule(
+        &mut self,
+        rule: &'a ast::Rule,
+        faces: &Sides<Face<'a>>,
+        written: Side,
+        clauses: &Clauses<'a>,
+    ) -> Option<(Kind, Sides<End>)> {
+        let (source, target) = (&faces[written.other()], &faces[written]);
+        for end in ends(if written == Side::Left { &rule.left } else { &rule.right }) {
+            if !self.is_field(written, end) {
+                let message = "the end of a one-way rule that is written is a field";
+                self.error(codes::SYNTAX, end.span, message, "cannot be written");
+                return None;
+            }
+        }
+        let (mut read, mut given) = (Vec::new(), Vec::new());
+        let count = target.parts.len();
+        for (index, (from, to)) in source.parts.iter().zip(&target.parts).enumerate() {
+            let from = if matches!(target.back, Back::Fields(_)) { self.fold(from.clone(), &to.kind)? } else { from.clone() };
+            let own = Given { expr: from.expr.clone(), kind: from.kind.clone(), nullable: from.nullable, span: from.span };
+            if from.is_null() {
+                read.push(null());
+            } else {
+                let name = self.text(to.span).rsplit('.').next().unwrap_or_default().to_owned();
+                read.push(self.fit_into(written, &own, &to.kind, Some((&name, to.span)))?);
+            }
+            given.push(Given { expr: part(Expr::It, index, count), kind: to.kind.clone(), ..own });
+        }
+        // A null that its target does not take is answered while the source is read, like every other failure.
+        if let (Some(ast::Action { kind: ActionKind::Value(value), .. }), [from], [to]) =
+            (clauses.otherwise[written], source.parts.as_slice(), target.parts.as_slice())
+        {
+            if from.nullable && !to.nullable {
+                let value = self.lower(written.other(), value, Some(&to.kind))?;
+                let value = self.fold(value, &to.kind)?;
+                read[0] = Expr::Coalesce(read[0].clone().boxed(), value.expr.boxed());
+                given[0].nullable = value.nullable;
+            }
+        }
+        let write = self.write_face(written, target, &given, clauses.split.unwrap_or(Split::First))?;
+        let kind = target.parts.iter().map(|it| &it.kind).find(|it| matches!(it, Kind::Text { .. }) || count == 1);
+        let kind = kind.unwrap_or(&target.parts[0].kind).clone();
+        let target = End { read: whole(target.parts.iter().map(|it| it.expr.clone()).collect()), write };
+        let source = End { read: whole(read), write: Vec::new() };
+        Some((kind, if written == Side::Right { Sides::new(source, target) } else { Sides::new(target, source) }))
+    }
+
+    fn otherwise(
+        &mut self,
+        clauses: &Clauses<'a>,
+        faces: &Sides<Face<'a>>,
+        written: &[Side],
+        is_two_way: bool,
+    ) -> Option<Sides<Option<Fallback>>> {
+        let mut out = Sides::new(None, None);
+        for &side in written {
+            let Some(action) = clauses.otherwise[side] else { continue };
+            out[side] = Some(match &action.kind {
+                ActionKind::Reject => Fallback::Reject,
+                ActionKind::Park => Fallback::Park,
+                ActionKind::Skip => Fallback::Skip,
+                ActionKind::Null => Fallback::Value(Value::Null),
+                ActionKind::Create => {
+                    self.error(codes::SYNTAX, action.span, "`create` stands behind `on missing` only", "no outcome of `else`");
+                    return None;
+                }
+                ActionKind::Value(value) => self.else_value(side, value, faces, is_two_way)?,
+            });
+        }
+        Some(out)
+    }
+
+    fn else_value(&mut self, side: Side, value: &'a ast::Expr, faces: &Sides<Face<'a>>, is_two_way: bool) -> Option<Fallback> {
+        let kind = match &faces[side].back {
+            Back::Table(_, _, kind, _) => kind.clone(),
+            Back::Fields(_) => faces[side].parts[0].kind.clone(),
+            Back::Reference(end, _) => {
+                self.error(codes::SYNTAX, value.span, "`else` cannot make up a reference", "a reference stands here");
+                let _ = end;
+                return None;
+            }
+        };
+        let typed = self.lower(side.other(), value, Some(&kind))?;
+        let typed = self.fold(typed, &kind)?;
+        if let Some(constant) = typed.constant {
+            return Some(Fallback::Value(constant));
+        }
+        if is_two_way {
+            self.is_wrong = true;
+            not_yet(value.span, "an `else` that reads fields in a two-way rule", self.diags);
+            return None;
+        }
+        let given = Given { expr: typed.expr, kind: typed.kind, nullable: typed.nullable, span: typed.span };
+        Some(Fallback::Expr(self.fit_into(side, &given, &kind, None)?.boxed()))
+    }
+
+    /// `when` and the `for` block, on the side whose fields the condition names.
+    #[expect(clippy::option_option, reason = "no guard is one outcome, a wrong guard another")]
+    fn guard(&mut self, when: Option<&'a ast::Expr>, block: Option<&Block>) -> Option<Option<Guard>> {
+        let Some(when) = when else {
+            return Some(block.map(|it| Guard { side: Side::Left, condition: it.condition.clone() }));
+        };
+        let side = self.guard_side(when)?;
+        let condition = self.condition(side, when)?;
+        for span in &condition.partial {
+            self.error(codes::PARTIAL, *span, "a condition cannot fail", "can fail");
+        }
+        let condition = match block {
+            None => condition.expr,
+            Some(block) => Expr::And(block.condition.clone().boxed(), condition.expr.boxed()),
+        };
+        Some(Some(Guard { side, condition }))
+    }
+
+    fn guard_side(&mut self, when: &ast::Expr) -> Option<Side> {
+        let mut names = Vec::new();
+        paths(when, &mut names);
+        let has = |side: Side, path: &ast::Path| match path.segments.as_slice() {
+            [system, field] if self.sides[side].system.name == system.text => {
+                self.sides[side].entity.fields.contains_key(&field.text)
+            }
+            [name] => self.sides[side].entity.fields.contains_key(&name.text),
+            _ => false,
+        };
+        let fields: Vec<&&ast::Path> = names.iter().filter(|it| has(Side::Left, it) || has(Side::Right, it)).collect();
+        let all = |side: Side| fields.iter().all(|it| has(side, it));
+        match (all(Side::Left), all(Side::Right)) {
+            (true, true) if fields.is_empty() => Some(Side::Left),
+            (true, false) => Some(Side::Left),
+            (false, true) => Some(Side::Right),
+            (true, true) => {
+                let field = fields[0].to_string();
+                let message = format!("both sides have `{field}`, so the side of this guard is not clear");
+                let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, fields[0].span, message, "of which side?");
+                let fix = format!("{}.{field}", self.sides[Side::Left].system.name);
+                let span = fields[0].span;
+                self.report(diagnostic.replace(format!("`{fix}`"), span, fix, false));
+                None
+            }
+            (false, false) => {
+                let message = "a guard reads one side, and this one names fields of both";
+                self.error(codes::GUARD, when.span, message, "fields of both sides");
+                None
+            }
+        }
+    }
+}
+
+/// What an end shows, in the joined kind.
+fn read_as(typed: &Typed, kind: &Kind) -> Expr {
+    match fit::fit(&typed.kind, kind) {
+        fit::Fit::Same => typed.expr.clone(),
+        fit::Fit::Converted | fit::Fit::Narrow(_) | fit::Fit::Never => {
+            Expr::Convert { to: kind.clone(), operand: typed.expr.clone().boxed() }
+        }
+    }
+}
+
+/// Every path that an expression names.
+fn paths<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Path>) {
+    match &expr.kind {
+        ExprKind::Path(path) => out.push(path),
+        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
+        ExprKind::Call { arguments, .. } | ExprKind::Tuple(arguments) | ExprKind::Set(arguments) => {
+            for it in arguments {
+                paths(it, out);
+            }
+        }
+        ExprKind::Unary { operand, .. } | ExprKind::Group(operand) => paths(operand, out),
+        ExprKind::In { operand, .. } => paths(operand, out),
+        ExprKind::Binary { left, right, .. } => {
+            paths(left, out);
+            paths(right, out);
+        }
+        ExprKind::If { condition, then, otherwise } => {
+            for it in [condition, then, otherwise] {
+                paths(it, out);
+            }
+        }
+    }
+}

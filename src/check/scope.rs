@@ -1,0 +1,155 @@
+//! What is at hand while one map is lowered, and the fields that it turns out to use.
+
+use indexmap::IndexMap;
+
+use super::names::{System, World};
+use super::table::Rows;
+use crate::change::{Side, Sides};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
+use crate::ir::{Reference, ValueTable};
+use crate::schema::{Entity, Field, Schema, Shape, ShapeField};
+use crate::source::{Sources, Span};
+use crate::value::{Kind, Slot};
+
+/// One side of the map.
+pub struct SideScope<'a> {
+    pub system: &'a System,
+    /// Its place among the systems of the program.
+    pub index: u16,
+    pub entity: &'a Entity,
+    pub fields: Fields<'a>,
+}
+
+/// The rule that is being lowered.
+#[derive(Clone, Debug)]
+pub struct Current {
+    pub label: String,
+    pub span: Span,
+    /// The rule says what becomes of a value that does not fit, while this side is written.
+    pub has_else: Sides<bool>,
+    pub is_two_way: bool,
+    pub on_create: bool,
+    /// A null in a key parks the row, so that it needs no `??`.
+    pub parks_null: bool,
+}
+
+pub struct Scope<'a, 'd> {
+    pub world: &'a World<'a>,
+    pub sources: &'a Sources,
+    pub diags: &'d mut Diagnostics,
+    pub values: &'d IndexMap<&'a str, Option<Rows>>,
+    pub map: String,
+    pub sides: Sides<SideScope<'a>>,
+    pub rule: Option<Current>,
+    pub tables: Vec<ValueTable>,
+    pub references: Vec<Reference>,
+    pub has_partition: bool,
+    /// An error was reported: the map takes no part in the program.
+    pub is_wrong: bool,
+}
+
+impl Scope<'_, '_> {
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        self.is_wrong |= diagnostic.severity == Severity::Error;
+        let label = self.rule.as_ref().map(|it| it.label.as_str());
+        self.diags.push(diagnostic.in_rule(&self.map, label));
+    }
+
+    pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
+        self.report(Diagnostic::new(code, span, message, label));
+    }
+
+    pub fn has_else(&self, written: Side) -> bool {
+        self.rule.as_ref().is_some_and(|it| it.has_else[written])
+    }
+
+    pub fn field(&self, side: Side, slot: Slot) -> &ShapeField {
+        &self.sides[side].fields.list[slot.0 as usize]
+    }
+
+    /// Where the field is declared, if that is in a text.
+    pub fn place(&self, side: Side, field: &str) -> Option<Span> {
+        let it = &self.sides[side];
+        it.system.places.get(&(it.entity.name.clone(), field.to_owned())).copied()
+    }
+
+    pub fn text(&self, span: Span) -> &str {
+        self.sources.text(span)
+    }
+
+    /// No null can be read from this field: its store has none, or the field none.
+    pub fn is_nullable(&self, side: Side, field: &ShapeField) -> bool {
+        field.nullable && !self.is_blank_null(side, &field.kind)
+    }
+
+    /// Null and `""` are one state of this store, held as `""`.
+    pub fn is_blank_null(&self, side: Side, kind: &Kind) -> bool {
+        matches!(kind, Kind::Text { .. }) && self.sides[side].system.profile.text.null_is_blank
+    }
+
+    /// Null can be written to this field: it is held as null, or as the store's own word for it.
+    pub fn takes_null(&self, side: Side, field: &ShapeField) -> bool {
+        let profile = &self.sides[side].system.profile;
+        field.nullable
+            || self.is_blank_null(side, &field.kind)
+            || (matches!(field.kind, Kind::Date | Kind::DateTime) && profile.null_date.is_some())
+    }
+
+    /// The side whose system has this name; the left one where both have it.
+    pub fn side_of(&self, system: &str) -> Option<Side> {
+        Side::BOTH.into_iter().find(|&it| self.sides[it].system.name == system)
+    }
+}
+
+/// The fields of one entity that are used, in the order of their first use.
+pub struct Fields<'a> {
+    pub entity: &'a Entity,
+    schema: &'a Schema,
+    pub list: Vec<ShapeField>,
+}
+
+impl<'a> Fields<'a> {
+    /// Starts with the fields that are always needed: the primary key.
+    pub fn new(schema: &'a Schema, entity: &'a Entity) -> Self {
+        let mut out = Self { entity, schema, list: Vec::new() };
+        for field in &entity.key {
+            out.slot(field);
+        }
+        out
+    }
+
+    /// Goes on with a shape that was made before.
+    pub fn resume(schema: &'a Schema, entity: &'a Entity, shape: &Shape) -> Self {
+        Self { entity, schema, list: shape.fields.clone() }
+    }
+
+    pub fn slot(&mut self, name: &str) -> Option<Slot> {
+        if let Some(index) = self.list.iter().position(|it| it.name == name) {
+            return Some(Slot(index as u16));
+        }
+        let field: &Field = self.entity.fields.get(name)?;
+        let lookup_sets = match &field.kind {
+            Kind::Lookup(targets) => targets.iter().map(|it| set_name(self.schema, it)).collect(),
+            _ => Vec::new(),
+        };
+        self.list.push(ShapeField {
+            name: field.name.clone(),
+            kind: field.kind.clone(),
+            nullable: field.nullable,
+            readonly: field.readonly,
+            lookup_sets,
+        });
+        Some(Slot((self.list.len() - 1) as u16))
+    }
+
+    pub fn into_shape(mut self) -> Shape {
+        let modified = self.entity.modified().map(|it| it.name.clone()).and_then(|it| self.slot(&it));
+        let key = self.entity.key.clone().iter().filter_map(|it| self.slot(it)).collect();
+        let set = self.entity.set.clone().unwrap_or_else(|| self.entity.name.clone());
+        Shape { entity: self.entity.name.clone(), set, fields: self.list, key, modified }
+    }
+}
+
+fn set_name(schema: &Schema, entity: &str) -> String {
+    schema.entities.get(entity).and_then(|it| it.set.clone()).unwrap_or_else(|| entity.to_owned())
+}
