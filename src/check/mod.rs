@@ -8,9 +8,11 @@ pub mod built;
 mod expr;
 mod fit;
 mod graph;
+mod laws;
 mod lens;
 mod lookup;
 mod names;
+mod policy;
 mod rule;
 mod scope;
 mod table;
@@ -56,6 +58,10 @@ pub struct Checked {
 pub fn check(files: &[ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> Checked {
     let world = names::collect(files, sources, schemas, diags);
     let mut built = build::plans(&world, sources, diags);
+    for it in &mut built {
+        laws::check(&world, it, sources, diags);
+    }
+    policy::check(&world, &mut built, sources, diags);
     built.retain(|it| !it.is_wrong);
     let tests = tests::lower(&world, sources, &mut built, diags);
     let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();

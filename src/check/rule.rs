@@ -61,6 +61,15 @@ enum Back<'r> {
     Reference(&'r ast::Expr, crate::ir::RefId),
 }
 
+/// An `else` row covers null as it covers unknown members, unless it yields null itself.
+fn answers_null(otherwise: Option<&Fallback>) -> bool {
+    match otherwise {
+        Some(Fallback::Value(value)) => value.is_value(),
+        Some(Fallback::Reject | Fallback::Park | Fallback::Skip | Fallback::Expr(_)) => true,
+        None => false,
+    }
+}
+
 pub fn towards(arrow: Arrow) -> Sides<bool> {
     match arrow {
         Arrow::Both | Arrow::Lossy => Sides::new(true, true),

@@ -196,7 +196,7 @@ fn a_reference_is_written_by_the_key_of_its_row() {
 
 #[test]
 fn conversions_go_back() {
-    let rule = "  text(Count) <-> text   else reject";
+    let rule = "  text(Count) <~> text   loses \"zeros in front\"   else reject";
     check_put(rule, Right, &[("Count", Value::Int(7))], None, &[("text", text("7"))]);
     check_put(rule, Left, &[("text", text("8"))], None, &[("Count", Value::Int(8))]);
 }
@@ -209,7 +209,7 @@ fn numbers_of_other_form_are_converted() {
 
 #[test]
 fn a_guard_holds_back_its_rule() {
-    let rule = "  Text <-> text   when Count > 1";
+    let rule = "  Count <- number\n  Text <-> text   when Count > 1";
     check_put(rule, Right, &[("Text", text("x")), ("Count", Value::Int(1))], None, &[]);
     check_put(rule, Right, &[("Text", text("x")), ("Count", Value::Int(2))], None, &[("text", text("x"))]);
 }
@@ -246,7 +246,7 @@ fn a_readonly_field_is_not_written() {
 #[test]
 fn text_and_number_need_a_bridge() {
     check_error("  Count -> text", "DW0103", "Count", "  text(Count) -> text");
-    check_error("  Count <-> text", "DW0103", "text", "  text(Count) <-> text   else reject");
+    check_error("  Count <-> text", "DW0103", "text", "  text(Count) <~> text   loses \"zeros in front\"   else reject");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod broken;
 mod connectors;
 mod demo_data;
 mod diag;
+mod diagnostics;
 mod editors;
 mod format;
 mod kernel;

@@ -1,0 +1,168 @@
+//! What is said of a law that fails: both places, what was seen, and what to write instead.
+
+use super::trial::Finding;
+use crate::change::Side;
+use crate::check::built::{Built, Written};
+use crate::check::names::World;
+use crate::diag::{Diagnostic, Edit, Fix, codes};
+use crate::ir::{Plan, RuleId};
+use crate::source::{Sources, Span};
+use crate::syntax::ast::{ClauseKind, Expr, ExprKind};
+use crate::value::{Record, Value};
+
+/// Longest text that a counterexample shows in full.
+const SHOWN_MAX: usize = 40;
+
+pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Finding, sources: &Sources) -> Diagnostic {
+    let (plan, written) = (&built.plan, built.rules[id.index()]);
+    let show = |side: Side, record: &Record| show_record(plan, id, side, record);
+    let diagnostic = match finding {
+        Finding::Unstable { side, record, wanted, after, again } => unstable(&written, *side).counterexample(format!(
+            "{}  →  {}  →  {}  →  {}",
+            show(*side, record),
+            shown(wanted),
+            show(*side, after),
+            shown(again)
+        )),
+        Finding::Section { from, record, wanted, after, reads } => {
+            section(&written, *from, wanted, sources).counterexample(format!(
+                "{}  →  {}  →  reads as {}  ≠  {}",
+                show(*from, record),
+                show(from.other(), after),
+                shown(reads),
+                shown(wanted)
+            ))
+        }
+        Finding::Restless { trace } => {
+            let steps: Vec<String> =
+                trace.iter().take(4).map(|(side, it)| format!("{} {}", system(world, plan, *side), show(*side, it))).collect();
+            Diagnostic::new(
+                codes::ABSORPTION,
+                written.rule.arrow_span,
+                "this rule never settles",
+                "each side answers the other, for ever",
+            )
+            .because(end(&written, Side::Left).span, format!("stored as profile `{}` says", plan.profiles[Side::Left].name))
+            .because(end(&written, Side::Right).span, format!("stored as profile `{}` says", plan.profiles[Side::Right].name))
+            .note("trace", format!("{} → …", steps.join(" → ")))
+            .advice("compare loosely (`modulo trim`, `modulo case`), or write the same function on both sides")
+        }
+        Finding::Lost { side, first, second, both, is_concat } => {
+            let pair = format!("{} and {}", show(*side, first), show(*side, second));
+            lost(&written, *side, *is_concat).counterexample(format!("{pair}  →  {}", show(side.other(), both)))
+        }
+    };
+    diagnostic.in_rule(&plan.name, Some(&plan.rule(id).label))
+}
+
+fn unstable(written: &Written<'_>, side: Side) -> Diagnostic {
+    let place = end(written, side).span;
+    let message = format!("what the {} side writes does not read back as itself", word(side));
+    Diagnostic::new(codes::NOT_IDEMPOTENT, place, message, "applied twice, it gives something else")
+        .advice("apply the functions in an order in which a second time changes nothing, such as `trim(take(…))`")
+}
+
+fn section(written: &Written<'_>, from: Side, wanted: &Value, sources: &Sources) -> Diagnostic {
+    let message = format!("the {} side can hold a value that the {} side cannot equal", word(from), word(from.other()));
+    let (holder, reader) = (end(written, from), end(written, from.other()));
+    let diagnostic = Diagnostic::new(codes::SECTION, holder.span, message, format!("may hold {}", shown(wanted)))
+        .because(reader.span, format!("never reads as {}", shown(wanted)));
+    with_canon_fixes(diagnostic, written, holder, reader, sources)
+}
+
+/// `trim(Name) <-> name`: compare trimmed and copy verbatim, or trim both.
+fn with_canon_fixes(
+    mut diagnostic: Diagnostic,
+    written: &Written<'_>,
+    holder: &Expr,
+    reader: &Expr,
+    sources: &Sources,
+) -> Diagnostic {
+    let ExprKind::Call { function, arguments } = &reader.kind else {
+        return diagnostic.advice("write `<~>` and say what is lost");
+    };
+    let Some(inner) = arguments.first() else { return diagnostic };
+    let name = function.to_string();
+    let plain = sources.text(inner.span).to_owned();
+    let loosely = match name.as_str() {
+        "trim" => Some("trim"),
+        "upper" | "lower" => Some("case"),
+        "normalize_space" => Some("space"),
+        _ => None,
+    };
+    if let Some(word) = loosely {
+        let modulo = written.rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::Modulo(_)));
+        let addition = match modulo {
+            Some(clause) => insert(clause.span.end, clause.span, format!(", {word}")),
+            None => insert(written.rule.right.span.end.max(reader.span.end), reader.span, format!(" modulo {word}")),
+        };
+        let message = format!("`{plain}` with `modulo {word}`      compare without this difference, copy verbatim");
+        diagnostic.fixes.push(Fix { message, edits: vec![Edit { span: reader.span, text: plain }, addition], safe: false });
+    }
+    let call = sources.text(reader.span);
+    let (before, after) =
+        (&call[..(inner.span.start - reader.span.start) as usize], &call[(inner.span.end - reader.span.start) as usize..]);
+    let wrapped = format!("{before}{}{after}", sources.text(holder.span));
+    diagnostic.replace(format!("`{wrapped}`      store it so on both sides"), holder.span, wrapped, false)
+}
+
+fn insert(at: u32, near: Span, text: String) -> Edit {
+    Edit { span: Span { file: near.file, start: at, end: at }, text }
+}
+
+fn lost(written: &Written<'_>, side: Side, is_concat: bool) -> Diagnostic {
+    let (seen, other) = (word(side), word(side.other()));
+    if is_concat {
+        let message = "this text can be taken apart in more than one way";
+        return Diagnostic::new(codes::AMBIGUOUS_SPLIT, end(written, side).span, message, "joined here")
+            .because(end(written, side.other()).span, "must be divided again when this changes")
+            .advice("write `<~>` with `split first` or `split last`, and say what is lost");
+    }
+    let message = format!("`<->` claims that nothing is lost, but two {seen} values look the same on the {other}");
+    let arrow = written.rule.arrow_span;
+    Diagnostic::new(codes::LOST, arrow, message, "nothing may be lost here")
+        .because(end(written, side).span, "cannot be told apart from the other side")
+        .note("effect", format!("an edit on the {other} can turn one of them into the other"))
+        .replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false)
+}
+
+fn end<'a>(written: &Written<'a>, side: Side) -> &'a Expr {
+    match side {
+        Side::Left => &written.rule.left,
+        Side::Right => &written.rule.right,
+    }
+}
+
+fn word(side: Side) -> &'static str {
+    match side {
+        Side::Left => "left",
+        Side::Right => "right",
+    }
+}
+
+fn system<'a>(world: &'a World<'_>, plan: &Plan, side: Side) -> &'a str {
+    world.systems.get_index(usize::from(plan.systems[side])).map_or(word(side), |(name, _)| name)
+}
+
+/// `FirstName = "a", LastName = "b"`: the fields that the rule looks at or writes.
+fn show_record(plan: &Plan, id: RuleId, side: Side, record: &Record) -> String {
+    let end = &plan.rule(id).ends[side];
+    let mut slots = end.read.slots();
+    slots.extend(end.write.iter().map(|(slot, _)| *slot));
+    slots.sort_unstable();
+    slots.dedup();
+    let field = |slot| format!("{} = {}", plan.shapes[side].field(slot).name, shown(record.get(slot)));
+    slots.into_iter().filter(|slot| record.get(*slot).is_known()).map(field).collect::<Vec<_>>().join(", ")
+}
+
+/// A value, a long text by its ends.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    let letters = text.chars().count();
+    if letters <= SHOWN_MAX {
+        return text;
+    }
+    let head: String = text.chars().take(12).collect();
+    let tail: String = text.chars().skip(letters - 8).collect();
+    format!("{head}…{tail} ({letters} characters)")
+}

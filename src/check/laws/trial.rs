@@ -1,0 +1,291 @@
+//! Runs one rule on sample records of both sides, through the interpreter, and sees whether the laws hold.
+
+use std::collections::HashMap;
+
+use super::samples;
+use crate::change::{Side, Sides};
+use crate::functions::{self, Law};
+use crate::interp::{self, Cx, Lookups};
+use crate::ir::{Compare, Expr, Fallback, Plan, RuleId};
+use crate::value::{Record, Value};
+
+/// Most records that are tried for one side of a rule.
+const RECORDS_MAX: usize = 1_500;
+/// A rule that still writes after so many steps never settles.
+const SETTLE_STEPS: usize = 8;
+
+/// What was seen to go wrong.
+#[derive(Debug)]
+pub enum Finding {
+    /// What `side` writes does not read back as itself.
+    Unstable { side: Side, record: Record, wanted: Value, after: Record, again: Value },
+    /// A value of `from` cannot be equalled by the other side.
+    Section { from: Side, record: Record, wanted: Value, after: Record, reads: Value },
+    /// The records written in turn, beginning with a row of that side.
+    Restless { trace: Vec<(Side, Record)> },
+    /// Two records of `side` look the same on the other one.
+    Lost { side: Side, first: Record, second: Record, both: Record, is_concat: bool },
+}
+
+/// One rule with the records to try.
+pub struct Trial {
+    plan: Plan,
+    id: RuleId,
+    records: Sides<Vec<Record>>,
+    /// Every value that the fields can hold is among the records.
+    pub is_complete: bool,
+    lookups: Lookups,
+}
+
+impl Trial {
+    pub fn new(plan: &Plan, id: RuleId) -> Self {
+        let plan = strict(plan, id);
+        let mut near = Vec::new();
+        for (_, end) in plan.rule(id).ends.iter() {
+            samples::constants(&end.read, &mut near);
+            end.write.iter().for_each(|(_, it)| samples::constants(it, &mut near));
+        }
+        let mut is_complete = true;
+        let left = records(&plan, id, Side::Left, &near, &mut is_complete);
+        let right = records(&plan, id, Side::Right, &near, &mut is_complete);
+        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default() }
+    }
+
+    pub fn cases(&self) -> u64 {
+        self.records.iter().map(|(_, it)| it.len() as u64).sum()
+    }
+
+    /// The first law that fails, in the order of their codes' weight.
+    pub fn run(&self, is_lossless: bool) -> Option<Finding> {
+        let each = |find: fn(&Self, Side) -> Option<Finding>| Side::BOTH.into_iter().find_map(|side| find(self, side));
+        let ambiguous = || each(Self::lost).filter(|it| matches!(it, Finding::Lost { is_concat: true, .. }));
+        each(Self::unstable)
+            .or_else(|| if is_lossless { ambiguous() } else { None })
+            .or_else(|| each(Self::restless))
+            .or_else(|| if is_lossless { each(Self::section) } else { None })
+            .or_else(|| if is_lossless { each(Self::lost) } else { None })
+    }
+
+    fn cx(&self) -> Cx<'_> {
+        Cx { plan: &self.plan, lookups: &self.lookups }
+    }
+
+    /// What this side shows, where it shows anything.
+    fn read(&self, side: Side, record: &Record) -> Option<Value> {
+        let is_filled = self.plan.rule(self.id).ends[side].read.slots().into_iter().all(|it| record.get(it).is_known());
+        let value = if is_filled { interp::read(self.cx(), self.id, side, record).ok()? } else { return None };
+        value.is_known().then_some(value)
+    }
+
+    /// The row after the value was written to it, before the store had it.
+    fn write(&self, side: Side, value: &Value, own: &Record) -> Option<Record> {
+        let mut out = Record::absent(own.len());
+        interp::write(self.cx(), self.id, side, value, &Value::Absent, own, &mut out).ok()?;
+        let mut after = own.clone();
+        after.overlay(&out);
+        Some(after)
+    }
+
+    fn agree(&self, left: &Value, right: &Value) -> bool {
+        interp::agree(&self.plan, self.id, left, right)
+    }
+
+    fn blank(&self, side: Side) -> Record {
+        Record::absent(self.plan.shapes[side].fields.len())
+    }
+
+    fn unstable(&self, side: Side) -> Option<Finding> {
+        self.records[side].iter().find_map(|record| {
+            let wanted = self.read(side, record)?;
+            // The value must be one that can cross: what the other side refuses never comes back.
+            self.write(side.other(), &wanted, &self.blank(side.other()))?;
+            let after = self.write(side, &wanted, &self.blank(side))?;
+            let again = self.read(side, &after)?;
+            let is_stable = self.agree(&wanted, &again) || self.is_defaulted(side, &wanted);
+            (!is_stable).then(|| Finding::Unstable { side, record: record.clone(), wanted, after, again })
+        })
+    }
+
+    fn section(&self, from: Side) -> Option<Finding> {
+        let towards = from.other();
+        self.records[from].iter().find_map(|record| {
+            let wanted = self.read(from, record)?;
+            let after = self.write(towards, &wanted, &self.blank(towards))?;
+            let reads = self.read(towards, &after)?;
+            let holds = self.agree(&wanted, &reads) || self.is_defaulted(towards, &wanted);
+            (!holds).then(|| Finding::Section { from, record: record.clone(), wanted, after, reads })
+        })
+    }
+
+    /// `??` on a side makes null (and `""`, where the store has no null) its default there: the author has said so.
+    fn is_defaulted(&self, side: Side, value: &Value) -> bool {
+        fn has_default(expr: &Expr) -> bool {
+            is_default(expr) || expr.operands().into_iter().any(has_default)
+        }
+        let has_blank = match value {
+            Value::Tuple(parts) => parts.iter().any(Value::is_blank),
+            single => single.is_blank(),
+        };
+        has_blank && has_default(&self.plan.rule(self.id).ends[side].read)
+    }
+
+    /// Lets the two stores answer each other until they agree.
+    fn restless(&self, start: Side) -> Option<Finding> {
+        self.records[start].iter().find_map(|record| {
+            let mut rows = Sides::new(self.blank(Side::Left), self.blank(Side::Right));
+            rows[start] = record.clone();
+            let mut trace = vec![(start, record.clone())];
+            let mut from = start;
+            for _ in 0..SETTLE_STEPS {
+                let towards = from.other();
+                let wanted = self.read(from, &rows[from])?;
+                if self.read(towards, &rows[towards]).is_some_and(|there| self.agree(&wanted, &there)) {
+                    return None;
+                }
+                let written = self.write(towards, &wanted, &rows[towards])?;
+                rows[towards] = interp::normalise(&self.plan, towards, &written);
+                trace.push((towards, rows[towards].clone()));
+                from = towards;
+            }
+            Some(Finding::Restless { trace })
+        })
+    }
+
+    fn lost(&self, side: Side) -> Option<Finding> {
+        let culprit = culprit(&self.plan.rule(self.id).ends[side].read)?;
+        let inputs = self.inputs(side, culprit);
+        let is_concat = matches!(culprit, Expr::Concat(_));
+        let mut seen: HashMap<Value, (&Record, Value)> = HashMap::new();
+        self.records[side].iter().find_map(|record| {
+            let value = self.read(side, record)?;
+            let input = inputs.read(side, record)?;
+            let both = self.write(side.other(), &value, &self.blank(side.other()))?;
+            let (first, earlier) = seen.entry(value).or_insert_with(|| (record, input.clone()));
+            let is_same = inputs.agree(earlier, &input);
+            (!is_same).then(|| Finding::Lost { side, first: first.clone(), second: record.clone(), both, is_concat })
+        })
+    }
+
+    /// The same rule, reading what goes into the expression that may lose something.
+    fn inputs(&self, side: Side, culprit: &Expr) -> Self {
+        let mut plan = self.plan.clone();
+        plan.rules[self.id.index()].ends[side].read = Expr::Tuple(culprit.operands().into_iter().cloned().collect());
+        Self { plan, id: self.id, records: Sides::default(), is_complete: false, lookups: Lookups::default() }
+    }
+}
+
+/// The plan without fallbacks: what needs one is refused, and a refused sample says nothing.
+fn strict(plan: &Plan, id: RuleId) -> Plan {
+    let mut plan = plan.clone();
+    let harden = |it: &mut Option<Fallback>| {
+        if matches!(it, Some(Fallback::Value(_) | Fallback::Expr(_))) {
+            *it = Some(Fallback::Reject);
+        }
+    };
+    plan.tables.iter_mut().for_each(|it| harden(&mut it.otherwise));
+    let rule = &mut plan.rules[id.index()];
+    Side::BOTH.into_iter().for_each(|side| harden(&mut rule.otherwise[side]));
+    plan.partition_in = None;
+    plan
+}
+
+/// The outermost part of a reader that can make two values one, other than by a canoniser or a default.
+fn culprit(expr: &Expr) -> Option<&Expr> {
+    let is_faithful = match expr {
+        Expr::Const(_) | Expr::Slot(_) | Expr::It | Expr::Partition | Expr::Tuple(_) | Expr::Part { .. } | Expr::Coalesce(..) => {
+            true
+        }
+        Expr::Call { function, .. } => functions::find(function).is_some_and(|it| it.law == Law::Canon),
+        Expr::Convert { .. }
+        | Expr::Concat(_)
+        | Expr::SplitPart { .. }
+        | Expr::Math { .. }
+        | Expr::Compare { .. }
+        | Expr::In { .. }
+        | Expr::And(..)
+        | Expr::Or(..)
+        | Expr::Not(_)
+        | Expr::If { .. }
+        | Expr::Table { .. }
+        | Expr::KeyOf { .. }
+        | Expr::IdOf { .. } => false,
+    };
+    match expr {
+        Expr::If { then, otherwise, .. } if is_default(expr) => culprit(then).or_else(|| culprit(otherwise)),
+        faithful if is_faithful => faithful.operands().into_iter().find_map(culprit),
+        other => Some(other),
+    }
+}
+
+/// `a ?? b`; where the store has no null, that is a test for null or `""`.
+fn is_default(expr: &Expr) -> bool {
+    fn tests_blank(expr: &Expr) -> bool {
+        match expr {
+            Expr::Or(left, right) => tests_blank(left) && tests_blank(right),
+            Expr::Compare { op: Compare::Equal, right, .. } => **right == Expr::Const(Value::text("")),
+            Expr::Call { function, .. } => function == "is_null",
+            _ => false,
+        }
+    }
+    match expr {
+        Expr::Coalesce(..) => true,
+        Expr::If { condition, .. } => tests_blank(condition),
+        _ => false,
+    }
+}
+
+/// Rows of one side as its store would hold them, that the rule applies to.
+fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mut bool) -> Vec<Record> {
+    let slots = plan.rule(id).ends[side].read.slots();
+    let mut columns = Vec::with_capacity(slots.len());
+    for &slot in &slots {
+        let field = plan.shapes[side].field(slot);
+        *is_complete &= samples::every(&field.kind).is_some();
+        let mut values = samples::nasty(&field.kind, near);
+        if field.nullable {
+            values.push(Value::Null);
+        }
+        columns.push(values);
+    }
+    let lookups = Lookups::default();
+    let cx = Cx { plan, lookups: &lookups };
+    let covers = |expr: &Expr| expr.slots().iter().all(|it| slots.contains(it));
+    let guard = plan.rule(id).guard.as_ref().filter(|it| it.side == side && covers(&it.condition));
+    let scope = plan.scope[side].as_ref().filter(|it| covers(it));
+    let mut out: Vec<Record> = Vec::new();
+    for row in combinations(&columns, is_complete) {
+        let mut record = Record::absent(plan.shapes[side].fields.len());
+        slots.iter().zip(row).for_each(|(slot, value)| record.set(*slot, value));
+        let record = interp::normalise(plan, side, &record);
+        let is_meant = (guard.is_none() || interp::guard_holds(cx, id, side, &record).unwrap_or(false))
+            && (scope.is_none() || interp::in_scope(cx, side, &record).unwrap_or(false));
+        if is_meant && !out.contains(&record) {
+            out.push(record);
+        }
+    }
+    out
+}
+
+/// All rows of these columns, or as many as are tried, picked by the seed.
+fn combinations(columns: &[Vec<Value>], is_complete: &mut bool) -> Vec<Vec<Value>> {
+    let all = columns.iter().try_fold(1usize, |product, it| product.checked_mul(it.len())).unwrap_or(usize::MAX);
+    let count = all.min(RECORDS_MAX);
+    *is_complete &= count == all;
+    let mut state = samples::SEED;
+    let pick = |index: usize, state: &mut u64| -> Vec<Value> {
+        let mut rest = index;
+        let row = columns.iter().map(|column| {
+            if count < all {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                return column[(*state % column.len() as u64) as usize].clone();
+            }
+            let at = rest % column.len();
+            rest /= column.len();
+            column[at].clone()
+        });
+        row.collect()
+    };
+    (0..count).map(|index| pick(index, &mut state)).collect()
+}

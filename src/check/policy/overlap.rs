@@ -1,0 +1,85 @@
+//! Whether two conditions can hold for one row. Only what is certain counts: tests of one field against constants.
+
+use crate::ir::{Compare, Expr};
+use crate::schema::Shape;
+use crate::value::Value;
+
+/// What a condition says of one field.
+enum Fact {
+    OneOf(Vec<Value>),
+    NoneOf(Vec<Value>),
+}
+
+/// No row passes both; the conditions read rows of the same entity, each through its own shape.
+pub fn are_disjoint(left: (&Expr, &Shape), right: (&Expr, &Shape)) -> bool {
+    let (left, right) = (facts(left.0, left.1), facts(right.0, right.1));
+    left.iter().any(|(field, fact)| right.iter().any(|(other, against)| field == other && excludes(fact, against)))
+}
+
+fn excludes(left: &Fact, right: &Fact) -> bool {
+    match (left, right) {
+        (Fact::OneOf(some), Fact::OneOf(others)) => !some.iter().any(|it| others.contains(it)),
+        (Fact::OneOf(some), Fact::NoneOf(others)) | (Fact::NoneOf(others), Fact::OneOf(some)) => {
+            some.iter().all(|it| others.contains(it))
+        }
+        (Fact::NoneOf(_), Fact::NoneOf(_)) => false,
+    }
+}
+
+fn facts<'a>(expr: &Expr, shape: &'a Shape) -> Vec<(&'a str, Fact)> {
+    let mut out = Vec::new();
+    collect(expr, shape, &mut out);
+    out
+}
+
+fn collect<'a>(expr: &Expr, shape: &'a Shape, out: &mut Vec<(&'a str, Fact)>) {
+    match expr {
+        Expr::And(left, right) => {
+            collect(left, shape, out);
+            collect(right, shape, out);
+        }
+        Expr::Not(inner) => {
+            if let Some((field, fact)) = fact(inner, shape) {
+                out.push((field, negated(fact)));
+            }
+        }
+        other => out.extend(fact(other, shape)),
+    }
+}
+
+fn negated(fact: Fact) -> Fact {
+    match fact {
+        Fact::OneOf(values) => Fact::NoneOf(values),
+        Fact::NoneOf(values) => Fact::OneOf(values),
+    }
+}
+
+fn fact<'a>(expr: &Expr, shape: &'a Shape) -> Option<(&'a str, Fact)> {
+    match expr {
+        Expr::Slot(_) => Some((field(expr, shape)?, Fact::OneOf(vec![Value::Bool(true)]))),
+        Expr::Compare { op: op @ (Compare::Equal | Compare::NotEqual), left, right } => {
+            let (field, value) = match (field(left, shape), field(right, shape), constant(left), constant(right)) {
+                (Some(field), _, _, Some(value)) | (_, Some(field), Some(value), _) => (field, value),
+                _ => return None,
+            };
+            Some((field, if *op == Compare::Equal { Fact::OneOf(vec![value]) } else { Fact::NoneOf(vec![value]) }))
+        }
+        Expr::In { operand, set } => Some((field(operand, shape)?, Fact::OneOf(set.clone()))),
+        Expr::Call { function, arguments } if function == "is_null" => {
+            Some((field(arguments.first()?, shape)?, Fact::OneOf(vec![Value::Null])))
+        }
+        _ => None,
+    }
+}
+
+fn field<'a>(expr: &Expr, shape: &'a Shape) -> Option<&'a str> {
+    match expr {
+        Expr::Slot(slot) => Some(&shape.field(*slot).name),
+        Expr::Convert { operand, .. } => field(operand, shape),
+        _ => None,
+    }
+}
+
+fn constant(expr: &Expr) -> Option<Value> {
+    if let Expr::Const(value) = expr { Some(value.clone()) } else { None }
+}

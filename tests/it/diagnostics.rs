@@ -1,0 +1,78 @@
+//! Maps with marks under what is wrong: `//~ ^^^^ DW0101`. A file without marks must be clean.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use dwmap::check::{self, NoSchemas};
+use dwmap::diag::render::{self, Color};
+use dwmap::diag::{Diagnostic, Diagnostics};
+use dwmap::source::Sources;
+use dwmap::syntax;
+
+/// Line, first and last column of the marked text, and the code; all counted from 1.
+type Mark = (usize, usize, usize, String);
+
+fn marks(text: &str) -> BTreeSet<Mark> {
+    let mut out = BTreeSet::new();
+    let mut marked_line = 0;
+    for (index, line) in text.lines().enumerate() {
+        let Some((before, mark)) = line.split_once("//~") else {
+            marked_line = index + 1;
+            continue;
+        };
+        assert!(before.trim().is_empty(), "a mark stands on its own line: {line}");
+        let carets = mark.chars().filter(|it| *it == '^').count();
+        let code = mark.trim().trim_start_matches('^').trim();
+        let first = line.chars().position(|it| it == '^').expect("a mark has carets") + 1;
+        assert!(code.len() == 6 && code.starts_with("DW"), "a mark names a code: {line}");
+        out.insert((marked_line, first, first + carets - 1, code.to_owned()));
+    }
+    out
+}
+
+/// A text of several lines is marked on its first.
+fn mark(diagnostic: &Diagnostic, sources: &Sources) -> Mark {
+    let span = diagnostic.primary();
+    let start = sources.position(span);
+    let first_line = sources.text(span).lines().next().unwrap_or("");
+    (start.line, start.column, start.column + first_line.chars().count().max(1) - 1, diagnostic.code.to_string())
+}
+
+fn problems(name: &str, text: &str) -> (Sources, Vec<Diagnostic>) {
+    let mut sources = Sources::default();
+    let file = sources.add(name, text).expect("a fixture is short");
+    let mut diags = Diagnostics::default();
+    let files = [syntax::parse(&sources, file, &mut diags)];
+    check::check(&files, &sources, &NoSchemas, &mut diags);
+    (sources, diags.sorted())
+}
+
+fn check_marks(path: &Path) -> Result<BTreeSet<String>, String> {
+    let name = path.file_name().expect("a listed file has a name").to_string_lossy().into_owned();
+    let text = std::fs::read_to_string(path).expect("a listed file can be read");
+    let (sources, found) = problems(&name, &text);
+    let (wanted, seen) = (marks(&text), found.iter().map(|it| mark(it, &sources)).collect::<BTreeSet<_>>());
+    if wanted == seen {
+        return Ok(wanted.into_iter().map(|(_, _, _, code)| code).collect());
+    }
+    let missing: Vec<_> = wanted.difference(&seen).collect();
+    let extra: Vec<_> = seen.difference(&wanted).collect();
+    Err(format!("{name}\nmissing: {missing:?}\nunmarked: {extra:?}\n{}", render::emit(&found, &sources, Color::Never)))
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/diagnostics");
+    let entries = std::fs::read_dir(folder).expect("the fixtures are there").map(|it| it.expect("a folder can be listed").path());
+    let mut files: Vec<PathBuf> = entries.filter(|it| it.extension().is_some_and(|it| it == "dwmap")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_mark_is_reported_and_nothing_else() {
+    let results: Vec<_> = fixtures().iter().map(|it| check_marks(it)).collect();
+    let failures: Vec<String> = results.iter().filter_map(|it| it.as_ref().err().cloned()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let clean = results.iter().filter(|it| it.as_ref().is_ok_and(BTreeSet::is_empty)).count();
+    assert!(clean >= 3 && results.len() > clean, "there are passing and failing fixtures");
+}
