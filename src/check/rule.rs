@@ -722,11 +722,6 @@ impl<'a> Scope<'a, '_> {
     }
 }
 
-/// The `else` row covers null, and makes something else of it.
-fn answers_null(otherwise: &Option<Fallback>) -> bool {
-    otherwise.as_ref().is_some_and(|it| *it != Fallback::Value(Value::Null))
-}
-
 /// What an end shows, in the joined kind.
 fn read_as(typed: &Typed, kind: &Kind) -> Expr {
     match fit::fit(&typed.kind, kind) {

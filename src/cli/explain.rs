@@ -20,7 +20,13 @@ pub fn run(args: &Args) -> Result {
     let names: Vec<String> = codes::ALL.iter().map(|it| it.code.to_string()).collect();
     match codes::ALL.iter().find(|it| it.code.to_string().eq_ignore_ascii_case(wanted)) {
         Some(info) => {
-            output::print_line(&format!("{}: {} ({})\n\n{}", info.code, info.title, info.severity.word(), info.explanation.trim()));
+            output::print_line(&format!(
+                "{}: {} ({})\n\n{}",
+                info.code,
+                info.title,
+                info.severity.word(),
+                info.explanation.trim()
+            ));
             Ok(Exit::Success)
         }
         None => {

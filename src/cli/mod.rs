@@ -101,9 +101,7 @@ enum Verb {
     /// Lock schema snapshots, or read one from a system's metadata.
     Schema(schema::Args),
     /// Print the completion script of a shell.
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 /// Runs the command line of this process.

@@ -2,4 +2,6 @@
 use super::Result;
 #[derive(clap::Args)]
 pub struct Args {}
-pub fn run(_: &Args) -> Result { unreachable!() }
+pub fn run(_: &Args) -> Result {
+    unreachable!()
+}

@@ -66,7 +66,8 @@ fn read(from: &Path, system: &str, to: Option<&Path>) -> Result {
 }
 
 fn schema_of(from: &Path) -> std::result::Result<Schema, Stopped> {
-    let head = std::fs::read(from).map_err(|error| Stopped::environment(format!("`{}` cannot be read: {error}", from.display())))?;
+    let head =
+        std::fs::read(from).map_err(|error| Stopped::environment(format!("`{}` cannot be read: {error}", from.display())))?;
     if head.starts_with(b"SQLite format 3\0") {
         return sqlite::discover(from).map_err(Stopped::environment);
     }

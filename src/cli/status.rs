@@ -118,6 +118,9 @@ fn print(map: &Map) {
     ));
     for held in &map.held_records {
         let rule = held.rule.as_ref().map_or_else(String::new, |it| format!(" `{it}`"));
-        output::print_line(&format!("  held {}{rule}: {} (since {}, tried {} times)", held.key, held.message, held.since, held.attempts));
+        output::print_line(&format!(
+            "  held {}{rule}: {} (since {}, tried {} times)",
+            held.key, held.message, held.since, held.attempts
+        ));
     }
 }

@@ -34,7 +34,8 @@ pub fn connect(program: &Program, config: &Config, root: &Path) -> Result<Vec<Ar
             );
             return Err(Stopped::usage(text));
         };
-        let connector = one(bound, root).map_err(|it| Stopped { message: format!("system `{}`: {}", system.name, it.message), ..it })?;
+        let connector =
+            one(bound, root).map_err(|it| Stopped { message: format!("system `{}`: {}", system.name, it.message), ..it })?;
         made.insert(&system.name, connector);
     }
     Ok(program.systems.iter().map(|it| made[it.name.as_str()].clone()).collect())
