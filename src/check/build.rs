@@ -62,6 +62,7 @@ fn map<'a>(
         tables: Vec::new(),
         references: Vec::new(),
         has_partition,
+        depth: 0,
         is_wrong: map.is_broken,
     };
     let on_missing = missing_of(&mut cx, &map.members);

@@ -404,3 +404,26 @@ fn a_one_way_map_writes_one_side_and_still_matches_by_key() {
         [("DW0102".to_owned(), "<->")]
     );
 }
+
+#[test]
+fn own_functions_are_put_in_place() {
+    let items = "fn loud(s: text<20>): text<23> = s ++ \"!!!\"\ncanon vat(s: text<20>): text<60> = upper(strip(s, \" .\"))\n";
+    let text_of = |rule: &str| format!("{items}\n{}", with_rules(rule));
+    let plan = |rule: &str| {
+        let (checked, diags, sources) = check_text(&text_of(rule));
+        assert_eq!(errors(&diags, &sources), Vec::<String>::new(), "{rule}");
+        checked.program.plan("M").expect("the map is right").1.clone()
+    };
+    let loud = put(&plan("  loud(Text) -> long"), Right, &[("Text", text("a"))], None);
+    assert_eq!(loud, Ok(vec![("long".to_owned(), text("a!!!"))]));
+    let vat = plan("  vat(Text) <-> vat(long)   else reject");
+    assert_eq!(put(&vat, Right, &[("Text", text("de 1.2"))], None), Ok(vec![("long".to_owned(), text("DE12"))]));
+    assert_eq!(put(&vat, Left, &[("long", text("DE12"))], Some(&[("Text", text("de 1.2"))])), Ok(Vec::new()));
+    let (_, diags, sources) = check_text(&text_of("  loud(Text) <-> long   else reject"));
+    assert_eq!(
+        diags.iter().map(|it| (it.code.to_string(), sources.text(it.primary()))).collect::<Vec<_>>(),
+        [("DW0304".to_owned(), "loud")]
+    );
+    let (_, diags, _) = check_text(&format!("fn again(s: text) = again(s)\n{}", with_rules("  again(Text) -> long")));
+    assert_eq!(diags.iter().map(|it| it.code.to_string()).collect::<Vec<_>>(), ["DW0001"]);
+}
