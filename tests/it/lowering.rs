@@ -427,3 +427,26 @@ fn own_functions_are_put_in_place() {
     let (_, diags, _) = check_text(&format!("fn again(s: text) = again(s)\n{}", with_rules("  again(Text) -> long")));
     assert_eq!(diags.iter().map(|it| it.code.to_string()).collect::<Vec<_>>(), ["DW0001"]);
 }
+
+#[test]
+fn a_decimal_can_be_held_in_whole_units() {
+    let rule = "  Fine * 100 <-> number64   else reject";
+    check_put(rule, Right, &[("Fine", decimal("1.25"))], None, &[("number64", Value::Int(125))]);
+    check_put(rule, Left, &[("number64", Value::Int(125))], None, &[("Fine", decimal("1.25"))]);
+}
+
+#[test]
+fn an_else_for_one_direction_answers_that_direction_only() {
+    check_error("  Long <-> text   else <- reject", "DW0203", "Long", "  Long <-> text   else -> reject");
+    let plan = plan_of("  Long <-> text   else -> \"too long\"");
+    let long = "a text of more than twenty units";
+    assert_eq!(put(&plan, Right, &[("Long", text(long))], None), Ok(vec![("text".to_owned(), text("too long"))]));
+}
+
+#[test]
+fn one_mistake_makes_one_message_and_spares_other_maps() {
+    let text = with_rules("  Txet -> text").replace("map M:", "map Wrong:") + &with_rules("  Text -> text").replace(FIELDS, "");
+    let (checked, diags, sources) = check_text(&text);
+    assert_eq!(errors(&diags, &sources).len(), 1);
+    assert_eq!(checked.program.plans.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["M"]);
+}
