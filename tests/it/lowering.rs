@@ -450,3 +450,12 @@ fn one_mistake_makes_one_message_and_spares_other_maps() {
     assert_eq!(errors(&diags, &sources).len(), 1);
     assert_eq!(checked.program.plans.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["M"]);
 }
+
+#[test]
+fn a_rule_is_called_by_its_right_field() {
+    let label = |rule: &str| plan_of(rule).rules[1].label.clone();
+    assert_eq!(label("  Text -> text"), "text");
+    assert_eq!(label("  Text <- fixed"), "fixed");
+    assert_eq!(label("  Hold <- No   on create"), "Hold");
+    assert_eq!(label("  mine: Text -> text"), "mine");
+}
