@@ -62,6 +62,7 @@ fn map<'a>(
         tables: Vec::new(),
         references: Vec::new(),
         has_partition,
+        depth: 0,
         is_wrong: map.is_broken,
     };
     let on_missing = missing_of(&mut cx, &map.members);
@@ -212,20 +213,20 @@ fn filter<'a>(cx: &mut Scope<'a, '_>, side: Side, condition: &'a ast::Expr, out:
 
 fn seal(cx: &mut Scope<'_, '_>, labels: &[ast::Name]) {
     let map = cx.world.maps[cx.map.as_str()].map;
-    let known = rule_labels(&map.members);
+    let known = rule_labels(cx, &map.members);
     for name in labels.iter().filter(|it| !known.contains(&it.text)) {
         cx.report(unknown("rule", &name.text, name.span, known.iter().map(String::as_str), "no rule has this label"));
     }
 }
 
-fn rule_labels(members: &[Member]) -> Vec<String> {
+fn rule_labels(cx: &Scope<'_, '_>, members: &[Member]) -> Vec<String> {
     let mut out = Vec::new();
     for member in members {
         match &member.kind {
             MemberKind::Partition(rule) | MemberKind::Key(rule) | MemberKind::Rule(rule) | MemberKind::Override { rule, .. } => {
-                out.push(label(rule));
+                out.push(label(cx, rule));
             }
-            MemberKind::For { members, .. } => out.extend(rule_labels(members)),
+            MemberKind::For { members, .. } => out.extend(rule_labels(cx, members)),
             MemberKind::Version(_)
             | MemberKind::PartitionIn(_)
             | MemberKind::Filter { .. }

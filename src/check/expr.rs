@@ -501,6 +501,9 @@ impl Scope<'_, '_> {
 
     fn call(&mut self, side: Side, path: &ast::Path, arguments: &[ast::Expr], span: Span) -> Option<Typed> {
         let name = path.to_string();
+        if let Some(function) = self.world.functions.get(name.as_str()).copied() {
+            return self.inline(side, function, arguments, span);
+        }
         let Some(function) = functions::find(&name) else {
             self.no_function(&name, path.span);
             return None;
@@ -532,7 +535,8 @@ impl Scope<'_, '_> {
             }
             return;
         }
-        let known: Vec<&str> = functions::all().map(|(_, it)| it.name).collect();
+        let own = self.world.functions.keys().copied();
+        let known: Vec<&str> = functions::all().map(|(_, it)| it.name).chain(own).collect();
         self.report(unknown("function", name, span, known, "not in the library"));
     }
 

@@ -207,6 +207,13 @@ impl Scope<'_, '_> {
         split: Split,
     ) -> Option<Writes> {
         let name = path.to_string();
+        if let Some(own) = self.world.functions.get(name.as_str()) {
+            // A `canon` writes the value as it is: what it would change is what it calls inessential.
+            return match arguments {
+                [argument] if own.is_canon => self.writers(side, argument, given, split),
+                _ => self.one_way(path.span, &format!("`{name}`")),
+            };
+        }
         let function = functions::find(&name).expect("the reader was lowered before, so the function exists");
         match (name.as_str(), function.law) {
             ("text" | "int" | "decimal" | "date", _) => self.write_converted(side, &name, &arguments[0], given, split),

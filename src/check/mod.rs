@@ -8,6 +8,7 @@ pub mod built;
 mod expr;
 mod fit;
 mod graph;
+mod inline;
 mod laws;
 mod lens;
 mod lookup;

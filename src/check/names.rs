@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::{SchemaProblem, Schemas};
 use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::functions;
 use crate::interp;
 use crate::schema::profile::TextFacts;
 use crate::schema::{Entity, Field, Profile, Schema, kinds};
@@ -20,6 +21,7 @@ pub struct World<'a> {
     pub systems: IndexMap<String, System>,
     pub values: IndexMap<&'a str, &'a ast::Values>,
     pub maps: IndexMap<&'a str, MapInfo<'a>>,
+    pub functions: IndexMap<&'a str, &'a ast::Function>,
     pub tests: Vec<(&'a ast::Test, Span)>,
 }
 
@@ -42,7 +44,13 @@ pub struct MapInfo<'a> {
 
 /// Collects the declarations of all files.
 pub fn collect<'a>(files: &'a [ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> World<'a> {
-    let mut world = World { systems: IndexMap::new(), values: IndexMap::new(), maps: IndexMap::new(), tests: Vec::new() };
+    let mut world = World {
+        systems: IndexMap::new(),
+        values: IndexMap::new(),
+        maps: IndexMap::new(),
+        functions: IndexMap::new(),
+        tests: Vec::new(),
+    };
     let profiles = profiles(files, diags);
     for (file, item) in items(files) {
         if let ItemKind::System { name, schema, profile } = &item.kind {
@@ -71,7 +79,12 @@ pub fn collect<'a>(files: &'a [ast::File], sources: &Sources, schemas: &dyn Sche
             }
             ItemKind::Test(test) => world.tests.push((test, item.span)),
             ItemKind::Use { alias, .. } => not_yet(alias.span, "`use`", diags),
-            ItemKind::Function(function) => not_yet(function.name.span, "a function of one's own", diags),
+            ItemKind::Function(function) => {
+                let name = function.name.text.as_str();
+                if functions::find(name).is_some() || world.functions.insert(name, function).is_some() {
+                    twice(&function.name, "function", diags);
+                }
+            }
             ItemKind::Iso(iso) => not_yet(iso.name.span, "`iso`", diags),
             ItemKind::Param { name, .. } => not_yet(name.span, "`param`", diags),
             ItemKind::System { .. } | ItemKind::Entity(_) | ItemKind::Profile(_) => {}

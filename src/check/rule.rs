@@ -86,19 +86,20 @@ fn ends(expr: &ast::Expr) -> Vec<&ast::Expr> {
     }
 }
 
-/// What messages, tests and overrides call the rule.
-pub fn label(rule: &ast::Rule) -> String {
-    let of = |expr: &ast::Expr| {
-        let first = ends(expr)[0];
-        match &bare(first).kind {
-            ExprKind::Path(path) => Some(path.segments[path.segments.len() - 1].text.clone()),
-            _ => None,
+/// What messages, tests and overrides call the rule: the first field of its right end, else of its left.
+pub fn label(cx: &Scope<'_, '_>, rule: &ast::Rule) -> String {
+    if let Some(written) = &rule.label {
+        return written.text.clone();
+    }
+    let field = |side: Side, end: &ast::Expr| match &bare(ends(end)[0]).kind {
+        ExprKind::Path(path) => {
+            let name = &path.segments[path.segments.len() - 1].text;
+            cx.sides[side].entity.fields.contains_key(name).then(|| name.clone())
         }
+        _ => None,
     };
-    let written = rule.label.as_ref().map(|it| it.text.clone());
-    // A one-way rule to the left is known by the field that it writes: its right end can be a member.
-    let sides = if rule.arrow == Arrow::Left { [&rule.left, &rule.right] } else { [&rule.right, &rule.left] };
-    written.or_else(|| of(sides[0])).or_else(|| of(sides[1])).unwrap_or_else(|| "rule".to_owned())
+    let found = field(Side::Right, &rule.right).or_else(|| field(Side::Left, &rule.left));
+    found.unwrap_or_else(|| cx.text(rule.right.span).to_owned())
 }
 
 impl<'a> Scope<'a, '_> {
@@ -123,7 +124,7 @@ impl<'a> Scope<'a, '_> {
 
     fn current(&self, rule: &ast::Rule, clauses: &Clauses<'_>, arrow: Sides<bool>, setting: &Setting) -> Current {
         Current {
-            label: label(rule),
+            label: label(self, rule),
             span: rule.span,
             has_else: clauses.otherwise.map(Option::is_some),
             is_two_way: arrow[Side::Left] && arrow[Side::Right],
@@ -162,7 +163,7 @@ impl<'a> Scope<'a, '_> {
         }
         let position = self.sources.position(rule.span);
         Some(Rule {
-            label: label(rule),
+            label: label(self, rule),
             origin: Origin { file: self.sources.file(rule.span.file).name.clone(), line: position.line as u32 },
             arrow: rule.arrow.text().to_owned(),
             kind,
@@ -265,7 +266,7 @@ impl<'a> Scope<'a, '_> {
             Some((ClauseKind::ViaRows(list), span)) => {
                 let (left, right) = self.single_ends(&lists, span)?;
                 let kinds = Sides::new(left.kind.clone(), right.kind.clone());
-                let label = label(rule);
+                let label = label(self, rule);
                 let errors = self.diags.count(crate::diag::Severity::Error);
                 let rows = table::rows(list, &label, span, kinds, self.diags);
                 self.is_wrong |= self.diags.count(crate::diag::Severity::Error) > errors;
@@ -446,7 +447,7 @@ impl<'a> Scope<'a, '_> {
         typed[translated] = Typed {
             expr: table::through(ids[canonical], operand.expr.clone()),
             kind: kinds[canonical].clone(),
-            nullable: operand.nullable && !answers_null(&rows.otherwise[canonical]),
+            nullable: operand.nullable && !answers_null(rows.otherwise[canonical].as_ref()),
             ..operand.clone()
         };
         let mut faces = Vec::new();
@@ -458,7 +459,7 @@ impl<'a> Scope<'a, '_> {
                     end,
                     table: ids[translated],
                     kind: kinds[translated].clone(),
-                    answers_null: answers_null(&rows.otherwise[translated]),
+                    answers_null: answers_null(rows.otherwise[translated].as_ref()),
                 }
             } else {
                 Back::Fields(vec![end])

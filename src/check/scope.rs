@@ -44,6 +44,8 @@ pub struct Scope<'a, 'd> {
     pub tables: Vec<ValueTable>,
     pub references: Vec<Reference>,
     pub has_partition: bool,
+    /// Calls of own functions that are being put in place.
+    pub depth: u32,
     /// An error was reported: the map takes no part in the program.
     pub is_wrong: bool,
 }

@@ -52,6 +52,7 @@ fn one<'a>(
         tables: Vec::new(),
         references: Vec::new(),
         has_partition: plan.partition.is_some(),
+        depth: 0,
         is_wrong: false,
     };
     let steps: Vec<Option<(Origin, TestStep)>> = test

@@ -11,7 +11,7 @@ use crate::runtime::config::{self, Config};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, snapshot};
 use crate::source::{FILE_BYTES_MAX, FileId, Sources};
-use crate::syntax::{self, ast};
+use crate::syntax;
 
 /// The ending of map files.
 const ENDING: &str = "dwmap";
@@ -31,7 +31,6 @@ pub struct Project {
 /// A project whose files were read and checked.
 pub struct Compiled {
     pub sources: Sources,
-    pub files: Vec<ast::File>,
     pub diagnostics: Vec<Diagnostic>,
     pub has_errors: bool,
     pub checked: Checked,
@@ -80,7 +79,7 @@ impl Project {
         let schemas = Snapshots { folders: self.folders(), lock: self.lock()?, root: self.root.clone() };
         let checked = check::check(&files, &sources, &schemas, &mut diags);
         let has_errors = diags.has_errors();
-        Ok(Compiled { sources, files, diagnostics: diags.sorted(), has_errors, checked })
+        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked })
     }
 
     fn folders(&self) -> Vec<PathBuf> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Stopped;
 use crate::connect::Connector;
 use crate::connect::http::Settings;
-use crate::connect::odata::{Dataverse, Finops};
+use crate::connect::odata::{Dataverse, Finops, Polling};
 use crate::connect::sqlite::Sqlite;
 use crate::diag::suggest::nearest;
 use crate::ir::Program;
@@ -50,7 +50,7 @@ fn one(system: &System, root: &Path) -> Result<Arc<dyn Connector>, Stopped> {
         }
         System::Finops { url, auth } => {
             let settings = settings(url, auth, root)?;
-            Ok(Arc::new(Finops::new(settings, PAGE_ROWS).map_err(Stopped::usage)?))
+            Ok(Arc::new(Finops::new(settings, Polling::default()).map_err(Stopped::usage)?))
         }
     }
 }

@@ -404,3 +404,58 @@ fn a_one_way_map_writes_one_side_and_still_matches_by_key() {
         [("DW0102".to_owned(), "<->")]
     );
 }
+
+#[test]
+fn own_functions_are_put_in_place() {
+    let items = "fn loud(s: text<20>): text<23> = s ++ \"!!!\"\ncanon vat(s: text<20>): text<60> = upper(strip(s, \" .\"))\n";
+    let text_of = |rule: &str| format!("{items}\n{}", with_rules(rule));
+    let plan = |rule: &str| {
+        let (checked, diags, sources) = check_text(&text_of(rule));
+        assert_eq!(errors(&diags, &sources), Vec::<String>::new(), "{rule}");
+        checked.program.plan("M").expect("the map is right").1.clone()
+    };
+    let loud = put(&plan("  loud(Text) -> long"), Right, &[("Text", text("a"))], None);
+    assert_eq!(loud, Ok(vec![("long".to_owned(), text("a!!!"))]));
+    let vat = plan("  vat(Text) <-> vat(long)   else reject");
+    assert_eq!(put(&vat, Right, &[("Text", text("de 1.2"))], None), Ok(vec![("long".to_owned(), text("DE12"))]));
+    assert_eq!(put(&vat, Left, &[("long", text("DE12"))], Some(&[("Text", text("de 1.2"))])), Ok(Vec::new()));
+    let (_, diags, sources) = check_text(&text_of("  loud(Text) <-> long   else reject"));
+    assert_eq!(
+        diags.iter().map(|it| (it.code.to_string(), sources.text(it.primary()))).collect::<Vec<_>>(),
+        [("DW0304".to_owned(), "loud")]
+    );
+    let (_, diags, _) = check_text(&format!("fn again(s: text) = again(s)\n{}", with_rules("  again(Text) -> long")));
+    assert_eq!(diags.iter().map(|it| it.code.to_string()).collect::<Vec<_>>(), ["DW0001"]);
+}
+
+#[test]
+fn a_decimal_can_be_held_in_whole_units() {
+    let rule = "  Fine * 100 <-> number64   else reject";
+    check_put(rule, Right, &[("Fine", decimal("1.25"))], None, &[("number64", Value::Int(125))]);
+    check_put(rule, Left, &[("number64", Value::Int(125))], None, &[("Fine", decimal("1.25"))]);
+}
+
+#[test]
+fn an_else_for_one_direction_answers_that_direction_only() {
+    check_error("  Long <-> text   else <- reject", "DW0203", "Long", "  Long <-> text   else -> reject");
+    let plan = plan_of("  Long <-> text   else -> \"too long\"");
+    let long = "a text of more than twenty units";
+    assert_eq!(put(&plan, Right, &[("Long", text(long))], None), Ok(vec![("text".to_owned(), text("too long"))]));
+}
+
+#[test]
+fn one_mistake_makes_one_message_and_spares_other_maps() {
+    let text = with_rules("  Txet -> text").replace("map M:", "map Wrong:") + &with_rules("  Text -> text").replace(FIELDS, "");
+    let (checked, diags, sources) = check_text(&text);
+    assert_eq!(errors(&diags, &sources).len(), 1);
+    assert_eq!(checked.program.plans.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["M"]);
+}
+
+#[test]
+fn a_rule_is_called_by_its_right_field() {
+    let label = |rule: &str| plan_of(rule).rules[1].label.clone();
+    assert_eq!(label("  Text -> text"), "text");
+    assert_eq!(label("  Text <- fixed"), "fixed");
+    assert_eq!(label("  Hold <- No   on create"), "Hold");
+    assert_eq!(label("  mine: Text -> text"), "mine");
+}

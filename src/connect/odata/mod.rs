@@ -9,7 +9,7 @@ mod text;
 mod wire;
 
 pub use dataverse::Dataverse;
-pub use finops::Finops;
+pub use finops::{Finops, Polling};
 
 /// Which of the two forms values and names take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
