@@ -255,6 +255,11 @@ async fn an_old_access_token_is_renewed_and_a_wrong_secret_is_not_shown() {
     sandbox.advance(Duration::from_secs(2 * 3600));
     create(&connector, &shape, 2, &[("name", text("B"))]).await;
     assert_eq!(sandbox.counters("dwmap").tokens, 2);
+    sandbox.next_n(1, Target::Writes, Fault::Unauthorized);
+    create(&connector, &shape, 3, &[("name", text("C"))]).await;
+    assert_eq!(sandbox.counters("dwmap").tokens, 3);
+    sandbox.next_n(2, Target::Reads, Fault::Unauthorized);
+    assert_eq!(connector.feed(&shape, None).await.unwrap_err().class, Class::Auth);
     let wrong = Dataverse::new(settings(&sandbox, "s3cret-of-mine"), 10).unwrap();
     let refused = wrong.feed(&shape, None).await.unwrap_err();
     assert_eq!(refused.class, Class::Auth);
@@ -317,6 +322,9 @@ async fn many_writes_answer_in_order_and_each_on_its_own() {
         }
     }
     assert_eq!(sandbox.len("account"), 39);
+    // Eight requests at once wait for one token.
+    let counters = sandbox.counters("dwmap");
+    assert_eq!((counters.tokens, counters.writes), (1, 40));
 }
 
 #[tokio::test]
