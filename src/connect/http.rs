@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Url};
+pub use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -140,12 +140,12 @@ impl Client {
     /// The part of a link after scheme, host and port, as the system wrote it.
     pub fn path_of(&self, link: &str) -> Result<String, Failure> {
         self.own(link)?;
-        let after = link.find("://").and_then(|at| link[at + 3..].find('/').map(|slash| at + 3 + slash));
-        match after {
-            Some(at) => Ok(link[at..].to_owned()),
-            None if link.starts_with('/') => Ok(link.to_owned()),
-            None => Err(Failure::new(Class::Schema, "the system sent a link without a path")),
+        if link.starts_with('/') {
+            return Ok(link.to_owned());
         }
+        let host = link.split_once("://").map_or("", |(_, rest)| rest);
+        let path = host.find('/').map(|slash| host[slash..].to_owned());
+        path.ok_or_else(|| Failure::new(Class::Schema, "the system sent a link without a path"))
     }
 
     /// Sends; a refused token is renewed once. The failures are those in which there is no answer, 401, 429 and 5xx of
@@ -346,5 +346,52 @@ pub fn class_of(status: u16) -> Class {
         413 => Class::TooLarge,
         429 => Class::Throttled,
         _ => Class::Validation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(retry_after: &str, date: Option<&str>) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after.parse().expect("a header"));
+        if let Some(date) = date {
+            headers.insert("date", date.parse().expect("a header"));
+        }
+        super::retry_after(&headers).map(|it| it.as_secs())
+    }
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date_by_the_servers_own_clock() {
+        let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        assert_eq!(wait("17", None), Some(17));
+        assert_eq!(wait("Wed, 21 Oct 2026 07:29:30 GMT", date), Some(90));
+        assert_eq!(wait("Wed, 21 Oct 2026 07:00:00 GMT", date), Some(0));
+        assert_eq!(wait("Wed, 21 Oct 2026 07:29:30 GMT", None), None);
+        assert_eq!(wait("soon", date), None);
+    }
+
+    #[tokio::test]
+    async fn links_are_followed_on_the_same_scheme_host_and_port_only() {
+        let text = |it: &str| it.to_owned();
+        let settings = Settings {
+            url: text("https://org.example.com"),
+            token_url: text("https://login.example.com/token"),
+            client_id: text("id"),
+            client_secret: text("s3cret").into(),
+            scope: text("s"),
+        };
+        let client = Client::new(settings.clone()).expect("good settings");
+        let path = |link: &str| client.path_of(link).map_err(|it| it.class);
+        assert_eq!(path("https://org.example.com/data/A?$skiptoken=%253C'x"), Ok(text("/data/A?$skiptoken=%253C'x")));
+        assert_eq!(path("/data/A?x=a://b/c"), Ok(text("/data/A?x=a://b/c")));
+        for foreign in
+            ["https://org.example.com.evil.net/a", "http://org.example.com/a", "https://org.example.com:8443/a", "//evil.net/a"]
+        {
+            assert_eq!(path(foreign), Err(Class::Schema), "{foreign}");
+        }
+        assert_eq!(path("https://org.example.com@evil.net/a"), Err(Class::Schema));
+        assert!(!format!("{settings:?}").contains("s3cret"));
     }
 }

@@ -13,5 +13,6 @@ mod maps;
 mod metadata;
 mod odata;
 mod pages;
+mod sandbox;
 mod store;
 mod syntax;

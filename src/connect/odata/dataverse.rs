@@ -6,13 +6,12 @@
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use reqwest::Method;
 use serde_json::{Map, Value as Json};
 
 use super::page::{self, RawPage};
 use super::{Dialect, error, text, wire};
 use crate::change::{Answer, Change, Class, Failure, LinkId, Page, RemoteId, Seen, Token, Version, Write};
-use crate::connect::http::{self, Client, Settings};
+use crate::connect::http::{self, Client, Method, Settings};
 use crate::connect::{Capabilities, Connector};
 use crate::schema::{Shape, ShapeField};
 use crate::value::{Kind, Record, Slot, Uuid, Value};
@@ -71,7 +70,7 @@ impl Dataverse {
         let what = format!("creating a row of `{}`", shape.set);
         match answer.status {
             // The row with this id, or another one with the same alternate key, is there.
-            412 if is_duplicate(&answer) => Ok(Answer::Exists),
+            412 if precondition(&answer) != Precondition::DuplicateRule => Ok(Answer::Exists),
             404 => Err(reference(error::failure(&self.client, &what, &answer))),
             _ => self.written(shape, &what, &answer),
         }
@@ -86,8 +85,7 @@ impl Dataverse {
         let answer = self.client.send(&request).await?;
         let what = format!("changing {} of `{}`", id.0, shape.set);
         match answer.status {
-            // 412 has three meanings (Microsoft, webapi/perform-conditional-operations-using-web-api.md, optional-parameters.md).
-            412 if !is_duplicate(&answer) => Ok(Answer::Moved),
+            412 if precondition(&answer) == Precondition::Unmet => Ok(Answer::Moved),
             404 if is_about(&answer, id) => Ok(Answer::Gone),
             404 => Err(reference(error::failure(&self.client, &what, &answer))),
             _ => self.written(shape, &what, &answer),
@@ -299,10 +297,23 @@ fn bind(field: &ShapeField, targets: &[String], value: &Value) -> Result<(String
     Ok((format!("{nav}@odata.bind"), json))
 }
 
-fn is_duplicate(answer: &http::Answer) -> bool {
-    let body = error::body(answer);
-    let is_version = body.code == "0x80060882" || body.message.contains("RowVersion");
-    !is_version
+/// What a 412 says (Microsoft, webapi/perform-conditional-operations-using-web-api.md, optional-parameters.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Precondition {
+    /// The version is another one, or the row is there already.
+    Unmet,
+    /// Another row has the same primary or alternate key.
+    KeyTaken,
+    /// A duplicate detection rule of the customer's.
+    DuplicateRule,
+}
+
+fn precondition(answer: &http::Answer) -> Precondition {
+    match error::body(answer).code.as_str() {
+        "0x80040237" | "0x80060892" => Precondition::KeyTaken,
+        "0x80040333" => Precondition::DuplicateRule,
+        _ => Precondition::Unmet,
+    }
 }
 
 // The row that is missing can be the one that is written, or one that it refers to.

@@ -18,11 +18,18 @@ pub const ROWS_MAX: usize = 2_000_000;
 pub struct Memory {
     rows: HashMap<RemoteId, Known>,
     /// What went out with the last page; believed once the caller comes back with its token, which shows that it was stored.
-    handed: Option<(Token, Vec<(RemoteId, Option<Version>)>)>,
+    handed: Option<Handed>,
     /// All rows of the system are in here.
     pub is_complete: bool,
     pub swept_at: Option<Instant>,
     sweep: u64,
+}
+
+#[derive(Debug)]
+struct Handed {
+    token: Token,
+    /// `None`: the row is gone.
+    rows: Vec<(RemoteId, Option<Version>)>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +43,7 @@ struct Known {
 impl Memory {
     /// The caller comes with this token: what went out with it has arrived.
     pub fn arrive(&mut self, after: &Token) {
-        let Some((token, rows)) = self.handed.take() else { return };
+        let Some(Handed { token, rows }) = self.handed.take() else { return };
         if token != *after {
             return;
         }
@@ -55,7 +62,7 @@ impl Memory {
             Change::Upsert(seen) => (seen.id.clone(), Some(seen.version.clone())),
             Change::Delete { id } => (id.clone(), None),
         };
-        self.handed = Some((token.clone(), changes.iter().map(row).collect()));
+        self.handed = Some(Handed { token: token.clone(), rows: changes.iter().map(row).collect() });
     }
 
     /// The row has gone out in this version.

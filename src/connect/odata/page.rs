@@ -1,11 +1,10 @@
 //! Requests for rows, and answers with rows.
 
-use reqwest::Method;
 use serde_json::{Map, Value as Json};
 
 use super::error;
 use crate::change::{Class, Failure};
-use crate::connect::http::{Answer, Client, Request};
+use crate::connect::http::{Answer, Client, Method, Request};
 
 /// A page as the server sent it.
 #[derive(Debug, Default)]

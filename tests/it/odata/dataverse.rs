@@ -121,6 +121,16 @@ async fn an_update_or_delete_of_an_older_version_moves_nothing() {
 }
 
 #[tokio::test]
+async fn an_update_to_a_taken_alternate_key_is_a_validation_failure() {
+    let (sandbox, connector, shape) = start(|_| {}).await;
+    sandbox.insert("account", json(r#"{"name": "Theirs", "accountnumber": "A1"}"#)).unwrap();
+    let seen = create(&connector, &shape, 1, &[("name", text("Ours"))]).await;
+    let taken = record(&shape, &[("accountnumber", text("a1"))]);
+    let update = Write::Update { id: seen.id, expected: seen.version, record: taken };
+    assert_eq!(failure(write(&connector, &shape, update).await).class, Class::Validation);
+}
+
+#[tokio::test]
 async fn a_row_that_is_gone_is_gone() {
     let (sandbox, connector, shape) = start(|_| {}).await;
     let seen = create(&connector, &shape, 1, &[("name", text("A"))]).await;
@@ -255,6 +265,11 @@ async fn an_old_access_token_is_renewed_and_a_wrong_secret_is_not_shown() {
     sandbox.advance(Duration::from_secs(2 * 3600));
     create(&connector, &shape, 2, &[("name", text("B"))]).await;
     assert_eq!(sandbox.counters("dwmap").tokens, 2);
+    sandbox.next_n(1, Target::Writes, Fault::Unauthorized);
+    create(&connector, &shape, 3, &[("name", text("C"))]).await;
+    assert_eq!(sandbox.counters("dwmap").tokens, 3);
+    sandbox.next_n(2, Target::Reads, Fault::Unauthorized);
+    assert_eq!(connector.feed(&shape, None).await.unwrap_err().class, Class::Auth);
     let wrong = Dataverse::new(settings(&sandbox, "s3cret-of-mine"), 10).unwrap();
     let refused = wrong.feed(&shape, None).await.unwrap_err();
     assert_eq!(refused.class, Class::Auth);
@@ -317,6 +332,11 @@ async fn many_writes_answer_in_order_and_each_on_its_own() {
         }
     }
     assert_eq!(sandbox.len("account"), 39);
+    // Eight requests at once wait for one token.
+    let counters = sandbox.counters("dwmap");
+    assert_eq!((counters.tokens, counters.writes), (1, 40));
+    // Connections that stay open do not keep a sandbox alive.
+    assert!(tokio::time::timeout(Duration::from_secs(5), sandbox.stop()).await.is_ok());
 }
 
 #[tokio::test]

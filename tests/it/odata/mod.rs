@@ -1,4 +1,5 @@
 //! The OData connectors against the sandboxes, over real HTTP.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as loudly as the tests")]
 
 mod dataverse;
 mod finops;
