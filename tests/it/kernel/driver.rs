@@ -9,11 +9,14 @@
 //! 4. *One flight per link* at a time. What it decided is in its commits; everything else may be lost at any point.
 //! 5. *Observe* fetches the rows by the link's ids. The row of the entry stands in for an id that the link does not have,
 //!    and for any id of a dead link: this is how a late create is found and undone.
-//! 6. *Commit* is atomic: link, rows' owners and ledger together. A dead link gives up its rows to a link that takes them.
+//! 6. *Commit* is atomic: link, rows' owners and ledger together. A dead or pending link gives up its row to a link that
+//!    takes it, and is dead then.
 //! 7. *Send* is carried out at most once per effect, only after the commit before it. No answer is an ambiguous failure.
 //! 8. *Find* looks for the correlation id first, then for the key; the owner is a link that has the row and is not dead.
 //! 9. *Holds.* A held link with a time is tried again at that time, dead or not; one without waits for the next entry.
-//! 10. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
+//! 10. *Strays.* A row that carries the id of a living link which has another row on that side is a late create whose first
+//!     landing was deleted. Its entry waits, durably, until that link is dead, and is taken then.
+//! 11. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -39,6 +42,8 @@ pub struct Store {
     /// Numbers of the values in the ledger.
     pub ledger: HashSet<u64>,
     pub offsets: Sides<usize>,
+    /// Entries that are not finished although the position has passed them: they wait for this link's end.
+    pub strays: Vec<(LinkId, Side, Change)>,
 }
 
 pub struct Driver {
@@ -80,6 +85,7 @@ impl Driver {
                 self.take(side, &change, true)?;
             }
         }
+        is_busy |= self.take_stray()?;
         if !is_busy || self.world.random.one_in(4) {
             is_busy |= self.retry()?;
         }
@@ -130,6 +136,11 @@ impl Driver {
         if self.world.is(Mutant::OffsetBeforeCommit) {
             self.store.offsets[side] += 1;
         }
+        if let Some(link) = self.stray_of(side, change) {
+            self.store.strays.push((link, side, change.clone()));
+            self.store.offsets[side] += 1;
+            return Ok(());
+        }
         if let Some((link, is_stored)) = self.route(side, change) {
             let is_known = may_skip && is_stored && link.knows(side, change);
             if !is_known {
@@ -141,6 +152,26 @@ impl Driver {
             self.store.offsets[side] += 1;
         }
         Ok(())
+    }
+
+    /// Takes an entry whose link has died.
+    fn take_stray(&mut self) -> Result<bool, Halt> {
+        let is_due = |(link, _, _): &(LinkId, Side, Change)| self.store.links[link].state == LinkState::Dead;
+        let Some(index) = self.store.strays.iter().position(is_due) else { return Ok(false) };
+        let (_, side, change) = self.store.strays[index].clone();
+        if let Some((link, is_stored)) = self.route(side, &change) {
+            self.fly(link, is_stored, Some((side, change.id())))?;
+        }
+        self.store.strays.remove(index);
+        Ok(true)
+    }
+
+    /// The living link whose late create this row is.
+    fn stray_of(&self, side: Side, change: &Change) -> Option<LinkId> {
+        let Change::Upsert(seen) = change else { return None };
+        let link = self.store.links.get(&seen.correlation?)?;
+        let has_another = link.ids[side].as_ref().is_some_and(|it| *it != seen.id);
+        (link.state != LinkState::Dead && has_another).then_some(link.id)
     }
 
     fn route(&mut self, side: Side, change: &Change) -> Option<(Link, bool)> {
@@ -285,7 +316,12 @@ impl Driver {
                 if is_taken && link.state == LinkState::Dead {
                     continue;
                 }
-                if is_taken {
+                let pending = other.and_then(|it| self.store.links.get_mut(it)).filter(|it| it.state == LinkState::PendingCreate);
+                if let Some(other) = pending {
+                    other.state = LinkState::Dead;
+                    other.intents.clear();
+                    other.hold = None;
+                } else if is_taken {
                     return Err(Halt::Broken(format!("two links own the row {} of {side:?}", id.0)));
                 }
                 self.store.owners[side].insert(id.clone(), link.id);
