@@ -98,7 +98,7 @@ impl Flight {
                     self.link.ids[target] = is_ours.then(|| seen.id.clone());
                     self.link.state = LinkState::Dead;
                     self.seen[target] = Some(seen);
-                    return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.finish(at) };
+                    return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.bury(at) };
                 }
                 self.link_up(at, target, seen, is_ours.then_some(intent))
             }

@@ -88,11 +88,7 @@ impl Flight {
         let id = self.link.id;
         let twin = Side::BOTH.into_iter().find(|&side| self.seen[side].as_ref().is_some_and(|it| it.correlation == Some(id)));
         match twin {
-            Some(side) => {
-                // The link remembers the twin, so that a delete that fails is tried again.
-                self.link.ids[side] = self.seen[side].as_ref().map(|it| it.id.clone());
-                self.delete_row(at, side, "late create of a row that is gone")
-            }
+            Some(side) => self.delete_row(at, side, "late create of a row that is gone"),
             None => self.bury(at),
         }
     }
