@@ -7,8 +7,8 @@
 //!    delete of a row without a link that is not dead goes to the dead link if there is one, else nowhere.
 //! 3. *Skipping.* An entry that its link already knows ([`Link::knows`]) needs no flight.
 //! 4. *One flight per link* at a time. What it decided is in its commits; everything else may be lost at any point.
-//! 5. *Observe* fetches the rows by the link's ids. The row of the entry stands in for an id that the link does not have,
-//!    and for any id of a dead link: this is how a late create is found and undone.
+//! 5. *Observe* fetches the rows by the link's ids. A dead link that an entry leads to by correlation is given the entry's
+//!    row as its own before it flies: this is how a late create is found and undone, even if the first try fails.
 //! 6. *Commit* is atomic: link, rows' owners and ledger together. A dead or pending link gives up its row to a link that
 //!    takes it, and is dead then.
 //! 7. *Send* is carried out at most once per effect, only after the commit before it. No answer is an ambiguous failure.
@@ -55,10 +55,9 @@ pub struct Driver {
     now: Timestamp,
 }
 
-/// A flight and the entry that caused it.
-struct Trip<'a> {
+/// A flight and what the mutants need to know of it.
+struct Trip {
     flight: Flight,
-    entry: Option<(Side, &'a RemoteId)>,
     /// What the flight saw before, for one of the mutants.
     earlier: Sides<Option<Seen>>,
     /// A commit that a mutant keeps back.
@@ -144,7 +143,7 @@ impl Driver {
         if let Some((link, is_stored)) = self.route(side, change) {
             let is_known = may_skip && is_stored && link.knows(side, change);
             if !is_known {
-                self.fly(link, is_stored, Some((side, change.id())))?;
+                self.fly(link, is_stored)?;
             }
         }
         self.world.tick(Point::BeforeRelease)?;
@@ -160,7 +159,7 @@ impl Driver {
         let Some(index) = self.store.strays.iter().position(is_due) else { return Ok(false) };
         let (_, side, change) = self.store.strays[index].clone();
         if let Some((link, is_stored)) = self.route(side, &change) {
-            self.fly(link, is_stored, Some((side, change.id())))?;
+            self.fly(link, is_stored)?;
         }
         self.store.strays.remove(index);
         Ok(true)
@@ -185,7 +184,11 @@ impl Driver {
             if self.world.is(Mutant::NoTombstoneRouting) && link.state == LinkState::Dead {
                 return None;
             }
-            return Some((self.load(link.clone()), true));
+            let mut link = self.load(link.clone());
+            if link.state == LinkState::Dead {
+                link.ids[side] = Some(seen.id.clone());
+            }
+            return Some((link, true));
         }
         self.ids += 1;
         let id = LinkId(Uuid::from_u128(self.ids));
@@ -217,13 +220,13 @@ impl Driver {
         let retry_at = link.hold.as_ref().and_then(|it| it.retry_at);
         self.now = self.now.max(retry_at.unwrap_or(self.now));
         let link = self.load(link);
-        self.fly(link, true, None)?;
+        self.fly(link, true)?;
         Ok(true)
     }
 
-    pub fn fly(&mut self, link: Link, is_stored: bool, entry: Option<(Side, &RemoteId)>) -> Result<Tally, Halt> {
+    pub fn fly(&mut self, link: Link, is_stored: bool) -> Result<Tally, Halt> {
         let flight = Flight::new(self.plan.clone(), link, is_stored, None);
-        let mut trip = Trip { flight, entry, earlier: Sides::default(), kept_back: None };
+        let mut trip = Trip { flight, earlier: Sides::default(), kept_back: None };
         let mut event = Event::Begin;
         for _ in 0..STEPS_MAX {
             let effect = self.step(&mut trip, event);
@@ -231,7 +234,7 @@ impl Driver {
                 self.world.say(|| format!("  FINISH {tally:?}"));
                 if let Some(link) = tally.look_at.and_then(|it| self.store.links.get(&it)).cloned() {
                     let link = self.load(link);
-                    self.fly(link, true, None)?;
+                    self.fly(link, true)?;
                 }
                 return Ok(tally);
             }
@@ -240,13 +243,13 @@ impl Driver {
         Err(Halt::Broken("a flight never lands".to_owned()))
     }
 
-    fn step(&mut self, trip: &mut Trip<'_>, event: Event) -> Effect {
+    fn step(&mut self, trip: &mut Trip, event: Event) -> Effect {
         self.ids += 1;
         let moment = Moment { now: self.now, op: OpId(Uuid::from_u128(self.ids)) };
         trip.flight.step(moment, event)
     }
 
-    fn carry_out(&mut self, trip: &mut Trip<'_>, effect: Effect) -> Result<Event, Halt> {
+    fn carry_out(&mut self, trip: &mut Trip, effect: Effect) -> Result<Event, Halt> {
         match effect {
             Effect::Observe => self.observe(trip),
             Effect::Resolve(queries) => {
@@ -271,17 +274,12 @@ impl Driver {
         }
     }
 
-    fn observe(&mut self, trip: &mut Trip<'_>) -> Result<Event, Halt> {
+    fn observe(&mut self, trip: &mut Trip) -> Result<Event, Halt> {
         let mut seen = Sides::default();
         for side in Side::BOTH {
             self.world.tick(Point::Observed)?;
             let link = trip.flight.link();
-            let stand_in = trip.entry.filter(|(at, _)| *at == side).map(|(_, it)| it);
-            let id = match (&link.ids[side], stand_in) {
-                (Some(_), Some(id)) if link.state == LinkState::Dead => Some(id),
-                (Some(id), _) => Some(id),
-                (None, stand_in) => stand_in,
-            };
+            let id = link.ids[side].as_ref();
             seen[side] = id.and_then(|it| self.world.systems[side].rows.get(it)).cloned();
         }
         if self.world.fails() {
@@ -337,7 +335,7 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&mut self, trip: &mut Trip<'_>, side: Side, mut write: Write) -> Result<Event, Halt> {
+    fn send(&mut self, trip: &mut Trip, side: Side, mut write: Write) -> Result<Event, Halt> {
         let is_out = self.world.tick(Point::BeforeSend);
         let may_be_late = self.world.has_correlation || !matches!(write, Write::Create { .. });
         if is_out.is_err() && may_be_late && (self.world.is_always_late || self.world.random.one_in(2)) {
