@@ -34,12 +34,10 @@ pub fn settle(plan: &Plan, link: &mut Link, side: Side, seen: Option<&Seen>) -> 
         adopt_sent(plan, link, side, &intent, &seen.record);
         return displaced;
     }
-    let unclear: Vec<&&Intent> = updates.iter().filter(|it| !any_as_before(it, &seen.record, &shadow)).collect();
-    for intent in &unclear {
-        displaced.extend(overwritten(plan, side, intent, &seen.record));
-    }
-    if let Some(last) = unclear.last() {
-        adopt_sent(plan, link, side, last, &seen.record);
+    for intent in updates {
+        let intent = landed_part(plan, side, intent, &seen.record, &shadow);
+        displaced.extend(overwritten(plan, side, &intent, &seen.record));
+        adopt_sent(plan, link, side, &intent, &seen.record);
     }
     displaced
 }
@@ -76,10 +74,6 @@ fn landed_part(plan: &Plan, side: Side, intent: &Intent, row: &Record, shadow: &
         part.payload.set(slot, Value::Absent);
     }
     part
-}
-
-fn any_as_before(intent: &Intent, row: &Record, shadow: &Record) -> bool {
-    intent.payload.slots().any(|(slot, value)| value.is_known() && row.get(slot) == shadow.get(slot))
 }
 
 /// Our values that are not there any more, by the rule that sent them.
