@@ -24,23 +24,20 @@ pub fn settle(plan: &Plan, link: &mut Link, side: Side, seen: Option<&Seen>) -> 
     let updates: Vec<&Intent> = settled.iter().filter(|it| !it.is_delete && !it.rules.is_empty()).collect();
     let shadow = link.shadows[side].clone().unwrap_or_else(|| Record::absent(seen.record.len()));
     let mut displaced = Vec::new();
-    let best = updates
-        .iter()
-        .filter(|it| matching(plan, side, it, &seen.record) > 0 && !was_left_alone(plan, side, it, &seen.record, &shadow))
-        .max_by_key(|it| {
-            (matching(plan, side, it, &seen.record), it.payload.slots().filter(|(_, value)| value.is_known()).count())
-        });
+    let best = updates.iter().filter(|it| matching(plan, side, it, &seen.record) > 0).max_by_key(|it| {
+        let sent = it.payload.slots().filter(|(_, value)| value.is_known()).count();
+        (!was_left_alone(plan, side, it, &seen.record, &shadow), matching(plan, side, it, &seen.record), sent)
+    });
     if let Some(intent) = best {
-        displaced.extend(overwritten(plan, side, intent, &seen.record));
-        adopt_sent(plan, link, side, intent, &seen.record);
+        let intent = landed_part(plan, side, intent, &seen.record, &shadow);
+        displaced.extend(overwritten(plan, side, &intent, &seen.record));
+        adopt_sent(plan, link, side, &intent, &seen.record);
         return displaced;
     }
-    let unclear: Vec<&&Intent> = updates.iter().filter(|it| !any_as_before(it, &seen.record, &shadow)).collect();
-    for intent in &unclear {
-        displaced.extend(overwritten(plan, side, intent, &seen.record));
-    }
-    if let Some(last) = unclear.last() {
-        adopt_sent(plan, link, side, last, &seen.record);
+    for intent in updates {
+        let intent = landed_part(plan, side, intent, &seen.record, &shadow);
+        displaced.extend(overwritten(plan, side, &intent, &seen.record));
+        adopt_sent(plan, link, side, &intent, &seen.record);
     }
     displaced
 }
@@ -62,8 +59,21 @@ fn was_left_alone(plan: &Plan, side: Side, intent: &Intent, row: &Record, shadow
     sent.slots().any(|(slot, value)| value.is_known() && row.get(slot) == shadow.get(slot) && row.get(slot) != value)
 }
 
-fn any_as_before(intent: &Intent, row: &Record, shadow: &Record) -> bool {
-    intent.payload.slots().any(|(slot, value)| value.is_known() && row.get(slot) == shadow.get(slot))
+/// The request without the rules that look as if it had never landed. Where values repeat, a row can show both signs: a
+/// person wrote one of our values, or put an old one back. Such rules are simply written again, and nothing is reverted.
+fn landed_part(plan: &Plan, side: Side, intent: &Intent, row: &Record, shadow: &Record) -> Intent {
+    let mut part = intent.clone();
+    let written = |rule: u16| plan.rule(RuleId(rule)).ends[side].write.iter().map(|(slot, _)| *slot);
+    part.rules.retain(|&rule| {
+        let mut own = Record::absent(row.len());
+        written(rule).for_each(|slot| own.set(slot, intent.payload.get(slot).clone()));
+        !was_left_alone(plan, side, &Intent { payload: own, ..intent.clone() }, row, shadow)
+    });
+    let kept: Vec<_> = part.rules.iter().flat_map(|&rule| written(rule)).collect();
+    for (slot, _) in intent.payload.slots().filter(|(slot, _)| !kept.contains(slot)) {
+        part.payload.set(slot, Value::Absent);
+    }
+    part
 }
 
 /// Our values that are not there any more, by the rule that sent them.

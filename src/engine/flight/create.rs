@@ -70,10 +70,16 @@ impl Flight {
         let intent = self.link.intents.first().cloned().expect("a create that is looked for has an intent");
         let other_owner = owner.filter(|it| it.link != self.link.id);
         match (seen, other_owner) {
+            // Neither our row nor any use for it.
+            (_, Some(_)) if self.seen[source].is_none() => self.bury(at),
+            // Both sides made the row at once, and each has a pending link. The older link takes the other one's row, and its
+            // commit ends the younger one; until then the younger waits, so that nobody is left behind if the older one ends.
+            (Some(seen), Some(owner)) if owner.is_pending && self.link.id < owner.link => self.link_up(at, target, seen, None),
             (Some(_), Some(owner)) if owner.is_pending => {
-                // Both sides made the row at once and each has a pending link: the owner's create will find our row.
                 self.tally.look_at = Some(owner.link);
-                self.bury(at)
+                let message = format!("the other side made this row too, and the link {} matches them", owner.link);
+                let effect = self.hold(at, Class::Conflict, None, None, message);
+                retried(at, effect)
             }
             (Some(seen), Some(owner)) => {
                 let message = format!("a row with this key ({}) exists and belongs to the link {}", seen.id.0, owner.link);
@@ -92,7 +98,7 @@ impl Flight {
                     self.link.ids[target] = is_ours.then(|| seen.id.clone());
                     self.link.state = LinkState::Dead;
                     self.seen[target] = Some(seen);
-                    return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.finish(at) };
+                    return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.bury(at) };
                 }
                 self.link_up(at, target, seen, is_ours.then_some(intent))
             }

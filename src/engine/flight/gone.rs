@@ -55,7 +55,8 @@ impl Flight {
 
     /// The label of a rule whose fields changed on this side since the last agreement.
     pub(super) fn edited_since(&self, side: Side) -> Option<String> {
-        let (row, shadow) = (self.seen[side].as_ref()?, self.link.shadows[side].as_ref()?);
+        let row = self.seen[side].as_ref()?;
+        let Some(shadow) = &self.link.shadows[side] else { return Some("row".to_owned()) };
         let edited = |id: &crate::ir::RuleId| {
             let slots = merge::rule_slots(&self.plan, *id, side);
             slots.into_iter().any(|slot| row.record.get(slot) != shadow.get(slot))

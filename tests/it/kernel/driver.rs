@@ -7,13 +7,16 @@
 //!    delete of a row without a link that is not dead goes to the dead link if there is one, else nowhere.
 //! 3. *Skipping.* An entry that its link already knows ([`Link::knows`]) needs no flight.
 //! 4. *One flight per link* at a time. What it decided is in its commits; everything else may be lost at any point.
-//! 5. *Observe* fetches the rows by the link's ids. The row of the entry stands in for an id that the link does not have,
-//!    and for any id of a dead link: this is how a late create is found and undone.
-//! 6. *Commit* is atomic: link, rows' owners and ledger together. A dead link gives up its rows to a link that takes them.
+//! 5. *Observe* fetches the rows by the link's ids. A dead link that an entry leads to by correlation is given the entry's
+//!    row as its own before it flies: this is how a late create is found and undone, even if the first try fails.
+//! 6. *Commit* is atomic: link, rows' owners and ledger together. A dead or pending link gives up its row to a link that
+//!    takes it, and is dead then.
 //! 7. *Send* is carried out at most once per effect, only after the commit before it. No answer is an ambiguous failure.
 //! 8. *Find* looks for the correlation id first, then for the key; the owner is a link that has the row and is not dead.
 //! 9. *Holds.* A held link with a time is tried again at that time, dead or not; one without waits for the next entry.
-//! 10. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
+//! 10. *Strays.* A row that carries the id of a living link which has another row on that side is a late create whose first
+//!     landing was deleted. Its entry waits, durably, until that link is dead, and is taken then.
+//! 11. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -39,6 +42,8 @@ pub struct Store {
     /// Numbers of the values in the ledger.
     pub ledger: HashSet<u64>,
     pub offsets: Sides<usize>,
+    /// Entries that are not finished although the position has passed them: they wait for this link's end.
+    pub strays: Vec<(LinkId, Side, Change)>,
 }
 
 pub struct Driver {
@@ -50,10 +55,9 @@ pub struct Driver {
     now: Timestamp,
 }
 
-/// A flight and the entry that caused it.
-struct Trip<'a> {
+/// A flight and what the mutants need to know of it.
+struct Trip {
     flight: Flight,
-    entry: Option<(Side, &'a RemoteId)>,
     /// What the flight saw before, for one of the mutants.
     earlier: Sides<Option<Seen>>,
     /// A commit that a mutant keeps back.
@@ -80,6 +84,7 @@ impl Driver {
                 self.take(side, &change, true)?;
             }
         }
+        is_busy |= self.take_stray()?;
         if !is_busy || self.world.random.one_in(4) {
             is_busy |= self.retry()?;
         }
@@ -130,10 +135,15 @@ impl Driver {
         if self.world.is(Mutant::OffsetBeforeCommit) {
             self.store.offsets[side] += 1;
         }
+        if let Some(link) = self.stray_of(side, change) {
+            self.store.strays.push((link, side, change.clone()));
+            self.store.offsets[side] += 1;
+            return Ok(());
+        }
         if let Some((link, is_stored)) = self.route(side, change) {
             let is_known = may_skip && is_stored && link.knows(side, change);
             if !is_known {
-                self.fly(link, is_stored, Some((side, change.id())))?;
+                self.fly(link, is_stored)?;
             }
         }
         self.world.tick(Point::BeforeRelease)?;
@@ -141,6 +151,26 @@ impl Driver {
             self.store.offsets[side] += 1;
         }
         Ok(())
+    }
+
+    /// Takes an entry whose link has died.
+    fn take_stray(&mut self) -> Result<bool, Halt> {
+        let is_due = |(link, _, _): &(LinkId, Side, Change)| self.store.links[link].state == LinkState::Dead;
+        let Some(index) = self.store.strays.iter().position(is_due) else { return Ok(false) };
+        let (_, side, change) = self.store.strays[index].clone();
+        if let Some((link, is_stored)) = self.route(side, &change) {
+            self.fly(link, is_stored)?;
+        }
+        self.store.strays.remove(index);
+        Ok(true)
+    }
+
+    /// The living link whose late create this row is.
+    fn stray_of(&self, side: Side, change: &Change) -> Option<LinkId> {
+        let Change::Upsert(seen) = change else { return None };
+        let link = self.store.links.get(&seen.correlation?)?;
+        let has_another = link.ids[side].as_ref().is_some_and(|it| *it != seen.id);
+        (link.state != LinkState::Dead && has_another).then_some(link.id)
     }
 
     fn route(&mut self, side: Side, change: &Change) -> Option<(Link, bool)> {
@@ -154,7 +184,11 @@ impl Driver {
             if self.world.is(Mutant::NoTombstoneRouting) && link.state == LinkState::Dead {
                 return None;
             }
-            return Some((self.load(link.clone()), true));
+            let mut link = self.load(link.clone());
+            if link.state == LinkState::Dead {
+                link.ids[side] = Some(seen.id.clone());
+            }
+            return Some((link, true));
         }
         self.ids += 1;
         let id = LinkId(Uuid::from_u128(self.ids));
@@ -186,13 +220,13 @@ impl Driver {
         let retry_at = link.hold.as_ref().and_then(|it| it.retry_at);
         self.now = self.now.max(retry_at.unwrap_or(self.now));
         let link = self.load(link);
-        self.fly(link, true, None)?;
+        self.fly(link, true)?;
         Ok(true)
     }
 
-    pub fn fly(&mut self, link: Link, is_stored: bool, entry: Option<(Side, &RemoteId)>) -> Result<Tally, Halt> {
+    pub fn fly(&mut self, link: Link, is_stored: bool) -> Result<Tally, Halt> {
         let flight = Flight::new(self.plan.clone(), link, is_stored, None);
-        let mut trip = Trip { flight, entry, earlier: Sides::default(), kept_back: None };
+        let mut trip = Trip { flight, earlier: Sides::default(), kept_back: None };
         let mut event = Event::Begin;
         for _ in 0..STEPS_MAX {
             let effect = self.step(&mut trip, event);
@@ -200,7 +234,7 @@ impl Driver {
                 self.world.say(|| format!("  FINISH {tally:?}"));
                 if let Some(link) = tally.look_at.and_then(|it| self.store.links.get(&it)).cloned() {
                     let link = self.load(link);
-                    self.fly(link, true, None)?;
+                    self.fly(link, true)?;
                 }
                 return Ok(tally);
             }
@@ -209,13 +243,13 @@ impl Driver {
         Err(Halt::Broken("a flight never lands".to_owned()))
     }
 
-    fn step(&mut self, trip: &mut Trip<'_>, event: Event) -> Effect {
+    fn step(&mut self, trip: &mut Trip, event: Event) -> Effect {
         self.ids += 1;
         let moment = Moment { now: self.now, op: OpId(Uuid::from_u128(self.ids)) };
         trip.flight.step(moment, event)
     }
 
-    fn carry_out(&mut self, trip: &mut Trip<'_>, effect: Effect) -> Result<Event, Halt> {
+    fn carry_out(&mut self, trip: &mut Trip, effect: Effect) -> Result<Event, Halt> {
         match effect {
             Effect::Observe => self.observe(trip),
             Effect::Resolve(queries) => {
@@ -240,17 +274,12 @@ impl Driver {
         }
     }
 
-    fn observe(&mut self, trip: &mut Trip<'_>) -> Result<Event, Halt> {
+    fn observe(&mut self, trip: &mut Trip) -> Result<Event, Halt> {
         let mut seen = Sides::default();
         for side in Side::BOTH {
             self.world.tick(Point::Observed)?;
             let link = trip.flight.link();
-            let stand_in = trip.entry.filter(|(at, _)| *at == side).map(|(_, it)| it);
-            let id = match (&link.ids[side], stand_in) {
-                (Some(_), Some(id)) if link.state == LinkState::Dead => Some(id),
-                (Some(id), _) => Some(id),
-                (None, stand_in) => stand_in,
-            };
+            let id = link.ids[side].as_ref();
             seen[side] = id.and_then(|it| self.world.systems[side].rows.get(it)).cloned();
         }
         if self.world.fails() {
@@ -285,7 +314,12 @@ impl Driver {
                 if is_taken && link.state == LinkState::Dead {
                     continue;
                 }
-                if is_taken {
+                let pending = other.and_then(|it| self.store.links.get_mut(it)).filter(|it| it.state == LinkState::PendingCreate);
+                if let Some(other) = pending {
+                    other.state = LinkState::Dead;
+                    other.intents.clear();
+                    other.hold = None;
+                } else if is_taken {
                     return Err(Halt::Broken(format!("two links own the row {} of {side:?}", id.0)));
                 }
                 self.store.owners[side].insert(id.clone(), link.id);
@@ -301,7 +335,7 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&mut self, trip: &mut Trip<'_>, side: Side, mut write: Write) -> Result<Event, Halt> {
+    fn send(&mut self, trip: &mut Trip, side: Side, mut write: Write) -> Result<Event, Halt> {
         let is_out = self.world.tick(Point::BeforeSend);
         let may_be_late = self.world.has_correlation || !matches!(write, Write::Create { .. });
         if is_out.is_err() && may_be_late && (self.world.is_always_late || self.world.random.one_in(2)) {

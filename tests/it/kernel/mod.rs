@@ -126,27 +126,27 @@ fn kernel_keeps_its_promises() {
 
 #[test]
 fn kernel_keeps_its_promises_with_values_that_repeat() {
-    check_schedules(Case::Toggles, 4);
+    check_schedules(Case::Toggles, 10);
 }
 
 #[test]
 fn kernel_keeps_its_promises_with_derived_fields() {
-    check_schedules(Case::Derived, 4);
+    check_schedules(Case::Derived, 10);
 }
 
 #[test]
 fn kernel_keeps_its_promises_when_people_decide_conflicts() {
-    check_schedules(Case::Manual, 4);
+    check_schedules(Case::Manual, 10);
 }
 
 #[test]
 fn kernel_keeps_its_promises_when_rows_leave_and_enter_the_filter() {
-    check_schedules(Case::Filter, 4);
+    check_schedules(Case::Filter, 10);
 }
 
 #[test]
 fn kernel_keeps_its_promises_without_correlation() {
-    check_schedules(Case::NaturalKey, 4);
+    check_schedules(Case::NaturalKey, 10);
 }
 
 #[test]

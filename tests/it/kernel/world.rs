@@ -302,8 +302,8 @@ impl World {
         if self.has_correlation || !self.random.one_in(3) {
             return None;
         }
-        let keys = self.systems[side.other()].rows.values().map(|it| it.record.values()[0].clone());
-        keys.filter(|it| self.systems[side].find(&[Slot(0)], std::slice::from_ref(it)).is_none()).last()
+        let mut keys = self.systems[side.other()].rows.values().rev().map(|it| it.record.values()[0].clone());
+        keys.find(|it| self.systems[side].find(&[Slot(0)], std::slice::from_ref(it)).is_none())
     }
 
     pub fn user_deletes(&mut self, side: Side, id: &RemoteId) {
