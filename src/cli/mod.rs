@@ -13,6 +13,7 @@ mod project;
 mod run;
 mod sandbox;
 mod schema;
+mod standard;
 mod status;
 mod systems;
 mod test;

@@ -86,7 +86,7 @@ impl Watcher for Progress {
                 Some(bar) => bar.finish_with_message("in step"),
                 None => self.line(&format!("{plan}: in step")),
             },
-            Note::Phase(_) => {}
+            Note::Phase(_) | Note::Done { .. } => {}
         }
     }
 }

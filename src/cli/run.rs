@@ -47,6 +47,7 @@ pub fn run(args: &Args, color: Color) -> Result {
     let mut deployment =
         Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
     deployment.watcher = progress;
+    deployment.remind().map_err(Stopped::environment)?;
     block_on(keep_in_step(args, deployment, master))
 }
 

@@ -10,7 +10,7 @@ use super::round::{LINKS_MAX, Round};
 use super::stats::Stats;
 use super::take::take;
 use super::world::World;
-use crate::change::{LinkId, Side, Sides, Version};
+use crate::change::{LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
@@ -38,6 +38,11 @@ pub enum Note {
     Applied {
         done: u64,
         total: u64,
+    },
+    /// What a change of this row asked for is done.
+    Done {
+        side: Side,
+        row: RemoteId,
     },
     /// A system could not be read; the next try is in so long.
     Unreadable {
@@ -120,6 +125,25 @@ impl Deployment {
         })
     }
 
+    /// Tells the systems which rows are linked, so that those which cannot report a delete can notice one that happened
+    /// while nobody listened.
+    pub fn remind(&mut self) -> store::Result<()> {
+        for pipe in self.pipes.clone() {
+            let mut after = None;
+            loop {
+                let links = self.store.links(&pipe.plan.name, after, LINKS_MAX)?;
+                let Some(last) = links.last() else { break };
+                after = Some(last.id);
+                for side in Side::BOTH {
+                    let live = links.iter().filter(|it| it.state != LinkState::Dead);
+                    let ids: Vec<RemoteId> = live.filter_map(|it| it.ids[side].clone()).collect();
+                    pipe.systems[side].remember(&pipe.plan.shapes[side], &ids);
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub fn pipe_ids(&self) -> impl Iterator<Item = PipeId> + use<> {
         (0..self.pipes.len()).map(PipeId)
     }
@@ -186,6 +210,9 @@ impl Deployment {
         for it in &landed {
             self.stats[it.pipe.0].count(it, self.world.as_ref());
             self.own_writes.remember(it);
+            for (side, row) in &it.cause.rows {
+                self.watcher.note(self.name(it.pipe), Note::Done { side: *side, row: row.clone() });
+            }
             self.gained[it.pipe.0] |= it.tally.has_linked();
             if it.tally.deleted != Sides::default() {
                 self.references.forget();

@@ -36,6 +36,8 @@ pub struct Job {
 pub struct Cause {
     /// Journal entries that are finished by it.
     pub entries: Vec<(Side, u64)>,
+    /// The rows that these entries speak of.
+    pub rows: Vec<(Side, RemoteId)>,
     /// When the oldest of them was seen.
     pub since: Option<Timestamp>,
     /// Nothing but our own writes coming back.

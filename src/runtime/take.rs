@@ -78,29 +78,31 @@ fn job_for(id: PipeId, pipe: &Pipe, link: Link, row: Row) -> Job {
 
 /// One entry a row, in the order of their first appearance.
 fn fold(entries: Vec<Entry>, is_own: impl Fn(Side, &Version) -> bool) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+    let mut folded: Vec<Row> = Vec::new();
     let mut index = std::collections::HashMap::new();
     for entry in entries {
         let is_echo = matches!(&entry.change, Change::Upsert(seen) if is_own(entry.side, &seen.version));
-        let cause = Cause { entries: vec![(entry.side, entry.seq)], since: Some(entry.at), is_echo };
+        let rows = vec![(entry.side, entry.change.id().clone())];
+        let cause = Cause { entries: vec![(entry.side, entry.seq)], rows, since: Some(entry.at), is_echo };
         match index.get(&(entry.side, entry.change.id().clone())) {
             Some(&at) => {
-                let row: &mut Row = &mut rows[at];
+                let row: &mut Row = &mut folded[at];
                 row.change = entry.change;
                 row.cause.join(cause);
             }
             None => {
-                index.insert((entry.side, entry.change.id().clone()), rows.len());
-                rows.push(Row { side: entry.side, change: entry.change, cause });
+                index.insert((entry.side, entry.change.id().clone()), folded.len());
+                folded.push(Row { side: entry.side, change: entry.change, cause });
             }
         }
     }
-    rows
+    folded
 }
 
 impl Cause {
     fn join(&mut self, other: Self) {
         self.entries.extend(other.entries);
+        self.rows.extend(other.rows);
         self.since = self.since.into_iter().chain(other.since).min();
         self.is_echo &= other.is_echo;
     }
