@@ -178,7 +178,7 @@ impl<'a> Merging<'a> {
         let left = self.read(id, Side::Left, &self.look.seen[Side::Left].record)?;
         let right = self.read(id, Side::Right, &self.look.seen[Side::Right].record)?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
-        if interp::agree(plan, id, &left, &right) || (plan.key.contains(&id) && self.same_key(&left, &right)) {
+        if interp::agree(plan, id, &left, &right) {
             return Ok(Some(Standing::Agreed));
         }
         let values = Sides::new(left, right);
@@ -239,14 +239,6 @@ impl<'a> Merging<'a> {
             Ok(holds) => Ok(holds),
             Err(stop) => self.stopped(stop).map(|()| false),
         }
-    }
-
-    fn same_key(&self, left: &Value, right: &Value) -> bool {
-        let fold = |value: &Value| {
-            let [left, right] = &self.plan().profiles.0;
-            right.fold_key(&left.fold_key(value))
-        };
-        fold(left) == fold(right)
     }
 
     fn rekeyed(&self, id: RuleId, values: &Sides<Value>) -> Blocked {

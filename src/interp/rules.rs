@@ -72,7 +72,8 @@ fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> bool {
     plan.profiles[side].store(&field.kind, &Value::Null) == Value::Null
 }
 
-/// Two canonical values are the same for this rule: equal after `modulo` and after what either store does to them.
+/// Two canonical values are the same for this rule: equal after `modulo` and after what either store does to them; for a
+/// key, equal under both stores' comparison.
 ///
 /// What a store cannot keep apart cannot be a difference; otherwise a padded or rounded value would come back for ever.
 pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
@@ -86,6 +87,9 @@ pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     let fold = |value: &Value| {
         plan.profiles.iter().fold(fold_modulo(rule.modulo, value), |it, (_, profile)| profile.store(&rule.kind, &it))
     };
+    if plan.key.contains(&id) && fold_key(plan, left) == fold_key(plan, right) {
+        return true;
+    }
     let (left, right) = (fold(left), fold(right));
     left == right || (is_empty(&left) && is_empty(&right) && has_one_empty(plan)) || same_tuple(plan, id, &left, &right)
 }
@@ -148,18 +152,21 @@ pub fn key(cx: Cx<'_>, side: Side, record: &Record) -> Result<Option<Value>> {
         if is_empty {
             return Ok(None);
         }
-        let fold = |it: &Value| cx.plan.profiles.iter().fold(it.clone(), |it, (_, profile)| profile.fold_key(&it));
-        parts.push(fold(&value));
+        parts.push(fold_key(cx.plan, &value));
     }
     Ok(Some(Value::Tuple(parts.into())))
+}
+
+/// The form in which both stores compare keys.
+fn fold_key(plan: &Plan, value: &Value) -> Value {
+    plan.profiles.iter().fold(value.clone(), |it, (_, profile)| profile.fold_key(&it))
 }
 
 /// The row takes part: it passes this side's filter and is in a selected partition.
 pub fn in_scope(cx: Cx<'_>, side: Side, record: &Record) -> Result<bool> {
     if let Some(selected) = &cx.plan.partition_in {
         let own = partition(cx, side, record)?;
-        let fold = |it: &Value| cx.plan.profiles.iter().fold(it.clone(), |it, (_, profile)| profile.fold_key(&it));
-        if !selected.iter().any(|it| fold(it) == fold(&own)) {
+        if !selected.iter().any(|it| fold_key(cx.plan, it) == fold_key(cx.plan, &own)) {
             return Ok(false);
         }
     }

@@ -199,6 +199,7 @@ impl Deployment {
             store: self.store.as_mut(),
             world: self.world.as_ref(),
             references: &mut self.references,
+            void: HashSet::new(),
         };
         let landed = round.fly(jobs).await?;
         let name = |it: &Landed| self.pipes[it.pipe.0].plan.name.clone();

@@ -214,7 +214,7 @@ impl Deployment {
                 commits.push(Commit { link, ledger: Vec::new(), activity: Vec::new() });
             }
         }
-        self.store.commit(&commits, &[])
+        self.store.commit(&commits, &[]).map(drop)
     }
 }
 

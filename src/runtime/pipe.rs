@@ -26,8 +26,6 @@ pub struct Job {
     pub flight: Flight,
     /// What the flight hears next.
     pub event: Event,
-    /// A row to look at that the link does not name itself: a late create of a dead link.
-    pub twin: Sides<Option<RemoteId>>,
     pub cause: Cause,
 }
 
@@ -46,7 +44,7 @@ pub struct Cause {
 
 impl Job {
     pub fn new(pipe: PipeId, flight: Flight, cause: Cause) -> Self {
-        Self { pipe, flight, event: Event::Begin, twin: Sides::default(), cause }
+        Self { pipe, flight, event: Event::Begin, cause }
     }
 
     pub fn link(&self) -> LinkId {

@@ -5,15 +5,15 @@
 //! Creates that met a row are looked into one after the other, each with its commit: two links that want the same row
 //! must see each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::future::join_all;
 
 use super::pipe::{Job, Landed, Pipe, PipeId};
 use super::references::References;
 use super::world::World;
-use crate::change::{Answer, Class, Failure, RemoteId, Seen, Side, Sides, Write};
-use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX};
+use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
+use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX, Tally};
 use crate::engine::link::{Commit, LinkState};
 use crate::interp::Query;
 use crate::store::{self, Store};
@@ -30,6 +30,8 @@ pub struct Round<'a> {
     pub store: &'a mut dyn Store,
     pub world: &'a dyn World,
     pub references: &'a mut References,
+    /// Links that gave up their row to another one meanwhile: their flights are void, as after a crash.
+    pub void: HashSet<LinkId>,
 }
 
 /// The effects of one turn, each with the flight that asked.
@@ -70,6 +72,11 @@ impl Round<'_> {
     }
 
     fn step(&self, turn: &mut Turn, mut job: Job) {
+        if self.void.contains(&job.link()) {
+            let (link, tally) = (job.flight.link().clone(), Tally::default());
+            turn.landed.push(Landed { pipe: job.pipe, link, tally, cause: job.cause });
+            return;
+        }
         let event = std::mem::replace(&mut job.event, Event::Begin);
         match job.flight.step(self.world.moment(), event) {
             Effect::Observe => turn.observe.push(job),
@@ -108,7 +115,7 @@ impl Round<'_> {
             return Ok(Vec::new());
         }
         let (mut jobs, commits): (Vec<Job>, Vec<Commit>) = commits.into_iter().unzip();
-        self.store.commit(&commits, &[])?;
+        self.void.extend(self.store.commit(&commits, &[])?);
         for job in &mut jobs {
             job.event = Event::Committed;
         }
@@ -158,7 +165,7 @@ async fn observe(pipes: &[Pipe], mut jobs: Vec<Job>) -> Vec<Job> {
     let mut wanted: BTreeMap<(PipeId, Side), Vec<(usize, RemoteId)>> = BTreeMap::new();
     for (index, job) in jobs.iter().enumerate() {
         for side in Side::BOTH {
-            if let Some(id) = job.twin[side].as_ref().or(job.flight.link().ids[side].as_ref()) {
+            if let Some(id) = &job.flight.link().ids[side] {
                 wanted.entry((job.pipe, side)).or_default().push((index, id.clone()));
             }
         }

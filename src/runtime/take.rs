@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::pipe::{Cause, Job, Pipe, PipeId};
 use super::world::World;
-use crate::change::{Change, LinkId, RemoteId, Side, Sides, Version};
+use crate::change::{Change, LinkId, RemoteId, Side, Version};
 use crate::engine::flight::Flight;
 use crate::engine::link::{Link, LinkState};
 use crate::store::{self, Entry, Store};
@@ -47,6 +47,8 @@ pub fn take(
                 taken.skipped += u64::from(!row.cause.is_echo);
                 taken.done.extend(row.cause.entries);
             }
+            // A late create whose first landing was deleted by a user: it waits, on file, until its link is dead.
+            Some(link) if is_stray(&link, &row) => {}
             None if matches!(row.change, Change::Delete { .. }) => taken.done.extend(row.cause.entries),
             Some(link) => match own.iter().find(|(known, _)| *known == link.id) {
                 Some(&(_, index)) => taken.jobs[index].cause.join(row.cause),
@@ -66,14 +68,17 @@ pub fn take(
     Ok(taken)
 }
 
-fn job_for(id: PipeId, pipe: &Pipe, link: Link, row: Row) -> Job {
-    // A row that carries the id of a link whose own row it is not: a create that landed late.
-    let is_twin = link.state == LinkState::Dead && link.ids[row.side].as_ref() != Some(row.change.id());
-    let twin_id = (is_twin || link.state == LinkState::Dead).then(|| row.change.id().clone());
-    let mut job = Job::new(id, Flight::new(pipe.plan.clone(), link, true, None), row.cause);
-    job.twin = Sides::default();
-    job.twin[row.side] = twin_id;
-    job
+/// The row carries the id of a living link that has another row on that side.
+fn is_stray(link: &Link, row: &Row) -> bool {
+    link.state != LinkState::Dead && link.ids[row.side].as_ref().is_some_and(|it| it != row.change.id())
+}
+
+fn job_for(id: PipeId, pipe: &Pipe, mut link: Link, row: Row) -> Job {
+    if link.state == LinkState::Dead {
+        // A create that landed late: the row is the link's own until it is undone, even if the first try fails.
+        link.ids[row.side] = Some(row.change.id().clone());
+    }
+    Job::new(id, Flight::new(pipe.plan.clone(), link, true, None), row.cause)
 }
 
 /// One entry a row, in the order of their first appearance.

@@ -143,8 +143,9 @@ pub trait Store: Send {
     /// All held links of a plan, by id.
     fn held(&mut self, plan: &str, limit: usize) -> Result<Vec<Link>>;
 
-    /// Writes links with their ledger and activity, and finishes journal entries, together.
-    fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<()>;
+    /// Writes links with their ledger and activity, and finishes journal entries, together. A row belongs to one link: a link
+    /// that waits for its other side gives up its row to one that takes it, and is dead then. Returns those that did.
+    fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<Vec<LinkId>>;
 
     fn figures(&mut self, plan: &str) -> Result<Figures>;
     /// The history of a link, the latest line first.

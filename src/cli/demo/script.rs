@@ -147,9 +147,14 @@ impl<'a> Script<'a> {
         let mut row = fields(
             json!({ "accountnumber": format!("DV-{number:05}"), "name": format!("New account {number}"), "customertypecode": 3 }),
         );
-        for reference in ["msdyn_company", "msdyn_customergroupid", "transactioncurrencyid"] {
-            let id = like.get(&format!("_{reference}_value")).cloned().unwrap_or(Value::Null);
-            row.insert(reference.to_owned(), id);
+        for (reference, set) in [
+            ("msdyn_company", "cdm_companies"),
+            ("msdyn_customergroupid", "msdyn_customergroups"),
+            ("transactioncurrencyid", "transactioncurrencies"),
+        ] {
+            if let Some(id) = like.get(&format!("_{reference}_value")).and_then(Value::as_str) {
+                row.insert(format!("{reference}@odata.bind"), Value::from(format!("/{set}({id})")));
+            }
         }
         let id = self.dv.insert("account", row).map_err(|it| ("make an account", it))?;
         self.delays.edited(Side::Right, &id);

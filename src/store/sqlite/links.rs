@@ -170,8 +170,49 @@ fn intents(db: &Connection, id: Bytes) -> Outcome<Vec<Intent>> {
     Ok(out)
 }
 
-/// Writes the link and all its parts as they are now.
-pub fn put(db: &Connection, plan: i64, link: &Link) -> Outcome<()> {
+/// Writes the link and all its parts as they are now. Returns the links that gave up their row to it, or it itself if it had
+/// to: a row belongs to one link, and a link that still waits for its other side gives way to one that has both.
+pub fn put(db: &Connection, plan: i64, link: &Link) -> Outcome<Vec<LinkId>> {
+    let mut gone = Vec::new();
+    match link.state {
+        LinkState::PendingCreate => {
+            for other in owners(db, plan, link)? {
+                if other.state != LinkState::PendingCreate {
+                    put_whole(db, plan, &buried(link.clone()))?;
+                    return Ok(vec![link.id]);
+                }
+            }
+        }
+        LinkState::Live | LinkState::Dormant => {
+            for other in owners(db, plan, link)?.into_iter().filter(|it| it.state == LinkState::PendingCreate) {
+                gone.push(other.id);
+                put_whole(db, plan, &buried(other))?;
+            }
+        }
+        LinkState::Dead => {}
+    }
+    put_whole(db, plan, link)?;
+    Ok(gone)
+}
+
+/// The other links, not dead, that have one of this link's rows.
+fn owners(db: &Connection, plan: i64, link: &Link) -> Outcome<Vec<Link>> {
+    let mut out = Vec::new();
+    for (side, id) in link.ids.iter() {
+        if let Some(id) = id {
+            let found = links_of(db, plan, side, std::slice::from_ref(id))?.into_iter().flatten();
+            out.extend(found.filter(|it| it.id != link.id && it.state != LinkState::Dead));
+        }
+    }
+    Ok(out)
+}
+
+/// A link that gave up its row. What it sent may land later; it is undone then, because the link is still known.
+fn buried(link: Link) -> Link {
+    Link { state: LinkState::Dead, intents: Vec::new(), hold: None, conflicts: Vec::new(), ..link }
+}
+
+fn put_whole(db: &Connection, plan: i64, link: &Link) -> Outcome<()> {
     let text = |it: &Option<RemoteId>| it.as_ref().map(|it| it.0.clone());
     let version = |it: &Option<Version>| it.as_ref().map(|it| it.0.clone());
     db.prepare_cached(

@@ -186,18 +186,19 @@ impl Store for Sqlite {
         self.read(|db| links::held(db, plan_number(db, plan)?, limit))
     }
 
-    fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<()> {
+    fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<Vec<LinkId>> {
         self.write(|db| {
+            let mut gone = Vec::new();
             for commit in commits {
                 let plan = plan_number(db, &commit.link.plan)?;
-                links::put(db, plan, &commit.link)?;
+                gone.extend(links::put(db, plan, &commit.link)?);
                 views::put_ledger(db, plan, &commit.ledger)?;
                 views::put_activity(db, &commit.activity)?;
             }
             for (plan, side, seq) in done {
                 journal::finish(db, plan_number(db, plan)?, *side, *seq)?;
             }
-            Ok(())
+            Ok(gone)
         })
     }
 
