@@ -1,12 +1,12 @@
 //! `dwmap run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::output::Color;
 use super::progress::Progress;
-use super::project::Project;
+use super::project::{Project, read_text};
 use super::{Exit, Result, Stopped, block_on, systems};
 use crate::change::Side;
 use crate::ir::Program;
@@ -23,6 +23,9 @@ const EXIT_INTERRUPTED: i32 = 130;
 pub struct Args {
     /// The project's folder, or its files. Default: this folder.
     paths: Vec<PathBuf>,
+    /// Run this program that `dwmap compile` wrote, instead of compiling the project's maps.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Start maps that never ran: read both sides, match rows by key, make them agree. Then live.
     #[arg(long)]
     initial: bool,
@@ -37,8 +40,10 @@ pub struct Args {
 pub fn run(args: &Args, color: Color) -> Result {
     let project = Project::find(&args.paths)?;
     let config = project.config()?.clone();
-    let compiled = project.compile()?.or_stop(color)?;
-    let program = compiled.checked.program;
+    let program = match &args.program {
+        Some(file) => read_program(file)?,
+        None => project.compile()?.or_stop(color)?.checked.program,
+    };
     let master = args.master.as_deref().map(|it| side_of(&program, it)).transpose()?;
     let connectors = systems::connect(&program, &config, &project.root)?;
     let store = Sqlite::open(project.root.join(&config.store.path)).map_err(Stopped::environment)?;
@@ -49,6 +54,11 @@ pub fn run(args: &Args, color: Color) -> Result {
     deployment.watcher = progress;
     deployment.remind().map_err(Stopped::environment)?;
     block_on(keep_in_step(args, deployment, master))
+}
+
+fn read_program(file: &Path) -> std::result::Result<Program, Stopped> {
+    let text = read_text(file)?;
+    Program::parse_json(&text).map_err(|error| Stopped::usage(format!("`{}`: {error}", file.display())))
 }
 
 async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Side>) -> Result {

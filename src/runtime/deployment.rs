@@ -176,6 +176,9 @@ impl Deployment {
             let own = |side, version: &Version| self.own_writes.holds(id, side, version);
             let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), room, &mut busy, is_replay, own)?;
             self.stats[id.0].skipped += taken.skipped;
+            for (side, row) in taken.quiet {
+                self.watcher.note(self.name(id), Note::Done { side, row });
+            }
             done.extend(taken.done.into_iter().map(|(side, seq)| (self.pipes[id.0].plan.name.clone(), side, seq)));
             jobs.extend(taken.jobs);
         }

@@ -13,8 +13,9 @@ use crate::store::{self, Entry, Store};
 #[derive(Default)]
 pub struct Taken {
     pub jobs: Vec<Job>,
-    /// Entries that need no reconcile.
+    /// Entries that need no reconcile, and their rows.
     pub done: Vec<(Side, u64)>,
+    pub quiet: Vec<(Side, RemoteId)>,
     /// How many of those were rows that nobody has to write, and not our own writes coming back.
     pub skipped: u64,
 }
@@ -46,6 +47,7 @@ pub fn take(
             Some(link) if !is_replay && link.knows(row.side, &row.change) => {
                 taken.skipped += u64::from(!row.cause.is_echo);
                 taken.done.extend(row.cause.entries);
+                taken.quiet.extend(row.cause.rows);
             }
             // A late create whose first landing was deleted by a user: it waits, on file, until its link is dead.
             Some(link) if is_stray(&link, &row) => {}

@@ -239,8 +239,14 @@ fn selected<'a>(state: &'a State, entity: &Entity, options: &Options, resume: &R
     let fits = |row: &Row| {
         is_visible(state, entity, options, row) && options.filter.as_ref().is_none_or(|it| it.is_met(&state.profile, &row.values))
     };
-    if !options.order.is_empty() {
-        let mut all: Vec<_> = table.rows().filter(|(_, row)| fits(row)).collect();
+    if !options.order.is_empty() && !is_key_order(table, &options.order) {
+        let recent = options.filter.as_ref().and_then(|it| changed_since(entity, it));
+        let mut all: Vec<_> = match recent {
+            Some((stamp, since)) => {
+                table.latest().take_while(|(_, row)| row.values[stamp] >= since).filter(|(_, row)| fits(row)).collect()
+            }
+            None => table.rows().filter(|(_, row)| fits(row)).collect(),
+        };
         all.sort_by(|left, right| by_order(state, &options.order, left.1, right.1));
         return all.into_iter().skip(resume.skipped).take(limit).collect();
     }
@@ -251,6 +257,23 @@ fn selected<'a>(state: &'a State, entity: &Entity, options: &Options, resume: &R
         return found.filter(|(_, row)| fits(row)).skip(skipped).take(limit).collect();
     }
     table.after(resume.after.as_ref()).filter(|(_, row)| fits(row)).skip(skipped).take(limit).collect()
+}
+
+/// The order is the one in which rows are held anyway.
+fn is_key_order(table: &Table, order: &[(usize, bool)]) -> bool {
+    order.iter().map(|(field, _)| field).eq(&table.keys.primary) && order.iter().all(|(_, is_descending)| !is_descending)
+}
+
+/// The filter asks for rows that changed at or after an instant: the field of the stamp, and the instant.
+fn changed_since(entity: &Entity, filter: &Filter) -> Option<(usize, Value)> {
+    let stamp = entity.modified().and_then(|it| entity.fields.get_index_of(&it.name))?;
+    match filter {
+        Filter::And(all) => all.iter().find_map(|it| changed_since(entity, it)),
+        Filter::Compare { field, operator: Operator::Ge | Operator::Gt, value } if *field == stamp => {
+            Some((stamp, value.clone()))
+        }
+        Filter::Compare { .. } | Filter::Or(_) | Filter::Not(_) => None,
+    }
 }
 
 fn by_order(state: &State, order: &[(usize, bool)], left: &Row, right: &Row) -> std::cmp::Ordering {

@@ -95,6 +95,11 @@ impl Table {
         keys.filter_map(|key| Some((key, self.rows.get(key)?)))
     }
 
+    /// All rows, the latest change first. Stamps never run against this order: the clock of a sandbox only goes forward.
+    pub fn latest(&self) -> impl Iterator<Item = (&Key, &Row)> {
+        self.by_version.values().rev().filter_map(|key| Some((key, self.rows.get(key)?)))
+    }
+
     /// Rows deleted after this version, oldest first.
     pub fn deleted_after(&self, version: u64) -> impl Iterator<Item = (u64, &Tombstone)> {
         self.tombstones.range(version.saturating_add(1)..).map(|(version, it)| (*version, it))

@@ -61,7 +61,7 @@ async fn live(args: &Args, stage: &mut stage::Stage) -> std::result::Result<(), 
     let script = script::Script::new(args.seed, &stage.fo, &stage.dv, &stage.delays);
     let users = async {
         let done = script.play(args.edits, EDIT_EVERY).await;
-        tokio::time::sleep(stage::SWEEP_EVERY).await;
+        tokio::time::sleep(stage.sweep_every).await;
         ender.end();
         done
     };
@@ -76,7 +76,7 @@ async fn calm(stage: &mut stage::Stage) -> std::result::Result<Vec<report::Map>,
     let mut maps = Vec::new();
     for _ in 0..CALM_TRIES_MAX {
         // A deleted row is believed gone only after a second look, one sweep later.
-        tokio::time::sleep(stage::SWEEP_EVERY).await;
+        tokio::time::sleep(stage.sweep_every).await;
         stage.deployment.settle().await.map_err(Stopped::environment)?;
         maps = report::compare(&mut stage.deployment).await?;
         if maps.iter().all(|it| it.agree) {

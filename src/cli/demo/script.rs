@@ -25,7 +25,15 @@ pub struct Script<'a> {
     fo: &'a Running,
     dv: &'a Running,
     delays: &'a Delays,
+    /// What the users found when they sat down; rows may be gone since.
+    organisations: Vec<Row>,
+    accounts: Vec<Row>,
+    contacts: Vec<Row>,
+    groups: Vec<Row>,
 }
+
+type Row = Map<String, Value>;
+type Done = Result<(), (&'static str, Refusal)>;
 
 /// What a user does.
 #[derive(Clone, Copy)]
@@ -65,7 +73,10 @@ const DEEDS: [Deed; 16] = [
 impl<'a> Script<'a> {
     pub fn new(seed: u64, fo: &'a Running, dv: &'a Running, delays: &'a Delays) -> Self {
         let random = std::cell::Cell::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        Self { random, fo, dv, delays }
+        let is_organisation = |row: &Row| row.get("PartyType").and_then(Value::as_str) == Some("Organization");
+        let organisations = fo.rows("CustomersV3").into_iter().filter(is_organisation).collect();
+        let (accounts, contacts, groups) = (dv.rows("account"), dv.rows("contact"), fo.rows("CustomerGroups"));
+        Self { random, fo, dv, delays, organisations, accounts, contacts, groups }
     }
 
     /// Makes that many edits, one after the other.
@@ -78,20 +89,29 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
-    fn act(&self, deed: Deed, number: u32) -> Result<(), (&'static str, Refusal)> {
+    fn act(&self, deed: Deed, number: u32) -> Done {
         match deed {
             Deed::RenameAccount => self.edit_account(json!({ "name": format!("Renamed {number} GmbH ") })),
+            Deed::HoldAccount => self.edit_account(json!({ "description": format!("Called on day {number}") })),
             Deed::MoveCustomer => {
-                self.edit_customer(json!({ "AddressCity": format!("Town {number}"), "AddressZipCode": format!("{:05}", number) }))
+                let (town, code) = (format!("Town {number}"), format!("{number:05}"));
+                self.edit_customer(json!({ "AddressCity": town, "AddressZipCode": code }))
             }
             Deed::RaiseLimit => self.edit_customer(json!({ "CreditLimit": number * 1000 })),
-            Deed::HoldAccount => self.edit_account(json!({ "description": format!("Called on day {number}") })),
-            Deed::EditContact => {
-                self.edit(Side::Right, "contact", "contactid", json!({ "emailaddress1": format!("Person{number}@Example.com") }))
-            }
-            Deed::EditGroup => {
-                self.edit(Side::Left, "CustomerGroups", "", json!({ "Description": format!("Group as of {number}") }))
-            }
+            Deed::EditContact => match self.pick(&self.contacts) {
+                Some(row) => {
+                    let mail = format!("Person{number}@Example.com");
+                    self.update(Side::Right, "contact", &text(row, "contactid"), json!({ "emailaddress1": mail }))
+                }
+                None => Ok(()),
+            },
+            Deed::EditGroup => match self.pick(&self.groups) {
+                Some(row) => {
+                    let key = key(row, ["dataAreaId", "CustomerGroupId"]);
+                    self.update(Side::Left, "CustomerGroups", &key, json!({ "Description": format!("Group as of {number}") }))
+                }
+                None => Ok(()),
+            },
             Deed::BothRename => self.both_rename(number),
             Deed::NewAccount => self.new_account(number),
             Deed::NewCustomer => self.new_customer(number),
@@ -99,54 +119,44 @@ impl<'a> Script<'a> {
         }
     }
 
-    fn edit_account(&self, change: Value) -> Result<(), (&'static str, Refusal)> {
-        self.edit(Side::Right, "account", "accountid", change)
-    }
-
-    fn edit_customer(&self, change: Value) -> Result<(), (&'static str, Refusal)> {
-        match self.some_organisation() {
-            Some(row) => self.update(Side::Left, "CustomersV3", &key_of(&row), change),
+    fn edit_account(&self, change: Value) -> Done {
+        match self.pick(&self.accounts) {
+            Some(row) => self.update(Side::Right, "account", &text(row, "accountid"), change),
             None => Ok(()),
         }
     }
 
-    /// A row of that entity, changed.
-    fn edit(&self, side: Side, entity: &str, id_field: &str, change: Value) -> Result<(), (&'static str, Refusal)> {
-        let rows = self.screen(side).rows(entity);
-        let Some(row) = rows.get(self.below(rows.len())) else { return Ok(()) };
-        let id = match row.get(id_field).and_then(Value::as_str) {
-            Some(id) => id.to_owned(),
-            None => group_key_of(row),
-        };
-        self.update(side, entity, &id, change)
+    fn edit_customer(&self, change: Value) -> Done {
+        match self.pick(&self.organisations) {
+            Some(row) => self.update(Side::Left, "CustomersV3", &customer_key(row), change),
+            None => Ok(()),
+        }
     }
 
-    fn update(&self, side: Side, entity: &str, id: &str, change: Value) -> Result<(), (&'static str, Refusal)> {
+    /// Changes a row, if it is there still: the other user may have deleted it.
+    fn update(&self, side: Side, entity: &str, id: &str, change: Value) -> Done {
+        if self.screen(side).row(entity, id).is_none() {
+            return Ok(());
+        }
         self.delays.edited(side, id);
         self.screen(side).update(entity, id, fields(change)).map_err(|it| ("edit a row", it))
     }
 
     /// Both users rename one customer at the same moment: the map's conflict policy decides.
-    fn both_rename(&self, number: u32) -> Result<(), (&'static str, Refusal)> {
-        let Some(row) = self.some_organisation() else { return Ok(()) };
-        let accounts = self.dv.rows("account");
-        let twin = accounts.iter().find(|it| it.get("accountnumber") == row.get("CustomerAccount"));
-        self.update(Side::Left, "CustomersV3", &key_of(&row), json!({ "OrganizationName": format!("Left {number}") }))?;
-        match twin.and_then(|it| it.get("accountid")).and_then(Value::as_str) {
-            Some(id) => self.update(Side::Right, "account", id, json!({ "name": format!("Right {number}") })),
-            None => Ok(()),
-        }
+    fn both_rename(&self, number: u32) -> Done {
+        let Some(account) = self.pick(&self.accounts) else { return Ok(()) };
+        let is_twin = |it: &&Row| it.get("CustomerAccount") == account.get("accountnumber");
+        let Some(customer) = self.organisations.iter().find(is_twin) else { return Ok(()) };
+        let (left, right) = (format!("Left {number}"), format!("Right {number}"));
+        self.update(Side::Left, "CustomersV3", &customer_key(customer), json!({ "OrganizationName": left }))?;
+        self.update(Side::Right, "account", &text(account, "accountid"), json!({ "name": right }))
     }
 
-    fn new_account(&self, number: u32) -> Result<(), (&'static str, Refusal)> {
-        let Some(like) =
-            self.dv.rows("account").into_iter().find(|it| it.get("_msdyn_customergroupid_value").is_some_and(Value::is_string))
-        else {
-            return Ok(());
-        };
-        let mut row = fields(
-            json!({ "accountnumber": format!("DV-{number:05}"), "name": format!("New account {number}"), "customertypecode": 3 }),
-        );
+    fn new_account(&self, number: u32) -> Done {
+        let has_group = |it: &&Row| it.get("_msdyn_customergroupid_value").is_some_and(Value::is_string);
+        let Some(like) = self.accounts.iter().find(has_group) else { return Ok(()) };
+        let (account, name) = (format!("DV-{number:05}"), format!("New account {number}"));
+        let mut row = fields(json!({ "accountnumber": account, "name": name, "customertypecode": 3 }));
         for (reference, set) in [
             ("msdyn_company", "cdm_companies"),
             ("msdyn_customergroupid", "msdyn_customergroups"),
@@ -161,29 +171,28 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
-    fn new_customer(&self, number: u32) -> Result<(), (&'static str, Refusal)> {
-        let Some(mut row) = self.some_organisation() else { return Ok(()) };
+    fn new_customer(&self, number: u32) -> Done {
+        let Some(like) = self.pick(&self.organisations) else { return Ok(()) };
+        let mut row = like.clone();
         row.retain(|name, _| !name.starts_with('@') && name != "ModifiedDateTime");
-        row.extend(fields(
-            json!({ "CustomerAccount": format!("FO-{number:05}"), "OrganizationName": format!("New customer {number}") }),
-        ));
+        let (account, name) = (format!("FO-{number:05}"), format!("New customer {number}"));
+        row.extend(fields(json!({ "CustomerAccount": account, "OrganizationName": name })));
         let id = self.fo.insert("CustomersV3", row).map_err(|it| ("make a customer", it))?;
         self.delays.edited(Side::Left, &id);
         Ok(())
     }
 
-    fn delete_customer(&self) -> Result<(), (&'static str, Refusal)> {
-        match self.some_organisation() {
-            Some(row) => self.fo.delete("CustomersV3", &key_of(&row)).map_err(|it| ("delete a customer", it)),
+    fn delete_customer(&self) -> Done {
+        let Some(row) = self.pick(&self.organisations) else { return Ok(()) };
+        let key = customer_key(row);
+        match self.fo.row("CustomersV3", &key) {
+            Some(_) => self.fo.delete("CustomersV3", &key).map_err(|it| ("delete a customer", it)),
             None => Ok(()),
         }
     }
 
-    fn some_organisation(&self) -> Option<Map<String, Value>> {
-        let rows = self.fo.rows("CustomersV3");
-        let start = self.below(rows.len());
-        let is_one = |row: &&Map<String, Value>| row.get("PartyType").and_then(Value::as_str) == Some("Organization");
-        rows.iter().skip(start).chain(&rows).find(is_one).cloned()
+    fn pick<'r>(&self, rows: &'r [Row]) -> Option<&'r Row> {
+        rows.get(self.below(rows.len()))
     }
 
     fn screen(&self, side: Side) -> &Running {
@@ -203,23 +212,23 @@ impl<'a> Script<'a> {
     }
 }
 
-fn fields(json: Value) -> Map<String, Value> {
+fn fields(json: Value) -> Row {
     match json {
         Value::Object(fields) => fields,
         _ => unreachable!("the script writes objects"),
     }
 }
 
-fn key_of(customer: &Map<String, Value>) -> String {
+fn text(row: &Row, field: &str) -> String {
+    row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn customer_key(customer: &Row) -> String {
     key(customer, ["dataAreaId", "CustomerAccount"])
 }
 
-fn group_key_of(group: &Map<String, Value>) -> String {
-    key(group, ["dataAreaId", "CustomerGroupId"])
-}
-
 /// The key fields as the sandbox names a row.
-fn key(row: &Map<String, Value>, names: [&str; 2]) -> String {
+fn key(row: &Row, names: [&str; 2]) -> String {
     let part = |name: &str| row.get(name).cloned().unwrap_or(Value::Null);
     format!("{{\"{}\":{},\"{}\":{}}}", names[0], part(names[0]), names[1], part(names[1]))
 }

@@ -17,8 +17,8 @@ use crate::sandbox::{Config, Dialect, Running, Sandbox, data};
 use crate::store::Sqlite;
 use crate::value::Timestamp;
 
-/// How often Finance & Operations is asked for its keys, to find deletes.
-pub const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// How often Finance & Operations is asked for all its keys, to find deletes: a second, and one for each so many customers.
+const CUSTOMERS_PER_SWEEP_SECOND: usize = 4000;
 /// Stamps of Finance & Operations have whole seconds.
 const OVERLAP: Duration = Duration::from_secs(2);
 const POLL_EVERY: Duration = Duration::from_millis(100);
@@ -29,6 +29,7 @@ pub struct Stage {
     pub dv: Running,
     pub deployment: Deployment,
     pub delays: Arc<Delays>,
+    pub sweep_every: Duration,
     folder: PathBuf,
 }
 
@@ -36,7 +37,8 @@ impl Stage {
     pub async fn set(customers: usize, seed: u64) -> Result<Self, Stopped> {
         let fo = start(Dialect::Finops, data::finops(customers, seed)).await?;
         let dv = start(Dialect::Dataverse, data::dataverse()).await?;
-        let polling = Polling { page_size: PAGE_ROWS, overlap: OVERLAP, sweep_every: SWEEP_EVERY };
+        let sweep_every = Duration::from_secs(1 + (customers / CUSTOMERS_PER_SWEEP_SECOND) as u64);
+        let polling = Polling { page_size: PAGE_ROWS, overlap: OVERLAP, sweep_every };
         let left: Arc<dyn Connector> = Arc::new(Finops::new(settings(&fo), polling).map_err(Stopped::environment)?);
         let right: Arc<dyn Connector> = Arc::new(Dataverse::new(settings(&dv), PAGE_ROWS).map_err(Stopped::environment)?);
         let program = standard::program();
@@ -51,7 +53,7 @@ impl Stage {
             Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
         let delays = Arc::new(Delays::default());
         deployment.watcher = Arc::new(Watching { progress, delays: delays.clone() });
-        Ok(Self { fo, dv, deployment, delays, folder })
+        Ok(Self { fo, dv, deployment, delays, sweep_every, folder })
     }
 
     /// Something to try while the systems are up.
