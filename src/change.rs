@@ -107,6 +107,10 @@ pub struct Seen {
     pub modified: Option<Timestamp>,
     /// The link whose create made this row, where the system can say so.
     pub correlation: Option<LinkId>,
+    /// Why a field could not be read; it is absent in the record then. The row stands still until it is mended, and holds up
+    /// no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// One entry of a change feed: a hint to look at a row.

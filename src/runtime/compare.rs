@@ -72,6 +72,8 @@ impl Deployment {
 
     async fn compare_page(&mut self, id: PipeId, side: Side, rows: Vec<Seen>, out: &mut Comparison) -> Result<(), Error> {
         let pipe = self.pipes[id.0].clone();
+        let (rows, unreadable): (Vec<Seen>, Vec<Seen>) = rows.into_iter().partition(|it| it.problem.is_none());
+        unreadable.into_iter().filter_map(|it| it.problem).for_each(|it| out.differ(it));
         let ids: Vec<RemoteId> = rows.iter().map(|it| it.id.clone()).collect();
         let links = self.store.links_of(&pipe.plan.name, side, &ids)?;
         let (linked, alone): (Vec<_>, Vec<_>) = rows.into_iter().zip(links).partition(|(_, link)| partner(link, side).is_some());

@@ -3,6 +3,7 @@
 mod broken;
 mod connectors;
 mod demo_data;
+mod deployment;
 mod diag;
 mod diagnostics;
 mod editors;

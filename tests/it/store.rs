@@ -147,6 +147,7 @@ fn seen(id: &str) -> Seen {
         record: record(&["a", "b", "c"]),
         modified: Some(at(9)),
         correlation: Some(link_id(77)),
+        problem: Some("`name` cannot be read".to_owned()),
     }
 }
 

@@ -163,6 +163,7 @@ impl Table {
             record,
             modified,
             correlation: row.correlation,
+            problem: None,
         })
     }
 

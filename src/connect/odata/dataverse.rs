@@ -235,7 +235,7 @@ fn change(shape: &Shape, row: &Map<String, Json>) -> Result<Change, Failure> {
 }
 
 fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
-    let record = wire::record(Dialect::Dataverse, shape, row)?;
+    let (record, problem) = wire::record(Dialect::Dataverse, shape, row);
     let missing = |what: &str| Failure::new(Class::Schema, format!("`{}`: a row has no {what}", shape.set));
     let Value::Guid(id) = *record.get(key_slot(shape)?) else { return Err(missing("primary key")) };
     let version = row.get("@odata.etag").and_then(Json::as_str).ok_or_else(|| missing("ETag"))?;
@@ -245,7 +245,7 @@ fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
     };
     let (id, version) = (RemoteId(id.to_string()), Version(version.to_owned()));
     let correlation = id.0.parse().ok().map(LinkId);
-    Ok(Seen { id, version, record, modified, correlation })
+    Ok(Seen { id, version, record, modified, correlation, problem })
 }
 
 /// Only what the record says; the key stands in the URL.

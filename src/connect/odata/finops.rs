@@ -407,7 +407,7 @@ fn id(shape: &Shape, row: &Map<String, Json>) -> Result<RemoteId, Failure> {
 fn key_values(shape: &Shape, id: &RemoteId) -> Result<Vec<Value>, Failure> {
     let foreign = || Failure::new(Class::Bug, format!("{} is no id of `{}`", id.0, shape.entity));
     let row: Map<String, Json> = serde_json::from_str(&id.0).map_err(|_| foreign())?;
-    let record = wire::record(Dialect::Finops, shape, &row)?;
+    let (record, _) = wire::record(Dialect::Finops, shape, &row);
     let values: Vec<Value> = shape.key.iter().map(|it| record.get(*it).clone()).collect();
     if values.iter().all(Value::is_known) { Ok(values) } else { Err(foreign()) }
 }
@@ -441,12 +441,12 @@ fn lacks(shape: &Shape, what: &str) -> Failure {
 }
 
 fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
-    let record = wire::record(Dialect::Finops, shape, row)?;
+    let (record, problem) = wire::record(Dialect::Finops, shape, row);
     let modified = match shape.modified.map(|it| record.get(it)) {
         Some(Value::DateTime(at)) => Some(*at),
         _ => None,
     };
-    Ok(Seen { id: id(shape, row)?, version: version(shape, row)?, record, modified, correlation: None })
+    Ok(Seen { id: id(shape, row)?, version: version(shape, row)?, record, modified, correlation: None, problem })
 }
 
 /// Only what the record says. A key field goes along on create, or where it is to become another one, which the system

@@ -22,22 +22,25 @@ pub fn name(dialect: Dialect, field: &ShapeField) -> String {
     }
 }
 
-/// A row of an answer as a record.
-pub fn record(dialect: Dialect, shape: &Shape, row: &Map<String, Json>) -> Result<Record, Failure> {
-    let mut values = Vec::with_capacity(shape.fields.len());
+/// A row of an answer as a record, and why a field of it could not be read.
+pub fn record(dialect: Dialect, shape: &Shape, row: &Map<String, Json>) -> (Record, Option<String>) {
+    let (mut values, mut problem) = (Vec::with_capacity(shape.fields.len()), None);
     for field in &shape.fields {
         let name = name(dialect, field);
         values.push(match row.get(&name) {
-            Some(json) => from_json(dialect, &field.kind, json).ok_or_else(|| strange(shape, field, json))?,
+            Some(json) => from_json(dialect, &field.kind, json).unwrap_or_else(|| {
+                problem.get_or_insert(strange(shape, field, json));
+                Value::Absent
+            }),
             None => Value::Absent,
         });
     }
-    Ok(Record::from_values(values))
+    (Record::from_values(values), problem)
 }
 
-fn strange(shape: &Shape, field: &ShapeField, json: &Json) -> Failure {
+fn strange(shape: &Shape, field: &ShapeField, json: &Json) -> String {
     let shown: String = json.to_string().chars().take(100).collect();
-    Failure::new(Class::Schema, format!("{}.{}: {shown} is no {}", shape.entity, field.name, field.kind))
+    format!("{}.{}: {shown} is no {}", shape.entity, field.name, field.kind)
 }
 
 fn from_json(dialect: Dialect, kind: &Kind, json: &Json) -> Option<Value> {

@@ -33,10 +33,12 @@ fn read(db: &Connection, target: &Target, shape: &Shape, rest: &str, params: imp
 
 fn seen(target: &Target, shape: &Shape, row: &Row<'_>) -> Result<Seen, Fault> {
     let address: String = row.get(0)?;
-    let mut values = Vec::with_capacity(shape.fields.len());
+    let (mut values, mut problem) = (Vec::with_capacity(shape.fields.len()), None);
     for (field, column) in shape.fields.iter().zip(3..) {
-        let value = decode(&field.kind, row.get_ref(column)?);
-        values.push(value.map_err(|problem| unreadable(&target.table, &field.name, &address, &problem))?);
+        values.push(decode(&field.kind, row.get_ref(column)?).unwrap_or_else(|why| {
+            problem.get_or_insert(unreadable(&target.table, &field.name, &address, &why).message);
+            Value::Absent
+        }));
     }
     let record = Record::from_values(values);
     let modified = match shape.modified.map(|slot| record.get(slot)) {
@@ -50,6 +52,7 @@ fn seen(target: &Target, shape: &Shape, row: &Row<'_>) -> Result<Seen, Fault> {
         record,
         modified,
         correlation: link.and_then(|it| Uuid::parse_str(&it).ok()).map(LinkId),
+        problem,
     })
 }
 

@@ -224,6 +224,11 @@ impl Flight {
             return self.hold_failure(at, &failure);
         }
         self.seen = seen;
+        let problem = self.seen.0.iter().flatten().find_map(|it| it.problem.clone());
+        if let Some(problem) = problem.filter(|_| self.link.state != LinkState::Dead) {
+            // What cannot be read can be neither compared nor settled.
+            return self.hold(at, Class::Validation, None, None, problem);
+        }
         for side in Side::BOTH {
             let displaced = settle::settle(&self.plan, &mut self.link, side, self.seen[side].as_ref());
             for (rule, value) in displaced {

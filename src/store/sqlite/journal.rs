@@ -52,8 +52,8 @@ pub fn append(db: &Connection, plan: i64, side: Side, changes: &[Change], at: Ti
         )?
         .query_row(params![plan, SideNumber(side), bound(changes.len())], |row| row.get(0))?;
     let mut insert = db.prepare_cached(
-        "INSERT INTO journal(plan, side, seq, at, row, version, image, modified, correlation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO journal(plan, side, seq, at, row, version, image, modified, correlation, problem)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     for (seq, change) in (last - bound(changes.len()) + 1..).zip(changes) {
         let seen = match change {
@@ -70,6 +70,7 @@ pub fn append(db: &Connection, plan: i64, side: Side, changes: &[Change], at: Ti
             seen.map(|it| write_record(&it.record)),
             seen.and_then(|it| it.modified).map(Nanos),
             seen.and_then(|it| it.correlation).map(Bytes::from),
+            seen.and_then(|it| it.problem.as_deref()),
         ])?;
     }
     Ok(())
@@ -106,7 +107,7 @@ pub fn pending(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Entry>> 
 
 fn first(db: &Connection, plan: i64, side: Side, limit: usize) -> Outcome<Vec<Entry>> {
     let mut select = db.prepare_cached(
-        "SELECT row, version, image, modified, correlation, seq, at FROM journal
+        "SELECT row, version, image, modified, correlation, problem, seq, at FROM journal
          WHERE plan = ?1 AND side = ?2 ORDER BY seq LIMIT ?3",
     )?;
     let mut rows = select.query(params![plan, SideNumber(side), bound(limit)])?;
@@ -116,13 +117,13 @@ fn first(db: &Connection, plan: i64, side: Side, limit: usize) -> Outcome<Vec<En
             Some(_) => Change::Upsert(seen(row)?),
             None => Change::Delete { id: RemoteId(row.get(0)?) },
         };
-        let at: Nanos = row.get(6)?;
-        out.push(Entry { side, seq: row.get::<_, i64>(5)?.unsigned_abs(), change, at: at.0 });
+        let at: Nanos = row.get(7)?;
+        out.push(Entry { side, seq: row.get::<_, i64>(6)?.unsigned_abs(), change, at: at.0 });
     }
     Ok(out)
 }
 
-/// A seen row from the columns row, version, image, modified, correlation, in this order from the first.
+/// A seen row from the columns row, version, image, modified, correlation, problem, in this order from the first.
 pub fn seen(row: &Row<'_>) -> Outcome<Seen> {
     Ok(Seen {
         id: RemoteId(row.get(0)?),
@@ -130,5 +131,6 @@ pub fn seen(row: &Row<'_>) -> Outcome<Seen> {
         record: read_record(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
         modified: row.get::<_, Option<Nanos>>(3)?.map(|it| it.0),
         correlation: row.get::<_, Option<Bytes>>(4)?.map(|it| LinkId(it.0)),
+        problem: row.get(5)?,
     })
 }

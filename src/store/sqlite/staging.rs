@@ -11,8 +11,8 @@ use crate::store::{Match, Staged};
 /// A row that was staged before is replaced: the later reading is the truer one.
 pub fn stage(db: &Connection, plan: i64, side: Side, rows: &[Staged]) -> Outcome<()> {
     let mut insert = db.prepare_cached(
-        "INSERT OR REPLACE INTO staged(plan, side, row, key, version, image, modified, correlation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT OR REPLACE INTO staged(plan, side, row, key, version, image, modified, correlation, problem)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     for Staged { seen, key } in rows {
         insert.execute(params![
@@ -24,6 +24,7 @@ pub fn stage(db: &Connection, plan: i64, side: Side, rows: &[Staged]) -> Outcome
             write_record(&seen.record),
             seen.modified.map(Nanos),
             seen.correlation.map(Bytes::from),
+            seen.problem,
         ])?;
     }
     Ok(())
@@ -41,13 +42,13 @@ pub fn matches(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Match>> 
 
 fn keyed(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Match>> {
     let mut select = db.prepare_cached(
-        "SELECT row, version, image, modified, correlation, side, key FROM staged
+        "SELECT row, version, image, modified, correlation, problem, side, key FROM staged
          WHERE plan = ?1 AND key IS NOT NULL ORDER BY key, side, row",
     )?;
     let mut rows = select.query(params![plan])?;
     let (mut out, mut last, mut read) = (Vec::<Match>::new(), String::new(), 0);
     while let Some(row) = rows.next()? {
-        let key: String = row.get(6)?;
+        let key: String = row.get(7)?;
         if out.is_empty() || key != last {
             if read >= limit {
                 break;
@@ -55,7 +56,7 @@ fn keyed(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Match>> {
             out.push(Match { key: Some(read_value(&key)?), rows: Sides::default() });
             last = key;
         }
-        let side: SideNumber = row.get(5)?;
+        let side: SideNumber = row.get(6)?;
         let group = out.last_mut().expect("a group was begun for the first row");
         group.rows[side.0].push(seen(row)?);
         read += 1;
@@ -66,13 +67,13 @@ fn keyed(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Match>> {
 /// Rows without a key have nothing in common: each is a group of its own.
 fn keyless(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Match>> {
     let mut select = db.prepare_cached(
-        "SELECT row, version, image, modified, correlation, side FROM staged
+        "SELECT row, version, image, modified, correlation, problem, side FROM staged
          WHERE plan = ?1 AND key IS NULL ORDER BY side, row LIMIT ?2",
     )?;
     let mut rows = select.query(params![plan, bound(limit)])?;
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
-        let side: SideNumber = row.get(5)?;
+        let side: SideNumber = row.get(6)?;
         let mut group = Match { key: None, rows: Sides::default() };
         group.rows[side.0].push(seen(row)?);
         out.push(group);

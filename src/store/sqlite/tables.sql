@@ -14,13 +14,13 @@ CREATE TABLE stream(
 
 CREATE TABLE journal(
   plan INTEGER NOT NULL, side INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
-  row TEXT NOT NULL, version TEXT, image TEXT, modified INTEGER, correlation BLOB,
+  row TEXT NOT NULL, version TEXT, image TEXT, modified INTEGER, correlation BLOB, problem TEXT,
   PRIMARY KEY (plan, side, seq)
 ) WITHOUT ROWID;
 
 CREATE TABLE staged(
   plan INTEGER NOT NULL, side INTEGER NOT NULL, row TEXT NOT NULL, key TEXT,
-  version TEXT NOT NULL, image TEXT NOT NULL, modified INTEGER, correlation BLOB,
+  version TEXT NOT NULL, image TEXT NOT NULL, modified INTEGER, correlation BLOB, problem TEXT,
   PRIMARY KEY (plan, side, row)
 ) WITHOUT ROWID;
 CREATE INDEX staged_by_key ON staged(plan, key);

@@ -159,7 +159,7 @@ impl System {
         self.versions += 1;
         let record = Record::from_values(record.values().iter().map(|it| self.keep(it)).collect());
         let version = Version(self.versions.to_string());
-        let seen = Seen { id: id.clone(), version, record, modified: None, correlation };
+        let seen = Seen { id: id.clone(), version, record, modified: None, correlation, problem: None };
         self.rows.insert(id, seen.clone());
         self.log.push(Change::Upsert(seen.clone()));
         seen
