@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod broken;
+mod cli;
 mod connectors;
 mod demo_data;
 mod diag;
@@ -14,7 +15,9 @@ mod maps;
 mod metadata;
 mod odata;
 mod pages;
+mod readme;
 mod sandbox;
 mod sqlite_pair;
 mod store;
 mod syntax;
+mod tidy;
