@@ -70,19 +70,21 @@ async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Si
         }
         // Whatever is cut off here is on file, or was not sent: the next start goes on from there.
         let is_done = tokio::select! {
-            done = deployment.initial(master) => { done.map_err(stopped)?; true }
-            () = interrupted() => false,
+            done = deployment.initial(master) => Some(done),
+            () = interrupted() => None,
         };
+        let is_done = is_done.transpose().map_err(|error| stopped(&deployment.program, error))?.is_some();
         if !is_done {
             eprintln!("stopped during the initial sync; `dwmap run --initial` goes on from here");
             return Ok(Exit::Success);
         }
     }
     if args.once {
-        tokio::select! {
-            done = deployment.settle() => done.map_err(stopped)?,
-            () = interrupted() => {}
-        }
+        let done = tokio::select! {
+            done = deployment.settle() => done,
+            () = interrupted() => Ok(()),
+        };
+        done.map_err(|error| stopped(&deployment.program, error))?;
     } else {
         live(&mut deployment).await?;
     }
@@ -124,8 +126,18 @@ async fn interrupted() {
     }
 }
 
-fn stopped(error: initial::Error) -> Stopped {
-    Stopped::environment(format!("{error}\n  = note: what was done is kept; the same command goes on from here"))
+fn stopped(program: &Program, error: initial::Error) -> Stopped {
+    let text = match &error {
+        initial::Error::Store(error) => error.to_string(),
+        initial::Error::System { plan, side, failure } => {
+            let name = |plan: &crate::ir::Plan| program.systems[plan.systems[*side] as usize].name.as_str();
+            let system = program.plans.iter().find(|it| it.name == *plan).map_or("", name);
+            format!(
+                "system `{system}`, map {plan}: {failure}\n  = fix: look at `[systems.{system}]` of dwmap.toml and at the system itself"
+            )
+        }
+    };
+    Stopped::environment(format!("{text}\n  = note: what was done is kept; the same command goes on from here"))
 }
 
 fn side_of(program: &Program, name: &str) -> std::result::Result<Side, Stopped> {

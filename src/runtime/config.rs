@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 use crate::diag::suggest::nearest;
 
@@ -136,15 +138,49 @@ impl Config {
 
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         toml::from_str(text).map_err(|error| {
-            let place = error.span().map(|it| place(text, it.start));
-            Error {
-                file: path.to_owned(),
-                place,
-                message: error.message().replace('\n', " "),
-                help: nearest_key(error.message()),
-            }
+            let message = error.message().replace('\n', " ");
+            let offset = error.span().map(|it| it.start);
+            let is_in_systems = offset.is_none_or(|it| it == 0 || text[it..].starts_with("[systems"));
+            let found = at_key(text, &message).filter(|_| is_in_systems);
+            let offset = found.map(|(offset, _)| offset).or(offset);
+            let help = nearest_key(&message).or_else(|| found.and_then(|(_, help)| help).map(|it| format!("`{it}`")));
+            Error { file: path.to_owned(), place: offset.map(|it| place(text, it)), message, help }
         })
     }
+}
+
+/// Where the keys of systems are wrong, serde has lost the place, because `connector` decides what they mean. So the key
+/// is looked for again: the one that nothing knows, or the one that was written instead of a missing one, with that one.
+fn at_key<'a>(text: &str, message: &'a str) -> Option<(usize, Option<&'a str>)> {
+    let word = message.split('`').nth(1)?;
+    let document = DeTable::parse(text).ok()?;
+    let systems = document.get_ref().get("systems")?.get_ref().as_table()?;
+    match message.split('`').next()? {
+        "unknown field " => {
+            let mut keys = systems.values().flat_map(|it| keys(it.get_ref(), 0));
+            keys.find(|(key, _)| key == word).map(|(_, offset)| (offset, None))
+        }
+        "missing field " => systems.iter().find_map(|(_, bound)| {
+            let keys = keys(bound.get_ref(), 0);
+            let slip = keys.iter().find(|(key, _)| key != word && nearest(key, [word]).is_some());
+            slip.map(|(_, offset)| (*offset, Some(word)))
+        }),
+        _ => None,
+    }
+}
+
+/// Tables within tables that are looked into.
+const DEPTH_MAX: usize = 4;
+
+/// All keys of a table with their places.
+fn keys(value: &DeValue<'_>, depth: usize) -> Vec<(String, usize)> {
+    let Some(table) = value.as_table().filter(|_| depth < DEPTH_MAX) else { return Vec::new() };
+    let own = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+        let mut out = vec![(key.get_ref().to_string(), key.span().start)];
+        out.extend(keys(value.get_ref(), depth + 1));
+        out
+    };
+    table.iter().flat_map(own).collect()
 }
 
 fn place(text: &str, offset: usize) -> (usize, usize) {

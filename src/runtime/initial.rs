@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use super::deployment::{Deployment, Note};
+use super::deployment::{Deployment, Note, Watcher};
 use super::evaluate::evaluate;
-use super::pipe::{Cause, Job, PipeId};
+use super::pipe::{Cause, Job, Pipe, PipeId};
 use super::round::LINKS_MAX;
-use crate::change::{Change, Class, Failure, LinkId, Page, Seen, Side, Sides};
+use crate::change::{Change, Class, Failure, LinkId, Page, Seen, Side, Sides, Token};
 use crate::engine::flight::{Event, Flight};
 use crate::engine::link::{Commit, Hold, Link, LinkState};
 use crate::interp;
@@ -91,14 +91,14 @@ impl Deployment {
             if left.is_live && right.is_live {
                 return Ok(());
             }
-            let pipe = self.pipes[id.0].clone();
+            let (pipe, watcher) = (self.pipes[id.0].clone(), self.watcher.clone());
             let read = |side: Side, stream: store::Stream| {
-                let pipe = pipe.clone();
+                let (pipe, watcher) = (pipe.clone(), watcher.clone());
                 async move {
                     if stream.is_live {
                         return Ok(None);
                     }
-                    let page = patiently(&pipe.systems[side], &pipe.plan.shapes[side], stream.token.as_ref()).await;
+                    let page = patiently(&pipe, side, stream.token.as_ref(), watcher.as_ref()).await;
                     page.map(Some).map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side, failure })
                 }
             };
@@ -219,16 +219,14 @@ impl Deployment {
 }
 
 /// Reads a page, and tries again where that can help.
-async fn patiently(
-    system: &std::sync::Arc<dyn crate::connect::Connector>,
-    shape: &crate::schema::Shape,
-    after: Option<&crate::change::Token>,
-) -> Result<Page, Failure> {
+async fn patiently(pipe: &Pipe, side: Side, after: Option<&Token>, watcher: &dyn Watcher) -> Result<Page, Failure> {
     let mut tries = 0;
     loop {
-        match system.feed(shape, after).await {
+        match pipe.systems[side].feed(&pipe.plan.shapes[side], after).await {
             Err(failure) if failure.is_retriable() && tries < TRIES_MAX => {
-                tokio::time::sleep(failure.retry_after.unwrap_or_else(|| super::live::backoff(tries))).await;
+                let retry_in = failure.retry_after.unwrap_or_else(|| super::live::backoff(tries));
+                watcher.note(&pipe.plan.name, Note::Unreadable { side, message: failure.message, retry_in });
+                tokio::time::sleep(retry_in).await;
                 tries += 1;
             }
             other => return other,

@@ -1,12 +1,14 @@
 //! All integration tests in one binary.
 
 mod broken;
+mod cli;
 mod connectors;
 mod demo_data;
 mod deployment;
 mod diag;
 mod diagnostics;
 mod editors;
+mod folder;
 mod format;
 mod kernel;
 mod lowering;
@@ -14,6 +16,9 @@ mod maps;
 mod metadata;
 mod odata;
 mod pages;
+mod readme;
 mod sandbox;
+mod sqlite_pair;
 mod store;
 mod syntax;
+mod tidy;

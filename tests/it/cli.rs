@@ -1,0 +1,513 @@
+//! The program as people and scripts meet it: exit codes, messages, and what bad input leads to.
+
+use insta::assert_snapshot;
+
+use super::folder::{Folder, Said};
+
+/// A pair of databases with their map, as the corpus has it.
+fn pair() -> Folder {
+    let folder = Folder::of_corpus("sqlite-pair");
+    folder.sql("erp.db", &folder.read("erp.sql"));
+    folder.sql("shop.db", &folder.read("shop.sql"));
+    folder
+}
+
+/// The pair after its initial sync.
+fn synced_pair() -> Folder {
+    let folder = pair();
+    let done = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_eq!(done.exit, Some(0), "{done:?}");
+    folder
+}
+
+/// All that was said, and the exit code.
+fn shown(said: Said) -> String {
+    format!("{}{}exit {}", said.out, said.messages, said.exit.expect("it was not killed"))
+}
+
+fn with_edit(folder: &Folder, name: &str, from: &str, to: &str) {
+    let text = folder.read(name);
+    assert!(text.contains(from), "{name} has `{from}`");
+    folder.write(name, &text.replacen(from, to, 1));
+}
+
+/// Nothing but the initial rows.
+fn check_untouched(folder: &Folder) {
+    assert_eq!(folder.sql("erp.db", "SELECT count(*) FROM item").trim(), "3");
+    assert_eq!(folder.sql("shop.db", "SELECT count(*) FROM product").trim(), "2");
+}
+
+#[test]
+fn a_clean_project_has_no_problems() {
+    assert_snapshot!(shown(pair().dwmap(&["check"])), @r#"
+    no problems in 1 file
+    exit 0
+    "#);
+}
+
+#[test]
+fn a_half_typed_file_gets_one_message_a_piece() {
+    let folder = Folder::new("half");
+    folder.write("half.dwmap", "map A: x.Y <->\n\nsystem erp profile sqlite\nmap Items");
+    assert_snapshot!(shown(folder.dwmap(&["check"])), @r#"
+    error[DW0001]: this item has no body
+      ┌─ half.dwmap:1:12
+      │
+    1 │ map A: x.Y <->
+      │            ^^^ here
+      │
+      = fix: write its lines between `{` and `}`
+
+    error[DW0001]: this item has no body
+      ┌─ half.dwmap:4:5
+      │
+    4 │ map Items
+      │     ^^^^^ here
+      │
+      = fix: write its lines between `{` and `}`
+
+    2 errors in 1 file
+    exit 1
+    "#);
+}
+
+#[test]
+fn an_unknown_field_gets_the_nearest_name() {
+    let folder = pair();
+    with_edit(&folder, "items.dwmap", "ean              <->", "eam              <->");
+    assert_snapshot!(shown(folder.dwmap(&["check"])), @r#"
+    error[DW0101]: `item` has no field `eam`
+       ┌─ items.dwmap:38:3
+       │
+    38 │   eam              <-> barcode
+       │   ^^^ not declared
+       │
+       = fix: `ean`
+
+    1 error in 1 file
+    exit 1
+    "#);
+}
+
+#[test]
+fn short_messages_stand_on_one_line_each() {
+    let folder = pair();
+    with_edit(&folder, "items.dwmap", "ean              <->", "eam              <->");
+    assert_snapshot!(shown(folder.dwmap(&["check", "--format", "short"])), @r#"
+    items.dwmap:38:3: error[DW0101]: `item` has no field `eam`
+    exit 1
+    "#);
+}
+
+#[test]
+fn a_json_report_has_its_documented_shape() {
+    let folder = pair();
+    with_edit(&folder, "items.dwmap", "ean              <->", "eam              <->");
+    let said = folder.dwmap(&["check", "--format", "json"]);
+    assert_eq!((said.exit, said.messages.as_str()), (Some(1), ""));
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("the report is JSON");
+    assert_eq!(report["format_version"], 1);
+    assert_eq!(report["summary"], serde_json::json!({ "errors": 1, "warnings": 0, "hints": 0 }));
+    let keys: Vec<&str> = report["diagnostics"][0].as_object().expect("a message").keys().map(String::as_str).collect();
+    assert_snapshot!(keys.join(" "), @r#"
+    code column counterexample end_column end_line file fixes labels line map message notes rule severity
+    "#);
+    assert_eq!(report["diagnostics"][0]["rule"], "barcode");
+}
+
+#[test]
+fn a_map_with_errors_is_not_run() {
+    let folder = pair();
+    with_edit(&folder, "items.dwmap", "ean              <->", "eam              <->");
+    let said = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_eq!(said.exit, Some(1));
+    assert!(said.messages.ends_with("error: the maps have errors, so nothing was done\n"), "{}", said.messages);
+    assert!(!folder.path.join("dwmap-state.db").exists());
+    check_untouched(&folder);
+}
+
+#[test]
+fn a_missing_schema_is_named_with_its_place() {
+    let folder = pair();
+    with_edit(&folder, "items.dwmap", "system erp profile", "system erp from \"schemas/erp.json\" profile");
+    assert_snapshot!(shown(folder.dwmap(&["check"])), @r#"
+    error[DW0104]: there is no schema `schemas/erp.json`
+      ┌─ items.dwmap:1:17
+      │
+    1 │ system erp from "schemas/erp.json" profile sqlite
+      │                 ^^^^^^^^^^^^^^^^^^ named here
+      │
+      = fix: put the snapshot at ./schemas/erp.json, or declare the entities in this file with `entity`
+
+    1 error in 1 file
+    exit 1
+    "#);
+}
+
+fn check_settings(from: &str, to: &str) -> String {
+    let folder = pair();
+    with_edit(&folder, "dwmap.toml", from, to);
+    let said = shown(folder.dwmap(&["run", "--initial", "--once"]));
+    check_untouched(&folder);
+    said
+}
+
+#[test]
+fn an_unknown_setting_gets_the_nearest_name() {
+    assert_snapshot!(check_settings("poll_ms", "pol_ms"), @r#"
+    error: ./dwmap.toml:10:1: unknown field `pol_ms`, expected `poll_ms`
+      = fix: `poll_ms`
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_misspelt_key_of_a_system_has_its_place() {
+    assert_snapshot!(check_settings("path = \"shop.db\"", "pth = \"shop.db\""), @r#"
+    error: ./dwmap.toml:7:1: unknown field `pth`, expected `path`
+      = fix: `path`
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_misspelt_connector_key_is_found() {
+    assert_snapshot!(check_settings("connector", "conector"), @r#"
+    error: ./dwmap.toml:2:1: missing field `connector`
+      = fix: `connector`
+    exit 2
+    "#);
+}
+
+#[test]
+fn an_unknown_connector_gets_the_nearest_name() {
+    assert_snapshot!(check_settings("\"sqlite\"", "\"sqlit\""), @r#"
+    error: ./dwmap.toml:2:13: unknown variant `sqlit`, expected one of `sqlite`, `dataverse`, `finops`
+      = fix: `sqlite`
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_system_that_no_map_names_gets_the_nearest_name() {
+    assert_snapshot!(check_settings("[systems.erp]", "[systems.epr]"), @r#"
+    error: no map speaks of the system `epr` of dwmap.toml
+      = fix: `erp`
+    exit 2
+    "#);
+}
+
+#[test]
+fn settings_that_are_no_toml_have_a_place() {
+    assert_snapshot!(check_settings("[sync]", "[sync"), @r#"
+    error: ./dwmap.toml:9:6: unclosed table, expected `]`
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_project_without_settings_is_not_run() {
+    let folder = pair();
+    std::fs::remove_file(folder.path.join("dwmap.toml")).expect("the corpus has settings");
+    assert_snapshot!(shown(folder.dwmap(&["run"])), @r#"
+    error: there is no dwmap.toml here
+      = fix: write one that says which systems the maps' names stand for, see README.md
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named_and_not_made() {
+    assert_snapshot!(check_settings("erp.db", "no.db"), @r#"
+    error: system `erp`: ./no.db: the file cannot be opened; check its path and rights (unable to open database file: ./no.db)
+    exit 3
+    "#);
+}
+
+#[test]
+fn a_secret_that_is_not_set_is_named() {
+    let said = check_settings(
+        "connector = \"sqlite\"\npath = \"shop.db\"",
+        "connector = \"dataverse\"\nurl = \"http://127.0.0.1:9\"\nauth = { tenant = \"t\", client_id = \"c\", client_secret = { env = \"DWMAP_TEST_NOT_SET\" } }",
+    );
+    assert_snapshot!(said, @r#"
+    error: system `shop`: the environment variable `DWMAP_TEST_NOT_SET` is not set, or is not text
+    exit 3
+    "#);
+}
+
+/// The shop is Dataverse at that address, with that secret.
+fn with_dataverse(url: &str, secret: &str) -> Folder {
+    let folder = pair();
+    folder.write("secret", secret);
+    let bound = format!(
+        "connector = \"dataverse\"\nurl = \"{url}\"\nauth = {{ token_url = \"{url}/sandbox/oauth2/v2.0/token\", client_id = \"dwmap\", client_secret = {{ file = \"secret\" }} }}"
+    );
+    with_edit(&folder, "dwmap.toml", "connector = \"sqlite\"\npath = \"shop.db\"", &bound);
+    folder
+}
+
+#[test]
+fn an_unreachable_system_is_tried_again_and_then_named() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free").local_addr().expect("it has an address");
+    let folder = with_dataverse(&format!("http://{free}"), "x");
+    let said = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_eq!(said.exit, Some(3), "{}", said.messages);
+    let tries = said.messages.lines().filter(|it| it.starts_with("Items: shop cannot be read, next try in ")).count();
+    assert_eq!(tries, 6, "{}", said.messages);
+    let last: Vec<&str> = said.messages.lines().skip_while(|it| !it.starts_with("error")).collect();
+    let (first, rest) = last.split_first().expect("it ends with an error");
+    assert!(first.starts_with("error: system `shop`, map Items: the system cannot be reached: "), "{first}");
+    assert_snapshot!(rest.join("\n"), @r#"
+    = fix: look at `[systems.shop]` of dwmap.toml and at the system itself
+    = note: what was done is kept; the same command goes on from here
+    "#);
+    check_untouched(&folder);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusing_system_is_named_without_the_secret() {
+    use dwmap::sandbox::{Config, Dialect, Sandbox};
+    let schema = dwmap::schema::snapshot::parse(include_str!("../../maps/schemas/dv.json")).expect("a test reads it");
+    let system = Sandbox::start(Config::new(Dialect::Dataverse, schema)).await.expect("a port is free");
+    let folder = with_dataverse(system.url(), "not-the-secret");
+    let said = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_eq!(said.exit, Some(3), "{}", said.messages);
+    assert!(!said.messages.contains("not-the-secret"), "{}", said.messages);
+    assert_snapshot!(said.messages, @r#"
+    error: system `shop`, map Items: no access token (401 invalid_client): AADSTS7000215: Invalid client secret provided.
+      = fix: look at `[systems.shop]` of dwmap.toml and at the system itself
+      = note: what was done is kept; the same command goes on from here
+    "#);
+    check_untouched(&folder);
+    system.stop().await;
+}
+
+#[test]
+fn a_run_needs_an_initial_sync_first() {
+    assert_snapshot!(shown(pair().dwmap(&["run", "--once"])), @r#"
+    error: these maps have not had their initial sync
+      = fix: `dwmap run --initial` reads both sides and makes them agree
+    exit 2
+    "#);
+}
+
+#[test]
+fn a_state_file_of_another_version_is_left_alone() {
+    let folder = synced_pair();
+    folder.sql("dwmap-state.db", "PRAGMA user_version = 7");
+    assert_snapshot!(shown(folder.dwmap(&["run", "--once"])), @r#"
+    error: ./dwmap-state.db holds a dwmap state of version 7, this dwmap reads version 1; use the dwmap that made it
+    exit 3
+    "#);
+    assert_snapshot!(shown(folder.dwmap(&["status"])), @r#"
+    error: ./dwmap-state.db holds a dwmap state of version 7, this dwmap reads version 1; use the dwmap that made it
+    exit 3
+    "#);
+    assert_eq!(folder.sql("dwmap-state.db", "PRAGMA user_version").trim(), "7");
+}
+
+#[test]
+fn a_state_file_of_another_program_is_left_alone() {
+    let folder = pair();
+    std::fs::copy(folder.path.join("erp.db"), folder.path.join("dwmap-state.db")).expect("a file can be copied");
+    let before = folder.sql("dwmap-state.db", ".dump");
+    assert_snapshot!(shown(folder.dwmap(&["run", "--initial", "--once"])), @r#"
+    error: ./dwmap-state.db is a database of another program; name another file for the state
+    exit 3
+    "#);
+    assert_eq!(folder.sql("dwmap-state.db", ".dump"), before);
+}
+
+#[test]
+fn a_state_file_that_is_no_database_is_left_alone() {
+    let folder = pair();
+    folder.write("dwmap-state.db", "not a database, and long enough to see that at once");
+    assert_snapshot!(shown(folder.dwmap(&["run", "--initial", "--once"])), @r#"
+    error: ./dwmap-state.db is no database; name another file for the state
+    exit 3
+    "#);
+    assert!(folder.read("dwmap-state.db").starts_with("not a database"));
+}
+
+#[test]
+fn a_second_process_does_not_touch_the_state_of_the_first() {
+    let folder = synced_pair();
+    let mut first = folder.start(&["run"]);
+    while !std::fs::read_to_string(folder.path.join("log")).unwrap_or_default().contains("live") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let said = shown(folder.dwmap(&["run", "--once"]));
+    let status = folder.dwmap(&["status"]);
+    first.kill().expect("the process can be killed");
+    first.wait().expect("a killed process ends");
+    assert_snapshot!(said, @r#"
+    error: ./dwmap-state.db is held by another dwmap; stop that one, or look at it with `dwmap status`
+    exit 3
+    "#);
+    assert_eq!(status.exit, Some(0), "looking is allowed: {}", status.messages);
+}
+
+#[test]
+fn status_tells_before_and_after() {
+    let folder = pair();
+    assert_snapshot!(shown(folder.dwmap(&["status"])), @r#"
+    error: there is no state at `./dwmap-state.db` yet
+      = fix: `dwmap run --initial` makes it
+    exit 3
+    "#);
+    let done = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_snapshot!(shown(done), @r#"
+    Items: 3 rows read from erp
+    Items: 2 rows read from shop
+    Items: 5 of 5 rows dealt with
+    Items: in step
+    Items: 3 created, 2 updated, 0 deleted, 0 skipped; 4 linked, 0 held, 0 conflicts
+    exit 0
+    "#);
+    assert_snapshot!(shown(folder.dwmap(&["status"])), @r#"
+    Items: running; 4 linked, 0 being made, 0 detached, 0 held, 0 conflicts, 0 queued, 8 displaced values on file
+    exit 0
+    "#);
+    let report: serde_json::Value =
+        serde_json::from_str(&folder.dwmap(&["status", "--format", "json"]).out).expect("the report is JSON");
+    assert_eq!((&report["format_version"], &report["maps"][0]["linked"]), (&1.into(), &4.into()));
+}
+
+#[test]
+fn a_row_that_the_map_refuses_is_held_and_shown() {
+    let folder = synced_pair();
+    folder.sql("shop.db", "UPDATE product SET state = 'burnt' WHERE sku = 'A-1'");
+    let run = folder.dwmap(&["run", "--once"]);
+    assert_eq!(run.exit, Some(4), "{}", run.messages);
+    let status = folder.dwmap(&["status"]).out;
+    assert!(status.contains("1 held") && status.contains("`state`: the value map refuses"), "{status}");
+    folder.sql("shop.db", "UPDATE product SET state = 'gone' WHERE sku = 'A-1'");
+    let run = folder.dwmap(&["run", "--once"]);
+    assert_eq!(run.exit, Some(0), "{}", run.messages);
+    assert_eq!(folder.sql("erp.db", "SELECT status FROM item WHERE number = 'A-1'").trim(), "Retired");
+}
+
+#[test]
+fn formatting_twice_changes_nothing_more() {
+    let folder = pair();
+    with_edit(&folder, "items.dwmap", "  ean              <-> barcode", "      ean<->barcode");
+    assert_snapshot!(shown(folder.dwmap(&["fmt", "--check"])), @r#"
+    `items.dwmap` is not formatted
+    exit 1
+    "#);
+    assert_snapshot!(shown(folder.dwmap(&["fmt"])), @r#"
+    formatted `items.dwmap`
+    exit 0
+    "#);
+    let once = folder.read("items.dwmap");
+    assert_snapshot!(shown(folder.dwmap(&["fmt"])), @r#"
+    exit 0
+    "#);
+    assert_eq!(folder.read("items.dwmap"), once);
+    assert_eq!(folder.dwmap(&["fmt", "--check"]).exit, Some(0));
+}
+
+#[test]
+fn a_file_that_does_not_parse_is_not_formatted() {
+    let folder = Folder::new("half");
+    folder.write("half.dwmap", "map   A: x.Y <->\n");
+    let said = folder.dwmap(&["fmt"]);
+    assert_eq!(said.exit, Some(1));
+    assert!(said.messages.ends_with("`half.dwmap` was left as it is, because it does not parse\n"), "{}", said.messages);
+    assert_eq!(folder.read("half.dwmap"), "map   A: x.Y <->\n");
+}
+
+#[test]
+fn standard_input_is_formatted_to_standard_output() {
+    let folder = Folder::new("pipe");
+    folder.write("in", "system   erp profile   sqlite\n");
+    assert_snapshot!(shown(folder.shell("dwmap fmt - < in")), @r#"
+    system erp profile sqlite
+    exit 0
+    "#);
+    folder.write("in", "map   A: x.Y <->\n");
+    let said = folder.shell("dwmap fmt - < in");
+    assert_eq!((said.exit, said.out.as_str()), (Some(1), "map   A: x.Y <->\n"));
+}
+
+#[test]
+fn completions_are_scripts_of_their_shells() {
+    let folder = Folder::new("completions");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let said = folder.dwmap(&["completions", shell]);
+        assert_eq!(said.exit, Some(0));
+        assert!(said.out.contains("dwmap") && said.out.contains("sandbox"), "{shell}");
+    }
+    let said = folder.shell("dwmap completions bash > it && bash -n it && . ./it && complete -p dwmap");
+    assert_eq!(said.exit, Some(0), "{}", said.messages);
+}
+
+#[test]
+fn wrong_usage_is_said_with_the_usage() {
+    let folder = Folder::new("usage");
+    assert_snapshot!(shown(folder.dwmap(&["frob"])), @r#"
+    error: unrecognized subcommand 'frob'
+
+    Usage: dwmap [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    exit 2
+    "#);
+    assert_snapshot!(shown(folder.dwmap(&["check", "nowhere"])), @r#"
+    error: there is no file or folder `nowhere`
+    exit 3
+    "#);
+    assert_snapshot!(shown(folder.dwmap(&["check"])), @r#"
+    error: there is no .dwmap file in .
+    exit 2
+    "#);
+    assert_snapshot!(shown(folder.dwmap(&["explain", "DW0102x"])), @r#"
+    error: there is no code `DW0102x`
+      = fix: `DW0102`
+    exit 2
+    "#);
+    assert_eq!(folder.dwmap(&["--help"]).exit, Some(0));
+}
+
+#[test]
+fn every_verb_has_help() {
+    let folder = Folder::new("help");
+    for verb in ["check", "compile", "fmt", "test", "explain", "run", "status", "demo", "sandbox", "schema", "completions"] {
+        let said = folder.dwmap(&[verb, "--help"]);
+        assert!(said.exit == Some(0) && said.out.contains("Usage:"), "{verb}");
+    }
+}
+
+/// A disk of half a megabyte that only the program sees; without the right to mount one, a bound on the size of files.
+const SMALL_DISK: &str = "unshare --mount --map-root-user true 2>/dev/null
+  && exec unshare --mount --map-root-user bash -c 'mount -t tmpfs -o size=512k none disk && dwmap run --initial --once; code=$?; cp disk/* kept/; exit $code'
+  || { trap '' XFSZ; ulimit -f 64; dwmap run --initial --once; code=$?; cp disk/* kept/; exit $code; }";
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_lost() {
+    let folder = pair();
+    folder.write("disk/.keep", "");
+    folder.write("kept/.keep", "");
+    with_edit(&folder, "dwmap.toml", "[sync]", "[store]\npath = \"disk/state.db\"\n\n[sync]");
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+        INSERT INTO item(number, name, price, stock, status, is_heavy) SELECT 'F-' || i, 'Thing ' || i, '1.00', i, 'Active', 0 FROM n";
+    folder.sql("erp.db", rows);
+    let said = folder.shell(&SMALL_DISK.replace('\n', " "));
+    assert_eq!(said.exit, Some(3), "{said:?}");
+    assert!(said.messages.contains("disk/state.db"), "{}", said.messages);
+    // Room is made: the state is put on a larger disk.
+    assert_eq!(folder.shell("cp kept/state.db* disk/").exit, Some(0));
+    let said = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_eq!(said.exit, Some(0), "{said:?}");
+    let count = |database: &str, what: &str| folder.sql(database, what).trim().to_owned();
+    assert_eq!(count("shop.db", "SELECT count(*), count(DISTINCT sku) FROM product"), "3004|3004");
+    assert_eq!(count("erp.db", "SELECT count(*), count(DISTINCT number) FROM item"), "3004|3004");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = pair();
+    let said = folder.shell("dwmap explain | head -1; echo ${PIPESTATUS[0]}");
+    assert_eq!(said.out.lines().last(), Some("0"), "{said:?}");
+}
