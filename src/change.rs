@@ -141,6 +141,17 @@ pub struct Page {
     pub is_last: bool,
 }
 
+impl Page {
+    /// The rows that are there.
+    pub fn into_rows(self) -> Vec<Seen> {
+        let row = |change| match change {
+            Change::Upsert(seen) => Some(seen),
+            Change::Delete { .. } => None,
+        };
+        self.changes.into_iter().filter_map(row).collect()
+    }
+}
+
 /// A request that may change a system. `op` is written into logs and, where possible, sent along.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Write {

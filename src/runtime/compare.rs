@@ -6,7 +6,7 @@ use super::deployment::Deployment;
 use super::evaluate::{NoAnswer, evaluate};
 use super::initial::Error;
 use super::pipe::{Pipe, PipeId};
-use crate::change::{Change, RemoteId, Seen, Side, Sides};
+use crate::change::{RemoteId, Seen, Side, Sides};
 use crate::engine::link::{Link, LinkState};
 use crate::engine::merge::changes_nothing;
 use crate::interp;
@@ -51,20 +51,14 @@ impl Deployment {
             loop {
                 let page = pipe.systems[side].scan(&pipe.plan.shapes[side], after.as_ref(), PAGE_ROWS).await;
                 let page = page.map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side, failure })?;
-                let rows: Vec<Seen> = page
-                    .changes
-                    .into_iter()
-                    .filter_map(|it| match it {
-                        Change::Upsert(seen) => Some(seen),
-                        Change::Delete { .. } => None,
-                    })
-                    .collect();
+                let next = (!page.is_last).then(|| page.next.clone());
+                let rows = page.into_rows();
                 out.rows[side] += rows.len() as u64;
                 self.compare_page(id, side, rows, &mut out).await?;
-                if page.is_last {
+                if next.is_none() {
                     break;
                 }
-                after = Some(page.next);
+                after = next;
             }
         }
         Ok(out)

@@ -10,7 +10,7 @@ use super::deployment::{Deployment, Note, Watcher};
 use super::evaluate::evaluate;
 use super::pipe::{Cause, Job, Pipe, PipeId};
 use super::round::LINKS_MAX;
-use crate::change::{Change, Class, Failure, LinkId, Page, Seen, Side, Sides, Token};
+use crate::change::{Class, Failure, LinkId, Page, Side, Sides, Token};
 use crate::engine::flight::{Event, Flight};
 use crate::engine::link::{Commit, Hold, Link, LinkState};
 use crate::interp;
@@ -112,21 +112,15 @@ impl Deployment {
     }
 
     async fn stage_page(&mut self, id: PipeId, side: Side, page: Page) -> Result<(), Error> {
-        let rows: Vec<Seen> = page
-            .changes
-            .into_iter()
-            .filter_map(|it| match it {
-                Change::Upsert(seen) => Some(seen),
-                Change::Delete { .. } => None,
-            })
-            .collect();
+        let (next, is_last) = (page.next.clone(), page.is_last);
+        let rows = page.into_rows();
         let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
         let staged: Vec<Staged> =
             rows.into_iter().zip(keys).map(|(seen, key)| Staged { seen, key: key.ok().flatten() }).collect();
         let plan = self.name(id).to_owned();
-        self.store.stage(&plan, side, &staged, &page.next, page.is_last)?;
+        self.store.stage(&plan, side, &staged, &next, is_last)?;
         let rows = self.store.staged_count(&plan)?[side];
-        self.watcher.note(&plan, Note::Read { side, rows, is_complete: page.is_last });
+        self.watcher.note(&plan, Note::Read { side, rows, is_complete: is_last });
         Ok(())
     }
 
