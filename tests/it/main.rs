@@ -8,6 +8,7 @@ mod diagnostics;
 mod editors;
 mod format;
 mod kernel;
+mod layers;
 mod lowering;
 mod maps;
 mod metadata;
