@@ -8,9 +8,10 @@ use super::names::{MapInfo, World, not_yet, unknown};
 use super::rule::{Block, Setting, label, towards};
 use super::scope::{Fields, Scope, SideScope};
 use super::table::{self, Rows};
+use super::usage;
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::ir::{Conflict, DeleteAction, Exit, Expr, Group, Missing, OnError, Origin, Plan, Rule, RuleId};
+use crate::ir::{Conflict, DeleteAction, Exit, Expr, Group, Missing, OnError, Origin, Plan, Rekey, Rule, RuleId};
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind, ConflictKind, ExprKind, MapHead, Member, MemberKind, PolicyKind};
 use crate::value::{Kind, Slot, Value};
@@ -20,8 +21,9 @@ const RETRIES_DEFAULT: u32 = 5;
 
 /// Every map of the files as plan. A map whose sides do not resolve has none.
 pub fn plans<'a>(world: &'a World<'a>, sources: &'a Sources, diags: &mut Diagnostics) -> Vec<Built<'a>> {
-    let values = table::collect(world, diags);
-    world.maps.values().filter_map(|info| map(world, sources, &values, info, diags)).collect()
+    let values = table::collect(world, &usage::value_maps(world), diags);
+    let active = world.maps.values().filter(|it| it.is_active);
+    active.filter_map(|info| map(world, sources, &values, info, diags)).collect()
 }
 
 /// What is gathered while the members are read.
@@ -41,7 +43,7 @@ struct Gathered<'a> {
 fn map<'a>(
     world: &'a World<'a>,
     sources: &'a Sources,
-    values: &IndexMap<&'a str, Option<Rows>>,
+    values: &IndexMap<String, Option<Rows>>,
     info: &MapInfo<'a>,
     diags: &mut Diagnostics,
 ) -> Option<Built<'a>> {
@@ -63,6 +65,7 @@ fn map<'a>(
         references: Vec::new(),
         has_partition,
         depth: 0,
+        locals: None,
         is_wrong: map.is_broken,
     };
     let on_missing = missing_of(&mut cx, &map.members);
@@ -127,11 +130,12 @@ fn members<'a>(cx: &mut Scope<'a, '_>, list: &'a [Member], setting: &Setting, bl
                 }
             }
             MemberKind::Override { label, .. } | MemberKind::Drop { label, .. } => {
-                cx.is_wrong = true;
+                // A layer's own changes are merged before; only a map without a base has some left.
+                let message = "this map is built upon no other, so there is no rule to change";
+                cx.error(codes::NO_SUCH_RULE, label.span, message, "nothing to change");
                 out.is_partial = true;
-                not_yet(label.span, "a change to a rule of a base", cx.diags);
             }
-            MemberKind::Seal(labels) => seal(cx, labels),
+            MemberKind::Seal(labels) => seal(cx, labels, list),
             MemberKind::For { field, set, members: inner } => match for_block(cx, field, set, out) {
                 Some(own) => {
                     let condition = match block {
@@ -211,9 +215,8 @@ fn filter<'a>(cx: &mut Scope<'a, '_>, side: Side, condition: &'a ast::Expr, out:
     });
 }
 
-fn seal(cx: &mut Scope<'_, '_>, labels: &[ast::Name]) {
-    let map = cx.world.maps[cx.map.as_str()].map;
-    let known = rule_labels(cx, &map.members);
+fn seal(cx: &mut Scope<'_, '_>, labels: &[ast::Name], members: &[Member]) {
+    let known = rule_labels(cx, members);
     for name in labels.iter().filter(|it| !known.contains(&it.text)) {
         cx.report(unknown("rule", &name.text, name.span, known.iter().map(String::as_str), "no rule has this label"));
     }
@@ -287,6 +290,7 @@ fn finish<'a>(mut cx: Scope<'a, '_>, map: &'a ast::Map, span: Span, writes: Side
         scope: gathered.scope,
         on_exit: policy.on_exit,
         on_delete: policy.on_delete,
+        on_rekey: policy.on_rekey,
         on_error: policy.on_error,
         references: cx.references,
         tables: cx.tables,
@@ -302,6 +306,7 @@ struct Policies {
     together: Vec<Vec<usize>>,
     on_exit: Sides<Option<Exit>>,
     on_delete: Sides<DeleteAction>,
+    on_rekey: Rekey,
     on_error: OnError,
 }
 
@@ -311,6 +316,7 @@ fn policies(cx: &mut Scope<'_, '_>, gathered: &Gathered<'_>) -> Policies {
         together: Vec::new(),
         on_exit: Sides::new(None, None),
         on_delete: Sides::new(DeleteAction::Refuse, DeleteAction::Refuse),
+        on_rekey: Rekey::Reject,
         on_error: OnError::Retry(RETRIES_DEFAULT),
     };
     for policy in &gathered.policies {
@@ -379,8 +385,9 @@ fn one_policy(cx: &mut Scope<'_, '_>, kind: &PolicyKind, gathered: &Gathered<'_>
             }
         }
         PolicyKind::Rekey(name) => match name.text.as_str() {
-            "reject" => {}
+            "reject" => out.on_rekey = Rekey::Reject,
             "rename" => {
+                out.on_rekey = Rekey::Rename;
                 cx.is_wrong = true;
                 not_yet(name.span, "`on rekey rename`", cx.diags);
             }

@@ -192,6 +192,15 @@ impl Scope<'_, '_> {
     /// A member of the expected set first, else a field.
     fn path(&mut self, side: Side, path: &ast::Path, expected: Option<&Kind>) -> Option<Typed> {
         let name = path.segments.last().expect("a path is never empty");
+        if let Some(locals) = &self.locals
+            && path.segments.len() == 1
+            && let Some((_, typed)) = locals.iter().find(|(local, _)| *local == name.text)
+        {
+            return Some(typed.clone());
+        }
+        if self.world.params.contains_key(&self.world.project.key(path)) && !self.is_named_otherwise(side, name, expected) {
+            return self.parameter(path);
+        }
         if path.segments.len() > 1 {
             return self.qualified(side, path);
         }
@@ -229,7 +238,48 @@ impl Scope<'_, '_> {
         }
     }
 
+    /// A member that is expected and a field go before a parameter of the file.
+    fn is_named_otherwise(&self, side: Side, name: &ast::Name, expected: Option<&Kind>) -> bool {
+        let is_member = matches!(expected, Some(Kind::Enum(members)) if members.member(&name.text).is_some());
+        is_member || (self.locals.is_none() && self.sides[side].entity.fields.contains_key(&name.text))
+    }
+
+    /// A parameter that holds one value.
+    fn parameter(&mut self, path: &ast::Path) -> Option<Typed> {
+        let param = &self.world.params[&self.world.project.key(path)];
+        match param.values.as_deref() {
+            Some([value]) if !param.is_set => Some(Typed::constant(value.clone(), param.kind.clone(), path.span)),
+            Some(_) => {
+                let diagnostic = Diagnostic::new(
+                    codes::SYNTAX,
+                    path.span,
+                    format!("the parameter `{path}` is a set"),
+                    "one value is needed here",
+                );
+                self.report(diagnostic.because(param.name, "declared here").advice(format!("write `X in {path}`")));
+                None
+            }
+            // That it has no value was reported where it is declared.
+            None => {
+                self.is_wrong = true;
+                None
+            }
+        }
+    }
+
     fn unknown_field(&mut self, side: Side, name: &ast::Name, members: Option<&EnumType>) {
+        if let Some(locals) = &self.locals {
+            let names: Vec<String> = locals.iter().map(|(name, _)| name.clone()).collect();
+            let diagnostic = unknown(
+                "parameter",
+                &name.text,
+                name.span,
+                names.iter().map(String::as_str),
+                "the body knows its parameters only",
+            );
+            self.report(diagnostic);
+            return;
+        }
         let own = &self.sides[side];
         if own.system.is_unknown {
             self.is_wrong = true;
@@ -470,6 +520,11 @@ impl Scope<'_, '_> {
 
     /// The fixed values of a set.
     pub fn constants(&mut self, side: Side, set: &ast::Expr, kind: &Kind) -> Option<Vec<Value>> {
+        if let ExprKind::Path(path) = &bare(set).kind
+            && let Some(param) = self.world.params.get(&self.world.project.key(path)).filter(|it| it.is_set)
+        {
+            return self.set_parameter(set.span, param, kind);
+        }
         let ExprKind::Set(parts) = &bare(set).kind else {
             let diagnostic = Diagnostic::new(codes::SYNTAX, set.span, "a set of values is needed here", "this is no set");
             self.report(diagnostic.advice("write `{ \"usmf\", \"demf\" }`"));
@@ -477,6 +532,18 @@ impl Scope<'_, '_> {
         };
         let values: Vec<Option<Value>> = parts.iter().map(|it| self.constant(side, it, kind)).collect();
         values.into_iter().collect()
+    }
+
+    fn set_parameter(&mut self, span: Span, param: &super::names::Param, kind: &Kind) -> Option<Vec<Value>> {
+        let Some(values) = &param.values else {
+            self.is_wrong = true;
+            return None;
+        };
+        let converted: Result<Vec<Value>, String> = values.iter().map(|it| interp::convert(kind, it)).collect();
+        if converted.is_err() {
+            self.mismatch(span, &param.kind, kind, &[]);
+        }
+        converted.ok()
     }
 
     fn choice(
@@ -500,9 +567,12 @@ impl Scope<'_, '_> {
     }
 
     fn call(&mut self, side: Side, path: &ast::Path, arguments: &[ast::Expr], span: Span) -> Option<Typed> {
-        let name = path.to_string();
-        if let Some(function) = self.world.functions.get(name.as_str()).copied() {
-            return self.inline(side, function, arguments, span);
+        let (name, key) = (path.to_string(), self.world.project.key(path));
+        if let Some(function) = self.world.functions.get(&key).copied() {
+            return self.inline(side, &key, function, arguments, span);
+        }
+        if let Some(iso) = self.world.isos.get(&key).copied() {
+            return self.inline_iso(side, &key, iso, arguments, span);
         }
         let Some(function) = functions::find(&name) else {
             self.no_function(&name, path.span);
@@ -535,8 +605,8 @@ impl Scope<'_, '_> {
             }
             return;
         }
-        let own = self.world.functions.keys().copied();
-        let known: Vec<&str> = functions::all().map(|(_, it)| it.name).chain(own).collect();
+        let own = self.world.written(span.file, self.world.functions.keys().chain(self.world.isos.keys()));
+        let known: Vec<&str> = functions::all().map(|(_, it)| it.name).chain(own.iter().map(String::as_str)).collect();
         self.report(unknown("function", name, span, known, "not in the library"));
     }
 

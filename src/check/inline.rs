@@ -1,92 +1,205 @@
-//! Functions that a file defines: a call becomes the function's body with the arguments in it.
+//! Functions that a file defines: a call becomes the function's body, which knows its parameters and nothing else.
 
 use super::expr::Typed;
 use super::fit::{self, Fit};
+use super::lens::{Given, Split, Writes};
+use super::names::World;
 use super::scope::Scope;
 use crate::change::Side;
 use crate::diag::{Diagnostic, codes};
-use crate::ir::Expr;
+use crate::interp;
+use crate::ir::{Compare, Expr};
 use crate::schema::kinds;
 use crate::source::Span;
-use crate::syntax::ast::{self, ExprKind, TypeKind};
-use crate::value::Value;
+use crate::syntax::ast::{self, TypeKind};
+use crate::value::{Kind, Value};
 
 /// Most calls inside calls; functions do not call themselves.
 const DEPTH_MAX: u32 = 8;
 
-impl Scope<'_, '_> {
-    /// The call of a function that a file defines.
-    pub fn inline(&mut self, side: Side, function: &ast::Function, arguments: &[ast::Expr], span: Span) -> Option<Typed> {
-        let name = &function.name.text;
-        if arguments.len() != function.parameters.len() {
-            let message = format!("`{name}` takes {} arguments, not {}", function.parameters.len(), arguments.len());
-            let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "this call");
-            self.report(diagnostic.because(function.name.span, "defined here"));
-            return None;
-        }
-        if self.depth >= DEPTH_MAX {
-            let message = format!("`{name}` is called within itself, or functions call each other too deep");
-            self.error(codes::SYNTAX, function.name.span, message, "functions do not recur");
-            return None;
-        }
-        let mut lifted = Vec::new();
-        for (parameter, argument) in function.parameters.iter().zip(arguments) {
-            let typed = self.lower(side, argument, None)?;
-            self.takes(parameter, &typed)?;
-            lifted.push(typed);
-        }
-        let body = substitute(&function.body, &function.parameters, arguments);
-        self.depth += 1;
-        let lowered = self.lower(side, &body, None);
-        self.depth -= 1;
-        let lowered = lowered?;
-        let nullable: Vec<&Typed> = lifted.iter().filter(|it| it.nullable).collect();
-        let expr = nullable.iter().fold(lowered.expr, |body, argument| Expr::If {
-            condition: Expr::Call { function: "is_null".to_owned(), arguments: vec![argument.expr.clone()] }.boxed(),
-            then: Expr::Const(Value::Null).boxed(),
-            otherwise: body.boxed(),
-        });
-        let nullable = lowered.nullable || !nullable.is_empty();
-        // What can fail is shown where the function is called: there stands the rule that needs the `else`.
-        let partial = if lowered.partial.is_empty() { Vec::new() } else { vec![span] };
-        Some(Typed { expr, nullable, span, partial, ..lowered })
-    }
-
-    /// Lengths and digits of the argument are kept: the body is checked with them, so only the family must be right.
-    fn takes(&mut self, parameter: &ast::Parameter, argument: &Typed) -> Option<()> {
-        let TypeKind::Named { path, arguments } = &parameter.ty.kind else { return Some(()) };
-        let Some(kind) = kinds::built_in(&path.to_string(), arguments) else { return Some(()) };
-        if argument.is_null() || fit::fit(&argument.kind, &kind) != Fit::Never {
-            return Some(());
-        }
-        self.mismatch(argument.span, &argument.kind, &kind, &fit::bridges(&argument.kind, &kind));
-        None
+/// The kind that a declared type stands for, where it is one that values of several systems can have.
+pub fn declared(world: &World<'_>, ty: &ast::Type) -> Option<Kind> {
+    let TypeKind::Named { path, arguments } = &ty.kind else { return None };
+    match path.segments.as_slice() {
+        [name] => kinds::built_in(&name.text, arguments),
+        [system, name] => world.systems.get(&system.text)?.schema.enums.get(&name.text).map(|it| Kind::Enum(it.clone())),
+        _ => None,
     }
 }
 
-/// The body with the arguments in the places of the parameters.
-fn substitute(expr: &ast::Expr, parameters: &[ast::Parameter], arguments: &[ast::Expr]) -> ast::Expr {
-    let inner = |it: &ast::Expr| substitute(it, parameters, arguments);
-    let boxed = |it: &ast::Expr| Box::new(inner(it));
-    let all = |list: &[ast::Expr]| list.iter().map(inner).collect::<Vec<_>>();
-    let kind = match &expr.kind {
-        ExprKind::Path(path) if path.segments.len() == 1 => {
-            let index = parameters.iter().position(|it| it.name.text == path.segments[0].text);
-            return index.map_or_else(|| expr.clone(), |it| arguments[it].clone());
+/// Within the range of an `iso`, both ends included.
+pub fn is_within(range: Option<&(Value, Value)>, value: &Value) -> bool {
+    range.is_none_or(|(low, high)| {
+        interp::to_decimal(value) >= interp::to_decimal(low) && interp::to_decimal(value) <= interp::to_decimal(high)
+    })
+}
+
+impl Scope<'_, '_> {
+    /// The call of a function that a file defines.
+    pub fn inline(
+        &mut self,
+        side: Side,
+        key: &str,
+        function: &ast::Function,
+        arguments: &[ast::Expr],
+        span: Span,
+    ) -> Option<Typed> {
+        let lifted =
+            self.arguments(side, key, &function.name, &function.parameters.iter().collect::<Vec<_>>(), arguments, span)?;
+        let locals = function.parameters.iter().zip(&lifted).map(|(it, typed)| (it.name.text.clone(), typed.clone())).collect();
+        let lowered = self.body(side, &function.name, &function.body, locals)?;
+        Some(null_for_null(lowered, &lifted, span))
+    }
+
+    /// The call of the first half of an `iso`.
+    pub fn inline_iso(&mut self, side: Side, key: &str, iso: &ast::Iso, arguments: &[ast::Expr], span: Span) -> Option<Typed> {
+        let lifted = self.arguments(side, key, &iso.name, &[&iso.parameter], arguments, span)?;
+        let locals = vec![(iso.parameter.name.text.clone(), lifted[0].clone())];
+        let lowered = self.body(side, &iso.name, &iso.forward, locals)?;
+        let target = declared(self.world, &iso.target)?;
+        let ranged = self.ranged(iso, lowered, &target);
+        Some(null_for_null(ranged, &lifted, span))
+    }
+
+    /// The value in the kind of the `iso`'s other half; outside of its range there is none.
+    fn ranged(&mut self, iso: &ast::Iso, value: Typed, target: &Kind) -> Typed {
+        let mut out = value;
+        if fit::fit(&out.kind, target) != Fit::Same {
+            if matches!(fit::fit(&out.kind, target), Fit::Narrow(_)) {
+                out.partial.push(out.span);
+            }
+            out.expr = Expr::Convert { to: target.clone(), operand: out.expr.boxed() };
+            out.kind = target.clone();
         }
-        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Path(_) => expr.kind.clone(),
-        ExprKind::Call { function, arguments } => ExprKind::Call { function: function.clone(), arguments: all(arguments) },
-        ExprKind::Unary { op, operand } => ExprKind::Unary { op: *op, operand: boxed(operand) },
-        ExprKind::Binary { op, op_span, left, right } => {
-            ExprKind::Binary { op: *op, op_span: *op_span, left: boxed(left), right: boxed(right) }
+        if let Some((low, high)) = range(iso, target) {
+            out.partial.push(out.span);
+            let compare =
+                |op, with: Value| Expr::Compare { op, left: out.expr.clone().boxed(), right: Expr::Const(with).boxed() };
+            let is_low = compare(Compare::Less, low.clone());
+            let is_high = compare(Compare::Greater, high.clone());
+            // There is no expression that only fails; this text is no value of the kind, and says why.
+            let why = format!("a value outside the range {low} ..= {high} of {}", iso.name.text);
+            let fails = Expr::Convert { to: target.clone(), operand: Expr::Const(Value::text(why)).boxed() };
+            let condition = Expr::Or(is_low.boxed(), is_high.boxed()).boxed();
+            out.expr = Expr::If { condition, then: fails.boxed(), otherwise: out.expr.boxed() };
         }
-        ExprKind::In { operand, set } => ExprKind::In { operand: boxed(operand), set: boxed(set) },
-        ExprKind::If { condition, then, otherwise } => {
-            ExprKind::If { condition: boxed(condition), then: boxed(then), otherwise: boxed(otherwise) }
+        out
+    }
+
+    /// Writing through an `iso` is its second half.
+    pub fn write_iso(&mut self, side: Side, iso: &ast::Iso, argument: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+        let (target, kind) = declared(self.world, &iso.target).zip(declared(self.world, &iso.parameter.ty))?;
+        let expr = self.fit_into(side, given, &target, None)?;
+        let it =
+            Typed { expr, kind: target.clone(), nullable: given.nullable, constant: None, partial: Vec::new(), span: given.span };
+        let it = self.ranged(iso, it, &target);
+        let partial = it.partial.clone();
+        let back = self.body(side, &iso.name, &iso.backward, vec![("it".to_owned(), Typed { partial: Vec::new(), ..it })])?;
+        if !partial.is_empty() || !back.partial.is_empty() {
+            self.may_fail(side, given.span, &format!("not every value can be taken back through `{}`", iso.name.text));
         }
-        ExprKind::Tuple(parts) => ExprKind::Tuple(all(parts)),
-        ExprKind::Set(parts) => ExprKind::Set(all(parts)),
-        ExprKind::Group(it) => ExprKind::Group(boxed(it)),
+        let own = Given { expr: back.expr, kind: back.kind, ..given.clone() };
+        let expr = self.fit_into(side, &own, &kind, None)?;
+        self.writers(side, argument, &Given { expr, kind, ..given.clone() }, split)
+    }
+
+    fn arguments(
+        &mut self,
+        side: Side,
+        key: &str,
+        name: &ast::Name,
+        parameters: &[&ast::Parameter],
+        arguments: &[ast::Expr],
+        span: Span,
+    ) -> Option<Vec<Typed>> {
+        if self.world.broken.contains(key) {
+            // What is wrong with the function was reported where it stands.
+            self.is_wrong = true;
+            return None;
+        }
+        if arguments.len() != parameters.len() {
+            let names: Vec<String> = parameters.iter().map(|it| it.name.text.clone()).collect();
+            let message = format!("`{}` takes {} arguments, not {}", name.text, parameters.len(), arguments.len());
+            let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "this call").because(name.span, "defined here");
+            self.report(diagnostic.advice(format!("write `{}({})`", name.text, names.join(", "))));
+            return None;
+        }
+        let mut out = Vec::new();
+        for (parameter, argument) in parameters.iter().zip(arguments) {
+            let typed = self.lower(side, argument, None)?;
+            out.push(self.taken(side, parameter, typed)?);
+        }
+        Some(out)
+    }
+
+    pub fn body(&mut self, side: Side, name: &ast::Name, body: &ast::Expr, locals: Vec<(String, Typed)>) -> Option<Typed> {
+        if self.depth >= DEPTH_MAX {
+            let message = format!("`{}` is called within itself, or functions call each other too deep", name.text);
+            self.error(codes::SYNTAX, name.span, message, "functions do not recur");
+            return None;
+        }
+        let outer = self.locals.replace(locals);
+        self.depth += 1;
+        let lowered = self.lower(side, body, None);
+        self.depth -= 1;
+        self.locals = outer;
+        lowered
+    }
+
+    /// The argument as the parameter declares it. One that may not fit needs the rule's `else`, like every value that may not.
+    fn taken(&mut self, side: Side, parameter: &ast::Parameter, argument: Typed) -> Option<Typed> {
+        let Some(kind) = declared(self.world, &parameter.ty) else { return Some(argument) };
+        if argument.is_null() {
+            return Some(argument);
+        }
+        match fit::fit(&argument.kind, &kind) {
+            Fit::Same => Some(argument),
+            Fit::Narrow(code) if code == codes::DATE_LOSS || !self.has_else(side.other()) => {
+                let source = self.text(argument.span).to_owned();
+                let message = format!("`{source}` may not fit the parameter `{}` (`{kind}`)", parameter.name.text);
+                let mut diagnostic = Diagnostic::new(code, argument.span, message, format!("this is `{}`", argument.kind))
+                    .because(parameter.name.span, "declared here");
+                if let (Some(end), true) = (self.rule_end(), code != codes::DATE_LOSS) {
+                    diagnostic = diagnostic.replace("add `else reject`", end, "   else reject", false);
+                }
+                self.report(diagnostic);
+                None
+            }
+            Fit::Converted | Fit::Narrow(_) => {
+                let expr = Expr::Convert { to: kind.clone(), operand: argument.expr.clone().boxed() };
+                Some(Typed { expr, kind, ..argument })
+            }
+            Fit::Never => {
+                self.mismatch(argument.span, &argument.kind, &kind, &fit::bridges(&argument.kind, &kind));
+                None
+            }
+        }
+    }
+}
+
+/// The declared range of an `iso`, as values of its target.
+pub fn range(iso: &ast::Iso, target: &Kind) -> Option<(Value, Value)> {
+    let bound = |it: &ast::Expr| match &super::expr::bare(it).kind {
+        ast::ExprKind::Number(digits) => interp::convert(target, &Value::text(digits)).ok(),
+        ast::ExprKind::Unary { op: ast::UnaryOp::Negate, operand } => match &super::expr::bare(operand).kind {
+            ast::ExprKind::Number(digits) => interp::convert(target, &Value::text(format!("-{digits}"))).ok(),
+            _ => None,
+        },
+        _ => None,
     };
-    ast::Expr { kind, span: expr.span }
+    let (low, high) = iso.range.as_ref()?;
+    bound(low).zip(bound(high))
+}
+
+/// Own functions give null for null, as those of the library do. What can fail is shown at the call: there stands the rule
+/// that needs the `else`.
+fn null_for_null(body: Typed, arguments: &[Typed], span: Span) -> Typed {
+    let nullable: Vec<&Typed> = arguments.iter().filter(|it| it.nullable).collect();
+    let expr = nullable.iter().fold(body.expr, |body, argument| Expr::If {
+        condition: Expr::Call { function: "is_null".to_owned(), arguments: vec![argument.expr.clone()] }.boxed(),
+        then: Expr::Const(Value::Null).boxed(),
+        otherwise: body.boxed(),
+    });
+    let partial = if body.partial.is_empty() { Vec::new() } else { vec![span] };
+    Typed { expr, nullable: body.nullable || !nullable.is_empty(), span, partial, kind: body.kind, constant: body.constant }
 }

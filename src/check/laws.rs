@@ -8,17 +8,17 @@
 //! `<~>` says that something is lost, so it need not read back what was written; it must settle, and its sides must be stable.
 
 mod message;
-mod samples;
+pub mod samples;
 mod trial;
 
 use super::built::{Built, Role, Written};
 use super::names::World;
-use crate::change::Side;
+use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, codes};
 use crate::functions::{self, Law};
 use crate::ir::{Certificate, Expr, Rule, RuleId};
 use crate::source::Sources;
-use crate::syntax::ast::Arrow;
+use crate::syntax::ast::{self, Arrow};
 use crate::value::Kind;
 use trial::{Finding, Trial};
 
@@ -52,7 +52,7 @@ pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags:
         if is_decided || written.role == Role::Partition {
             continue;
         }
-        let (certificate, finding) = decide(built, id);
+        let (certificate, finding) = decide(world, built, id);
         if let Some(finding) = finding {
             diags.push(message::diagnostic(world, built, id, &finding, sources));
             built.is_wrong = true;
@@ -72,7 +72,7 @@ fn no_loses(written: &Written<'_>) -> Diagnostic {
 }
 
 /// How the rule was decided, and what is wrong with it.
-fn decide(built: &Built<'_>, id: RuleId) -> (Certificate, Option<Finding>) {
+fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> (Certificate, Option<Finding>) {
     let rule = built.plan.rule(id);
     if has_lookup(rule) || is_proved(rule) {
         return (Certificate::Proved, None);
@@ -83,7 +83,17 @@ fn decide(built: &Built<'_>, id: RuleId) -> (Certificate, Option<Finding>) {
     } else {
         Certificate::Tested { cases: trial.cases(), seed: samples::SEED }
     };
-    (certificate, trial.run(built.rules[id.index()].rule.arrow == Arrow::Both))
+    let written = built.rules[id.index()].rule;
+    let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
+    (certificate, trial.run(written.arrow == Arrow::Both, &is_canon))
+}
+
+/// The end is read through a `canon` that a file defines.
+fn is_own_canon(world: &World<'_>, end: &ast::Expr) -> bool {
+    match &super::expr::bare(end).kind {
+        ast::ExprKind::Call { function, .. } => world.functions.get(&world.project.key(function)).is_some_and(|it| it.is_canon),
+        _ => false,
+    }
 }
 
 /// References are resolved by unique keys: what `via` reads is what it writes.

@@ -206,8 +206,11 @@ impl Scope<'_, '_> {
         given: &Given,
         split: Split,
     ) -> Option<Writes> {
-        let name = path.to_string();
-        if let Some(own) = self.world.functions.get(name.as_str()) {
+        let (name, key) = (path.to_string(), self.world.project.key(path));
+        if let Some(iso) = self.world.isos.get(&key).copied() {
+            return self.write_iso(side, iso, &arguments[0], given, split);
+        }
+        if let Some(own) = self.world.functions.get(&key) {
             // A `canon` writes the value as it is: what it would change is what it calls inessential.
             return match arguments {
                 [argument] if own.is_canon => self.writers(side, argument, given, split),

@@ -139,7 +139,9 @@ impl Scope<'_, '_> {
         name: &ast::Path,
         width: usize,
     ) -> Result<(Reference, Vec<Kind>), Box<Problem>> {
-        let map = self.world.maps[name.to_string().as_str()].map;
+        let key = self.world.map_key(name).expect("the caller saw the map");
+        let info = &self.world.maps[&key];
+        let map = info.map;
         let system = self.sides[side].system;
         let (own, entity) = map_side(self.world, map, system, kind, name.span)?;
         self.holds(end, kind, &entity.name, name.span)?;
@@ -156,7 +158,7 @@ impl Scope<'_, '_> {
         }
         let kinds = columns.iter().skip(usize::from(is_partitioned)).map(|it| it.kind.clone()).collect();
         let targets = vec![target(system, entity, columns)];
-        Ok((Reference { side, plan: Some(map.name.text.clone()), targets, is_partitioned }, kinds))
+        Ok((Reference { side, plan: info.is_active.then(|| map.name.text.clone()), targets, is_partitioned }, kinds))
     }
 }
 
@@ -293,7 +295,7 @@ fn nested(
     depth: u32,
 ) -> Result<Option<(RefTarget, Kind)>, Box<Problem>> {
     let clause = rule.clauses.iter().find_map(|it| match &it.kind {
-        ClauseKind::Via(path) => world.maps.get(path.to_string().as_str()).map(|it| Err(it.map)),
+        ClauseKind::Via(path) => world.map_key(path).map(|it| Err(world.maps[&it].map)),
         ClauseKind::ViaTables(keys) => keys.first().map(Ok),
         _ => None,
     });

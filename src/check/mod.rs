@@ -7,18 +7,27 @@ mod build;
 pub mod built;
 mod expr;
 mod fit;
+mod functions;
 mod graph;
+mod guard;
 mod inline;
+mod label;
 mod laws;
+mod layers;
 mod lens;
 mod lookup;
 mod names;
+mod params;
+mod paths;
 mod policy;
 mod rule;
 mod scope;
 mod table;
 mod tests;
+mod usage;
+pub mod uses;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diag::Diagnostics;
@@ -26,6 +35,8 @@ use crate::ir::{self, FORMAT, Program};
 use crate::schema::Schema;
 use crate::source::{FileId, Sources};
 use crate::syntax::ast;
+use crate::value::Value;
+use uses::Project;
 
 /// Why a schema that a map names is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +46,31 @@ pub enum SchemaProblem {
     LockMismatch { locked: String, found: String },
 }
 
-/// Reads schema files; the caller does the IO.
+/// Reads what maps name; the caller does the IO.
 pub trait Schemas {
     fn load(&self, from: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem>;
+
+    /// The text of a file that a `use` names. The name is of the kind that the project's files have in [`Sources`];
+    /// `std/NAME.dwmap` are the standard maps. The error says why there is none.
+    fn used(&self, _name: &str) -> Result<String, String> {
+        Err("no files are read here".to_owned())
+    }
+}
+
+/// What a run brings besides the texts.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Values of parameters, by name.
+    pub params: BTreeMap<String, Setting>,
+    /// The base rules that overrides were written against, by `Map.label`; from the lock.
+    pub overrides: BTreeMap<String, String>,
+}
+
+/// The value of a parameter, before it is given the parameter's type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    One(Value),
+    Several(Vec<Value>),
 }
 
 /// For texts whose entities all stand in the text itself.
@@ -53,16 +86,34 @@ impl Schemas for NoSchemas {
 pub struct Checked {
     pub program: Program,
     pub tests: Vec<ir::Test>,
+    /// The base rules that overrides replace now, by `Map.label`: what the lock keeps.
+    pub overrides: BTreeMap<String, String>,
 }
 
-/// Checks all files of a project together.
+/// Checks all files of a project together; a `use` can only name one of them.
 pub fn check(files: &[ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> Checked {
-    let world = names::collect(files, sources, schemas, diags);
+    let project = uses::among(files, sources, diags);
+    check_project(&project, &Given::default(), sources, schemas, diags)
+}
+
+/// Checks a project with the files that it uses, see [`uses::load`].
+pub fn check_project(
+    project: &Project,
+    given: &Given,
+    sources: &Sources,
+    schemas: &dyn Schemas,
+    diags: &mut Diagnostics,
+) -> Checked {
+    let systems = names::systems(project, schemas, diags);
+    let layered = layers::merge(project, sources, &systems, given, diags);
+    let mut world = names::collect(project, systems, &layered, given, diags);
+    world.broken = functions::check(&world, sources, diags);
     let mut built = build::plans(&world, sources, diags);
     for it in &mut built {
         laws::check(&world, it, sources, diags);
     }
     policy::check(&world, &mut built, sources, diags);
+    usage::check(&world, diags);
     built.retain(|it| !it.is_wrong);
     let tests = tests::lower(&world, sources, &mut built, diags);
     let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();
@@ -70,5 +121,6 @@ pub fn check(files: &[ast::File], sources: &Sources, schemas: &dyn Schemas, diag
     let systems = world.systems.values().map(|it| ir::System { name: it.name.clone(), profile: it.profile.clone() }).collect();
     let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };
     program.seal();
-    Checked { program, tests }
+    let overrides = layered.iter().filter(|it| it.is_active).flat_map(layers::Layered::locked).collect();
+    Checked { program, tests, overrides }
 }

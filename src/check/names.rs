@@ -1,28 +1,36 @@
 //! What the files declare: systems with their schemas, value maps, maps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{SchemaProblem, Schemas};
+use super::layers::Layered;
+use super::params;
+use super::uses::Project;
+use super::{Given, SchemaProblem, Schemas};
 use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::functions;
 use crate::interp;
 use crate::schema::profile::TextFacts;
 use crate::schema::{Entity, Field, Profile, Schema, kinds};
-use crate::source::{FileId, Sources, Span};
+use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, EntityMember, ExprKind, ItemKind, MapHead, TypeKind};
 use crate::value::{EnumType, Kind, Member, Value};
 
-/// Everything that has a name.
+/// Everything that has a name. The keys are those of [`Project::key`].
 pub struct World<'a> {
+    pub project: &'a Project,
     pub systems: IndexMap<String, System>,
-    pub values: IndexMap<&'a str, &'a ast::Values>,
-    pub maps: IndexMap<&'a str, MapInfo<'a>>,
-    pub functions: IndexMap<&'a str, &'a ast::Function>,
+    pub values: IndexMap<String, &'a ast::Values>,
+    pub maps: IndexMap<String, MapInfo<'a>>,
+    pub functions: IndexMap<String, &'a ast::Function>,
+    pub isos: IndexMap<String, &'a ast::Iso>,
+    pub params: IndexMap<String, Param>,
     pub tests: Vec<(&'a ast::Test, Span)>,
+    /// Functions that are wrong, which was reported.
+    pub broken: HashSet<String>,
 }
 
 pub struct System {
@@ -37,64 +45,153 @@ pub struct System {
     pub is_unknown: bool,
 }
 
+impl System {
+    /// The system of functions, which belong to none.
+    pub fn nameless() -> Self {
+        Self {
+            name: String::new(),
+            schema: Schema::default(),
+            profile: Profile::exact(),
+            places: HashMap::new(),
+            source: None,
+            is_unknown: false,
+        }
+    }
+}
+
 pub struct MapInfo<'a> {
     pub map: &'a ast::Map,
     pub span: Span,
+    /// It runs: it stands in the project, and no layer is built on it.
+    pub is_active: bool,
+    /// The layer that runs in its place.
+    pub layer: Option<String>,
 }
 
-/// Collects the declarations of all files.
-pub fn collect<'a>(files: &'a [ast::File], sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) -> World<'a> {
+/// A parameter with the value that it has in this run.
+pub struct Param {
+    pub name: Span,
+    pub kind: Kind,
+    pub is_set: bool,
+    /// `None`: it has none, and that was reported.
+    pub values: Option<Vec<Value>>,
+}
+
+impl World<'_> {
+    /// The key of the map that runs under this name.
+    pub fn map_key(&self, path: &ast::Path) -> Option<String> {
+        let key = self.project.key(path);
+        let info = self.maps.get(&key)?;
+        Some(info.layer.clone().unwrap_or(key))
+    }
+
+    /// The names of all keys as this file writes them.
+    pub fn written<'k>(&self, file: FileId, keys: impl Iterator<Item = &'k String>) -> Vec<String> {
+        self.project.written(file, keys.map(String::as_str))
+    }
+}
+
+/// The systems with their schemas. What a layer declares of a system stands before what its base says.
+pub fn systems(project: &Project, schemas: &dyn Schemas, diags: &mut Diagnostics) -> IndexMap<String, System> {
+    let mut out = IndexMap::new();
+    let files = project.order();
+    let profiles = profiles(&files, diags);
+    let mut own: HashSet<&str> = HashSet::new();
+    for (file, item) in items(&files) {
+        if let ItemKind::System { name, schema, profile } = &item.kind {
+            let is_library = project.is_library(file);
+            if is_library && own.contains(name.text.as_str()) {
+                continue;
+            }
+            if !is_library {
+                own.insert(&name.text);
+            }
+            system(&mut out, file, name, schema.as_ref(), profile.as_ref(), &profiles, schemas, diags);
+        }
+    }
+    for (file, item) in items(&files) {
+        if let ItemKind::Entity(entity) = &item.kind {
+            let is_replaced = project.is_library(file) && own.contains(entity.path.segments[0].text.as_str());
+            if !is_replaced {
+                declare_entity(&mut out, entity, item, diags);
+            }
+        }
+    }
+    out
+}
+
+/// Collects the declarations of all files; layers are merged already.
+pub fn collect<'a>(
+    project: &'a Project,
+    systems: IndexMap<String, System>,
+    layered: &'a [Layered],
+    given: &Given,
+    diags: &mut Diagnostics,
+) -> World<'a> {
     let mut world = World {
-        systems: IndexMap::new(),
+        project,
+        systems,
         values: IndexMap::new(),
         maps: IndexMap::new(),
         functions: IndexMap::new(),
+        isos: IndexMap::new(),
+        params: IndexMap::new(),
         tests: Vec::new(),
+        broken: HashSet::new(),
     };
-    let profiles = profiles(files, diags);
-    for (file, item) in items(files) {
-        if let ItemKind::System { name, schema, profile } = &item.kind {
-            system(&mut world, file, name, schema.as_ref(), profile.as_ref(), &profiles, schemas, diags);
-        }
-    }
-    for (_, item) in items(files) {
-        if let ItemKind::Entity(entity) = &item.kind {
-            declare_entity(&mut world, entity, item, diags);
-        }
-    }
-    for (_, item) in items(files) {
+    for (file, item) in project.files.iter().flat_map(|file| file.items.iter().map(move |item| (file.id, item))) {
+        let key = |name: &ast::Name| project.own_key(file, &name.text);
         match &item.kind {
             ItemKind::Values(values) => {
-                if world.values.insert(&values.name.text, values).is_some() {
+                if world.values.insert(key(&values.name), values).is_some() {
                     twice(&values.name, "value map", diags);
                 }
             }
             ItemKind::Map(map) => {
-                if world.maps.insert(&map.name.text, MapInfo { map, span: item.span }).is_some() {
+                let key = key(&map.name);
+                let map = match &map.head {
+                    MapHead::Sides { .. } => Some(map),
+                    MapHead::Extends(_) => layered.iter().find(|it| it.key == key).map(|it| &it.map),
+                };
+                // A layer without a base was reported where layers are merged.
+                let Some(map) = map else { continue };
+                let is_active = !project.is_library(file) && !layered.iter().any(|it| it.bases.contains(&key));
+                let layers: Vec<&Layered> = layered.iter().filter(|it| it.bases.contains(&key) && it.is_active).collect();
+                let layer = if let [layer] = layers.as_slice() { Some(layer.key.clone()) } else { None };
+                if world.maps.insert(key, MapInfo { map, span: item.span, is_active, layer }).is_some() {
                     twice(&map.name, "map", diags);
                 }
-                if let MapHead::Extends(base) = &map.head {
-                    not_yet(base.span, "a layer (`extends`)", diags);
-                }
             }
+            // What a library tests, its own project does.
+            ItemKind::Test(_) if project.is_library(file) => {}
             ItemKind::Test(test) => world.tests.push((test, item.span)),
-            ItemKind::Use { alias, .. } => not_yet(alias.span, "`use`", diags),
             ItemKind::Function(function) => {
-                let name = function.name.text.as_str();
-                if functions::find(name).is_some() || world.functions.insert(name, function).is_some() {
+                let is_known = functions::find(&function.name.text).is_some();
+                if is_known || world.functions.insert(key(&function.name), function).is_some() {
                     twice(&function.name, "function", diags);
                 }
             }
-            ItemKind::Iso(iso) => not_yet(iso.name.span, "`iso`", diags),
-            ItemKind::Param { name, .. } => not_yet(name.span, "`param`", diags),
-            ItemKind::System { .. } | ItemKind::Entity(_) | ItemKind::Profile(_) => {}
+            ItemKind::Iso(iso) => {
+                let is_known = functions::find(&iso.name.text).is_some() || world.functions.contains_key(&key(&iso.name));
+                if is_known || world.isos.insert(key(&iso.name), iso).is_some() {
+                    twice(&iso.name, "function", diags);
+                }
+            }
+            ItemKind::Param { name, ty, default } => {
+                if let Some(param) = params::lower(name, ty, default.as_ref(), given, diags)
+                    && world.params.insert(key(name), param).is_some()
+                {
+                    twice(name, "parameter", diags);
+                }
+            }
+            ItemKind::System { .. } | ItemKind::Entity(_) | ItemKind::Profile(_) | ItemKind::Use { .. } => {}
         }
     }
-    let _ = sources;
+    params::unknown_settings(&world, given, diags);
     world
 }
 
-fn items(files: &[ast::File]) -> impl Iterator<Item = (FileId, &ast::Item)> {
+fn items<'a>(files: &[&'a ast::File]) -> impl Iterator<Item = (FileId, &'a ast::Item)> {
     files.iter().flat_map(|file| file.items.iter().map(move |item| (file.id, item)))
 }
 
@@ -111,7 +208,7 @@ pub fn not_yet(span: Span, what: &str, diags: &mut Diagnostics) {
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one item, used once")]
 fn system(
-    world: &mut World<'_>,
+    systems: &mut IndexMap<String, System>,
     file: FileId,
     name: &ast::Name,
     schema: Option<&ast::Quoted>,
@@ -141,7 +238,7 @@ fn system(
             }
         },
     };
-    if let Some(known) = world.systems.get_mut(&name.text) {
+    if let Some(known) = systems.get_mut(&name.text) {
         // Each file names its systems; the same name is the same system.
         for (entity, it) in loaded.entities {
             known.schema.entities.entry(entity).or_insert(it);
@@ -158,7 +255,7 @@ fn system(
         source: schema.map(|it| it.text.clone()),
         is_unknown,
     };
-    world.systems.insert(name.text.clone(), system);
+    systems.insert(name.text.clone(), system);
 }
 
 fn schema_problem(path: &ast::Quoted, problem: &SchemaProblem) -> Diagnostic {
@@ -187,7 +284,7 @@ pub fn unknown<'n>(what: &str, word: &str, span: Span, known: impl IntoIterator<
     }
 }
 
-fn profiles(files: &[ast::File], diags: &mut Diagnostics) -> IndexMap<String, Profile> {
+fn profiles(files: &[&ast::File], diags: &mut Diagnostics) -> IndexMap<String, Profile> {
     let mut out = IndexMap::new();
     for (_, item) in items(files) {
         if let ItemKind::Profile(profile) = &item.kind {
@@ -245,7 +342,7 @@ fn apply_fact(profile: &mut Profile, kind: &str, words: &[&str]) -> bool {
     true
 }
 
-fn declare_entity(world: &mut World<'_>, entity: &ast::Entity, item: &ast::Item, diags: &mut Diagnostics) {
+fn declare_entity(systems: &mut IndexMap<String, System>, entity: &ast::Entity, item: &ast::Item, diags: &mut Diagnostics) {
     let [system_name, name] = entity.path.segments.as_slice() else {
         let message = "an entity is named by its system and its own name";
         diags.push(
@@ -253,8 +350,8 @@ fn declare_entity(world: &mut World<'_>, entity: &ast::Entity, item: &ast::Item,
         );
         return;
     };
-    let known: Vec<String> = world.systems.keys().cloned().collect();
-    let Some(system) = world.systems.get_mut(&system_name.text) else {
+    let known: Vec<String> = systems.keys().cloned().collect();
+    let Some(system) = systems.get_mut(&system_name.text) else {
         diags.push(unknown("system", &system_name.text, system_name.span, known.iter().map(String::as_str), "not declared"));
         return;
     };
@@ -318,7 +415,7 @@ fn declare_field(entity: &mut Entity, field: &ast::EntityField, owner: &str, sch
 }
 
 /// A written type as a kind; enums declared in place get the field's name.
-fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diagnostics) -> Option<Kind> {
+pub fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diagnostics) -> Option<Kind> {
     match &ty.kind {
         TypeKind::Lookup(paths) => {
             let target = |it: &ast::Path| it.segments.last().expect("a path is never empty").text.clone();

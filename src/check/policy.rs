@@ -251,6 +251,9 @@ fn delete_policy(built: &Built<'_>, out: &mut Vec<Diagnostic>) {
 }
 
 fn newest(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    if !Side::BOTH.into_iter().all(|side| built.plan.writes[side]) {
+        return;
+    }
     let is_newest = |kind: &ConflictKind| matches!(kind, ConflictKind::Newest { .. });
     let of_map = policies(built).filter_map(|it| match &it.kind {
         PolicyKind::Conflict { policy, .. } => Some(policy),

@@ -2,6 +2,7 @@
 
 use super::expr::{Typed, bare, both, single};
 use super::fit;
+use super::label::ends;
 use super::lens::{Given, Split, Writes, null, part, whole};
 use super::lookup::Referred;
 use super::names::not_yet;
@@ -9,7 +10,7 @@ use super::scope::{Current, Scope};
 use super::table::{self, Rows, Tables};
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, codes, suggest::nearest};
-use crate::ir::{Certificate, End, Expr, Fallback, Guard, Missing, Modulo, Origin, Rule};
+use crate::ir::{Certificate, End, Expr, Fallback, Missing, Modulo, Origin, Rule};
 use crate::source::Span;
 use crate::syntax::ast::{self, ActionKind, Arrow, ClauseKind, ExprKind};
 use crate::value::{Kind, Value};
@@ -78,28 +79,9 @@ pub fn towards(arrow: Arrow) -> Sides<bool> {
     }
 }
 
-/// The ends of a tuple, or the one end.
-fn ends(expr: &ast::Expr) -> Vec<&ast::Expr> {
-    match &bare(expr).kind {
-        ExprKind::Tuple(parts) => parts.iter().collect(),
-        _ => vec![expr],
-    }
-}
-
-/// What messages, tests and overrides call the rule: the first field of its right end, else of its left.
+/// What the rule is called here.
 pub fn label(cx: &Scope<'_, '_>, rule: &ast::Rule) -> String {
-    if let Some(written) = &rule.label {
-        return written.text.clone();
-    }
-    let field = |side: Side, end: &ast::Expr| match &bare(ends(end)[0]).kind {
-        ExprKind::Path(path) => {
-            let name = &path.segments[path.segments.len() - 1].text;
-            cx.sides[side].entity.fields.contains_key(name).then(|| name.clone())
-        }
-        _ => None,
-    };
-    let found = field(Side::Right, &rule.right).or_else(|| field(Side::Left, &rule.left));
-    found.unwrap_or_else(|| cx.text(rule.right.span).to_owned())
+    super::label::label(cx.sources, &cx.sides.map(|it| Some(it.entity)), rule)
 }
 
 impl<'a> Scope<'a, '_> {
@@ -327,9 +309,9 @@ impl<'a> Scope<'a, '_> {
         span: Span,
         written: &[Side],
     ) -> Option<(Face<'a>, Face<'a>)> {
-        let name = path.to_string();
+        let (name, key) = (path.to_string(), self.world.project.key(path));
         let values = self.values;
-        if let Some(rows) = values.get(name.as_str()) {
+        if let Some(rows) = values.get(&key) {
             let (left, right) = self.single_ends(lists, span)?;
             let Some(rows) = rows else {
                 // What is wrong with the value map was reported where it is declared.
@@ -338,11 +320,11 @@ impl<'a> Scope<'a, '_> {
             };
             return self.through_rows(lists, left, right, rows, path.span, written);
         }
-        if !self.world.maps.contains_key(name.as_str()) {
-            let known: Vec<&str> = self.world.maps.keys().copied().chain(values.keys().copied()).collect();
+        if self.world.map_key(path).is_none() {
+            let known = self.world.written(path.span.file, self.world.maps.keys().chain(values.keys()));
             let message = format!("there is no map and no value map `{name}`");
             let mut diagnostic = Diagnostic::new(codes::LOOKUP, path.span, message, "not declared");
-            if let Some(near) = nearest(&name, known) {
+            if let Some(near) = nearest(&name, known.iter().map(String::as_str)) {
                 diagnostic = diagnostic.replace(format!("`{near}`"), path.span, near, true);
             }
             self.report(diagnostic);
@@ -670,57 +652,6 @@ impl<'a> Scope<'a, '_> {
         let given = Given { expr: typed.expr, kind: typed.kind, nullable: typed.nullable, span: typed.span };
         Some(Fallback::Expr(self.fit_into(side, &given, &kind, None)?.boxed()))
     }
-
-    /// `when` and the `for` block, on the side whose fields the condition names.
-    #[expect(clippy::option_option, reason = "no guard is one outcome, a wrong guard another")]
-    fn guard(&mut self, when: Option<&'a ast::Expr>, block: Option<&Block>) -> Option<Option<Guard>> {
-        let Some(when) = when else {
-            return Some(block.map(|it| Guard { side: Side::Left, condition: it.condition.clone() }));
-        };
-        let side = self.guard_side(when)?;
-        let condition = self.condition(side, when)?;
-        for span in &condition.partial {
-            self.error(codes::PARTIAL, *span, "a condition cannot fail", "can fail");
-        }
-        let condition = match block {
-            None => condition.expr,
-            Some(block) => Expr::And(block.condition.clone().boxed(), condition.expr.boxed()),
-        };
-        Some(Some(Guard { side, condition }))
-    }
-
-    fn guard_side(&mut self, when: &ast::Expr) -> Option<Side> {
-        let mut names = Vec::new();
-        paths(when, &mut names);
-        let has = |side: Side, path: &ast::Path| match path.segments.as_slice() {
-            [system, field] if self.sides[side].system.name == system.text => {
-                self.sides[side].entity.fields.contains_key(&field.text)
-            }
-            [name] => self.sides[side].entity.fields.contains_key(&name.text),
-            _ => false,
-        };
-        let fields: Vec<&&ast::Path> = names.iter().filter(|it| has(Side::Left, it) || has(Side::Right, it)).collect();
-        let all = |side: Side| fields.iter().all(|it| has(side, it));
-        match (all(Side::Left), all(Side::Right)) {
-            (true, true) if fields.is_empty() => Some(Side::Left),
-            (true, false) => Some(Side::Left),
-            (false, true) => Some(Side::Right),
-            (true, true) => {
-                let field = fields[0].to_string();
-                let message = format!("both sides have `{field}`, so the side of this guard is not clear");
-                let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, fields[0].span, message, "of which side?");
-                let fix = format!("{}.{field}", self.sides[Side::Left].system.name);
-                let span = fields[0].span;
-                self.report(diagnostic.replace(format!("`{fix}`"), span, fix, false));
-                None
-            }
-            (false, false) => {
-                let message = "a guard reads one side, and this one names fields of both";
-                self.error(codes::GUARD, when.span, message, "fields of both sides");
-                None
-            }
-        }
-    }
 }
 
 /// What an end shows, in the joined kind.
@@ -729,30 +660,6 @@ fn read_as(typed: &Typed, kind: &Kind) -> Expr {
         fit::Fit::Same => typed.expr.clone(),
         fit::Fit::Converted | fit::Fit::Narrow(_) | fit::Fit::Never => {
             Expr::Convert { to: kind.clone(), operand: typed.expr.clone().boxed() }
-        }
-    }
-}
-
-/// Every path that an expression names.
-fn paths<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Path>) {
-    match &expr.kind {
-        ExprKind::Path(path) => out.push(path),
-        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Text(_) => {}
-        ExprKind::Call { arguments, .. } | ExprKind::Tuple(arguments) | ExprKind::Set(arguments) => {
-            for it in arguments {
-                paths(it, out);
-            }
-        }
-        ExprKind::Unary { operand, .. } | ExprKind::Group(operand) => paths(operand, out),
-        ExprKind::In { operand, .. } => paths(operand, out),
-        ExprKind::Binary { left, right, .. } => {
-            paths(left, out);
-            paths(right, out);
-        }
-        ExprKind::If { condition, then, otherwise } => {
-            for it in [condition, then, otherwise] {
-                paths(it, out);
-            }
         }
     }
 }

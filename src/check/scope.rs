@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::expr::Typed;
 use super::names::{System, World};
 use super::table::Rows;
 use crate::change::{Side, Sides};
@@ -37,7 +38,7 @@ pub struct Scope<'a, 'd> {
     pub world: &'a World<'a>,
     pub sources: &'a Sources,
     pub diags: &'d mut Diagnostics,
-    pub values: &'d IndexMap<&'a str, Option<Rows>>,
+    pub values: &'d IndexMap<String, Option<Rows>>,
     pub map: String,
     pub sides: Sides<SideScope<'a>>,
     pub rule: Option<Current>,
@@ -46,6 +47,8 @@ pub struct Scope<'a, 'd> {
     pub has_partition: bool,
     /// Calls of own functions that are being put in place.
     pub depth: u32,
+    /// The names that the body of an own function knows; it sees no fields.
+    pub locals: Option<Vec<(String, Typed)>>,
     /// An error was reported: the map takes no part in the program.
     pub is_wrong: bool,
 }

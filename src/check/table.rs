@@ -300,7 +300,13 @@ pub fn through(table: TableId, operand: Expr) -> Expr {
     Expr::Table { table, operand: operand.boxed() }
 }
 
-/// Every value map by its name.
-pub fn collect<'a>(world: &World<'a>, diags: &mut Diagnostics) -> indexmap::IndexMap<&'a str, Option<Rows>> {
-    world.values.iter().map(|(name, values)| (*name, item(world, values, diags))).collect()
+/// Every value map by its key. What a library holds is looked at where it is used.
+pub fn collect(
+    world: &World<'_>,
+    used: &std::collections::HashSet<String>,
+    diags: &mut Diagnostics,
+) -> indexmap::IndexMap<String, Option<Rows>> {
+    let is_meant = |key: &String, values: &ast::Values| !world.project.is_library(values.name.span.file) || used.contains(key);
+    let meant = world.values.iter().filter(|(key, values)| is_meant(key, values));
+    meant.map(|(key, values)| (key.clone(), item(world, values, diags))).collect()
 }

@@ -15,12 +15,14 @@ pub fn lower<'a>(world: &'a World<'a>, sources: &'a Sources, built: &mut [Built<
     let mut out = Vec::new();
     for (test, _) in &world.tests {
         let name = test.map.to_string();
-        if !world.maps.contains_key(name.as_str()) {
-            diags.push(unknown("map", &name, test.map.span, world.maps.keys().copied(), "not declared"));
+        let Some(key) = world.map_key(&test.map) else {
+            let known = world.written(test.map.span.file, world.maps.keys());
+            diags.push(unknown("map", &name, test.map.span, known.iter().map(String::as_str), "not declared"));
             continue;
-        }
+        };
+        let name = &world.maps[&key].map.name.text;
         // A wrong map has its messages; its tests wait until it is right.
-        let Some(index) = built.iter().position(|it| it.plan.name == name) else { continue };
+        let Some(index) = built.iter().position(|it| it.plan.name == *name) else { continue };
         out.extend(one(world, sources, &mut built[index].plan, PlanId(index as u16), test, diags));
     }
     out
@@ -53,6 +55,7 @@ fn one<'a>(
         references: Vec::new(),
         has_partition: plan.partition.is_some(),
         depth: 0,
+        locals: None,
         is_wrong: false,
     };
     let steps: Vec<Option<(Origin, TestStep)>> = test

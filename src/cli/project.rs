@@ -1,17 +1,20 @@
 //! Finding the files of a project, reading them, and checking them together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::standard;
 use super::{Exit, Stopped};
-use crate::check::{self, Checked, SchemaProblem, Schemas};
+use crate::check::uses::{self, Project as Files};
+use crate::check::{self, Checked, Given, SchemaProblem, Schemas, Setting};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::runtime::config::{self, Config};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, snapshot};
-use crate::source::{FILE_BYTES_MAX, FileId, Sources};
+use crate::source::{FILE_BYTES_MAX, FileId, SourceFile, Sources};
 use crate::syntax;
+use crate::value::Value;
 
 /// The ending of map files.
 const ENDING: &str = "dwmap";
@@ -76,14 +79,19 @@ impl Project {
             })?;
             files.push(syntax::parse(&sources, id, &mut diags));
         }
-        let schemas = Snapshots { folders: self.folders(), lock: self.lock()?, root: self.root.clone() };
-        let checked = check::check(&files, &sources, &schemas, &mut diags);
+        let lock = self.lock()?;
+        let given = Given { params: self.params(), overrides: lock.as_ref().map(|it| it.overrides.clone()).unwrap_or_default() };
+        let mut files_of = Snapshots { places: Vec::new(), lock, root: self.root.clone() };
+        let project = uses::load(files, &mut sources, &files_of, &mut diags);
+        files_of.places = places(&sources, &project);
+        let checked = check::check_project(&project, &given, &sources, &files_of, &mut diags);
         let has_errors = diags.has_errors();
         Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked })
     }
 
-    fn folders(&self) -> Vec<PathBuf> {
-        self.paths.iter().map(|it| it.parent().map_or_else(PathBuf::new, Path::to_owned)).collect()
+    fn params(&self) -> BTreeMap<String, Setting> {
+        let params = self.config.iter().flat_map(|it| &it.params);
+        params.map(|(name, value)| (name.clone(), setting(value))).collect()
     }
 
     fn lock(&self) -> Result<Option<Lock>, Stopped> {
@@ -113,6 +121,31 @@ impl Compiled {
             eprint!("{}", crate::diag::render::emit(&self.diagnostics, &self.sources, color.of_messages()));
         }
         if self.has_errors { Err(Stopped::new(Exit::Found, "the maps have errors, so nothing was done")) } else { Ok(self) }
+    }
+}
+
+/// Where each file stands, by file id.
+fn places(sources: &Sources, project: &Files) -> Vec<Place> {
+    let place = |(id, file): (FileId, &SourceFile)| {
+        if project.is_library(id) && file.name.starts_with(uses::STANDARD) {
+            return Place::Standard;
+        }
+        Place::Folder(Path::new(&file.name).parent().map_or_else(PathBuf::new, Path::to_owned))
+    };
+    sources.files().map(place).collect()
+}
+
+fn setting(param: &config::Param) -> Setting {
+    let one = |it: &config::Param| match it {
+        config::Param::Bool(it) => Value::Bool(*it),
+        config::Param::Int(it) => Value::Int(*it),
+        config::Param::Text(it) => Value::text(it),
+        // A list within a list has no type that a parameter could have.
+        config::Param::Several(_) => Value::Null,
+    };
+    match param {
+        config::Param::Several(list) => Setting::Several(list.iter().map(one).collect()),
+        single => Setting::One(one(single)),
     }
 }
 
@@ -166,17 +199,34 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Snapshots beside the maps that name them.
+/// Where a map file stands.
+enum Place {
+    Folder(PathBuf),
+    /// In the program itself.
+    Standard,
+}
+
+/// Snapshots and used files, beside the maps that name them.
 struct Snapshots {
-    /// The folder of each file, by file id.
-    folders: Vec<PathBuf>,
+    /// By file id.
+    places: Vec<Place>,
     lock: Option<Lock>,
     root: PathBuf,
 }
 
 impl Schemas for Snapshots {
+    fn used(&self, name: &str) -> Result<String, String> {
+        if let Some(text) = standard::text(name) {
+            return Ok(text.to_owned());
+        }
+        std::fs::read_to_string(name).map_err(|error| error.to_string())
+    }
+
     fn load(&self, from: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem> {
-        let file = self.folders[from.0 as usize].join(path);
+        let file = match &self.places[from.0 as usize] {
+            Place::Standard => return standard::snapshot_of(path),
+            Place::Folder(folder) => folder.join(path),
+        };
         if !file.is_file() {
             return Err(SchemaProblem::Missing(file.display().to_string()));
         }

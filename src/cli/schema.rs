@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::project::read_text;
+use super::project::{Project, read_text};
 use super::{Exit, Result, Stopped, output};
 use crate::connect::sqlite;
 use crate::schema::lock::{self, Lock};
@@ -23,6 +23,11 @@ enum Verb {
         #[arg(required = true)]
         snapshots: Vec<PathBuf>,
     },
+    /// Write the base rules that layers override into dwmap.lock, as they are now.
+    LockOverrides {
+        /// Map files, or folders that hold some. Default: this folder.
+        paths: Vec<PathBuf>,
+    },
     /// Make a snapshot from an OData `$metadata` file (XML) or a SQLite database.
     Read {
         /// A `$metadata` file that was downloaded, or a SQLite database.
@@ -39,6 +44,7 @@ enum Verb {
 pub fn run(args: &Args) -> Result {
     match &args.verb {
         Verb::Lock { snapshots } => lock_all(snapshots),
+        Verb::LockOverrides { paths } => lock_overrides(paths),
         Verb::Read { from, system, output } => read(from, system, output.as_deref()),
     }
 }
@@ -53,6 +59,20 @@ fn lock_all(snapshots: &[PathBuf]) -> Result {
     }
     write(&path, &all.format())?;
     eprintln!("{} holds {} snapshots", path.display(), all.schemas.len());
+    Ok(Exit::Success)
+}
+
+fn lock_overrides(paths: &[PathBuf]) -> Result {
+    let project = Project::find(paths)?;
+    let compiled = project.compile()?;
+    if compiled.has_errors {
+        return Err(Stopped::new(Exit::Found, "the maps have errors, see `dwmap check`; nothing was locked"));
+    }
+    let path = project.root.join(lock::FILE_NAME);
+    let mut all = if path.is_file() { Lock::parse(&read_text(&path)?).map_err(Stopped::usage)? } else { Lock::default() };
+    all.overrides = compiled.checked.overrides;
+    write(&path, &all.format())?;
+    eprintln!("{} holds {} base rules", path.display(), all.overrides.len());
     Ok(Exit::Success)
 }
 

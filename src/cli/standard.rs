@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::check::uses::STANDARD;
 use crate::check::{self, SchemaProblem, Schemas};
 use crate::diag::Diagnostics;
 use crate::ir::Program;
@@ -21,12 +22,23 @@ struct Included;
 
 impl Schemas for Included {
     fn load(&self, _: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem> {
-        match path {
-            "schemas/fo.json" => Ok(Arc::new(schema(Dialect::Finops))),
-            "schemas/dv.json" => Ok(Arc::new(schema(Dialect::Dataverse))),
-            other => Err(SchemaProblem::Missing(other.to_owned())),
-        }
+        snapshot_of(path)
     }
+}
+
+/// The schema that a standard map names.
+pub fn snapshot_of(path: &str) -> Result<Arc<Schema>, SchemaProblem> {
+    match path {
+        "schemas/fo.json" => Ok(Arc::new(schema(Dialect::Finops))),
+        "schemas/dv.json" => Ok(Arc::new(schema(Dialect::Dataverse))),
+        other => Err(SchemaProblem::Missing(other.to_owned())),
+    }
+}
+
+/// The standard map that `use "std/NAME"` means.
+pub fn text(name: &str) -> Option<&'static str> {
+    let plain = name.strip_prefix(STANDARD)?;
+    MAPS.iter().find(|(path, _)| path.strip_prefix("maps/") == Some(plain)).map(|(_, text)| *text)
 }
 
 /// The schema that the standard maps are checked against.

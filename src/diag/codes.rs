@@ -50,6 +50,12 @@ pub const LOOKUP: Code = Code(407);
 pub const NO_CONFLICT_POLICY: Code = Code(601);
 pub const NEWEST: Code = Code(602);
 pub const NO_DELETE_POLICY: Code = Code(604);
+pub const NO_SUCH_RULE: Code = Code(702);
+pub const SEALED: Code = Code(703);
+pub const EQUAL_RANK: Code = Code(704);
+pub const BASE_CHANGED: Code = Code(705);
+pub const NEEDED: Code = Code(706);
+pub const UNUSED: Code = Code(707);
 pub const CLOCK: Code = Code(803);
 
 const fn error(code: Code, title: &'static str, explanation: &'static str) -> Info {
@@ -98,6 +104,12 @@ pub static ALL: &[Info] = &[
     error(NO_CONFLICT_POLICY, "both sides can change a field, and no policy says who wins", include_str!("explain/0601.md")),
     warning(NEWEST, "`newest` has no times to compare", include_str!("explain/0602.md")),
     error(NO_DELETE_POLICY, "nothing says what a delete does to the other side", include_str!("explain/0604.md")),
+    error(NO_SUCH_RULE, "a layer changes a rule that its base does not have", include_str!("explain/0702.md")),
+    error(SEALED, "a layer changes a rule that its base has sealed", include_str!("explain/0703.md")),
+    error(EQUAL_RANK, "two layers of equal rank change one rule", include_str!("explain/0704.md")),
+    warning(BASE_CHANGED, "a base rule changed since the override was written", include_str!("explain/0705.md")),
+    error(NEEDED, "a layer drops a key, a required field or a field of the filter", include_str!("explain/0706.md")),
+    warning(UNUSED, "nothing uses this name", include_str!("explain/0707.md")),
     error(CLOCK, "the clock or a fresh id outside `on create`", include_str!("explain/0803.md")),
 ];
 

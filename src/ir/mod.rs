@@ -11,7 +11,7 @@ mod test;
 pub use expr::{Compare, Expr, Math, ValueTable};
 pub use program::{
     Certificate, Conflict, DeleteAction, End, Exit, FORMAT, Fallback, Group, Guard, Missing, Modulo, OnError, Origin, Plan,
-    Program, ReadError, RefColumn, RefTarget, Reference, Rule, System,
+    Program, ReadError, RefColumn, RefTarget, Reference, Rekey, Rule, System,
 };
 pub use test::{Expectation, Test, TestStep};
 

@@ -53,6 +53,9 @@ pub struct Plan {
     pub on_exit: Sides<Option<Exit>>,
     /// What a delete on this side does to the other one.
     pub on_delete: Sides<DeleteAction>,
+    /// What a key that changes on one side means.
+    #[serde(default)]
+    pub on_rekey: Rekey,
     pub on_error: OnError,
     pub references: Vec<Reference>,
     pub tables: Vec<ValueTable>,
@@ -82,6 +85,17 @@ pub enum DeleteAction {
     Refuse,
     /// Forget the link.
     Ignore,
+}
+
+/// What becomes of a pair whose key changes on one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rekey {
+    /// The change is refused; the pair stays as it is.
+    #[default]
+    Reject,
+    /// The key of the other row changes with it.
+    Rename,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

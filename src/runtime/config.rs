@@ -21,10 +21,24 @@ pub struct Config {
     pub maps: Option<Vec<String>>,
     #[serde(default)]
     pub systems: BTreeMap<String, System>,
+    /// Values of the maps' parameters, by name.
+    #[serde(default)]
+    pub params: BTreeMap<String, Param>,
     #[serde(default)]
     pub store: StorePlace,
     #[serde(default)]
     pub sync: Sync,
+}
+
+/// The value of a parameter: one, or a list for a set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Param {
+    Bool(bool),
+    Int(i64),
+    /// A text. Decimals are written as texts, so that they stay exact.
+    Text(String),
+    Several(Vec<Param>),
 }
 
 /// What a system's name stands for.

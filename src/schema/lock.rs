@@ -1,4 +1,7 @@
-//! `dwmap.lock`: the content hash of every schema snapshot, so that a changed snapshot is seen and reviewed.
+//! `dwmap.lock`: the content hash of every schema snapshot, and the base rule behind every override of a layer, so that what
+//! changed is seen and reviewed.
+//!
+//! A base rule is kept as text, not as hash: it is short, two texts are as easily compared, and the old one can be shown.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +19,8 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     pub schemas: BTreeMap<String, String>,
+    /// The base rule that an override was written against, by `Map.label`.
+    pub overrides: BTreeMap<String, String>,
 }
 
 /// Why a lock was not read, or what does not agree with it. Each says the way out.
@@ -64,6 +69,8 @@ struct Document {
     format_version: u32,
     #[serde(default)]
     schemas: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    overrides: BTreeMap<String, String>,
 }
 
 impl Lock {
@@ -72,7 +79,7 @@ impl Lock {
         if document.format_version != FORMAT {
             return Err(LockError::Format { found: document.format_version });
         }
-        Ok(Self { schemas: document.schemas })
+        Ok(Self { schemas: document.schemas, overrides: document.overrides })
     }
 
     /// Takes a snapshot's text as it is now.
@@ -91,7 +98,7 @@ impl Lock {
 
     /// The same lock is the same text.
     pub fn format(&self) -> String {
-        let document = Document { format_version: FORMAT, schemas: self.schemas.clone() };
+        let document = Document { format_version: FORMAT, schemas: self.schemas.clone(), overrides: self.overrides.clone() };
         let body = toml::to_string(&document).expect("a lock holds only texts and one number");
         format!("# Content hashes of the schema snapshots. Written by dwmap; review the snapshots, not this file.\n{body}")
     }

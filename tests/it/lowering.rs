@@ -401,7 +401,8 @@ fn a_one_way_map_writes_one_side_and_still_matches_by_key() {
     let (_, diags, sources) = check_text(&one_way.replace("Text -> text", "Text <-> text"));
     assert_eq!(
         diags.iter().map(|it| (it.code.to_string(), sources.text(it.primary()))).collect::<Vec<_>>(),
-        [("DW0102".to_owned(), "<->")]
+        [("DW0102".to_owned(), "<->")],
+        "a one-way map has no conflicts, so its policy for them is nothing to speak of"
     );
 }
 
@@ -421,11 +422,18 @@ fn own_functions_are_put_in_place() {
     assert_eq!(put(&vat, Left, &[("long", text("DE12"))], Some(&[("Text", text("de 1.2"))])), Ok(Vec::new()));
     let (_, diags, sources) = check_text(&text_of("  loud(Text) <-> long   else reject"));
     assert_eq!(
-        diags.iter().map(|it| (it.code.to_string(), sources.text(it.primary()))).collect::<Vec<_>>(),
+        diags
+            .iter()
+            .filter(|it| it.severity == Severity::Error)
+            .map(|it| (it.code.to_string(), sources.text(it.primary())))
+            .collect::<Vec<_>>(),
         [("DW0304".to_owned(), "loud")]
     );
     let (_, diags, _) = check_text(&format!("fn again(s: text) = again(s)\n{}", with_rules("  again(Text) -> long")));
-    assert_eq!(diags.iter().map(|it| it.code.to_string()).collect::<Vec<_>>(), ["DW0001"]);
+    assert_eq!(
+        diags.iter().filter(|it| it.severity == Severity::Error).map(|it| it.code.to_string()).collect::<Vec<_>>(),
+        ["DW0001"]
+    );
 }
 
 #[test]

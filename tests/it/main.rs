@@ -11,6 +11,7 @@ mod editors;
 mod folder;
 mod format;
 mod kernel;
+mod layers;
 mod lowering;
 mod maps;
 mod metadata;

@@ -3,7 +3,7 @@
 use super::super::names;
 use super::*;
 use crate::change::Sides;
-use crate::check::NoSchemas;
+use crate::check::{Given, NoSchemas, uses};
 use crate::ir::{Conflict, DeleteAction, End, Group, Missing, Modulo, OnError, Origin, Plan, Rule, TableId, ValueTable};
 use crate::schema::ShapeField;
 use crate::schema::{Profile, Shape, profile::TextFacts};
@@ -78,6 +78,7 @@ impl Case<'_> {
             scope: Sides::new(None, None),
             on_exit: Sides::new(None, None),
             on_delete: Sides::new(DeleteAction::Refuse, DeleteAction::Refuse),
+            on_rekey: crate::ir::Rekey::Reject,
             on_error: OnError::Park,
             references: Vec::new(),
             tables: self.tables.clone(),
@@ -118,7 +119,9 @@ fn decided(case: &Case<'_>) -> (Vec<Diagnostic>, Certificate) {
     let file = sources.add("test.dwmap", source).expect("the text is short");
     let mut diags = Diagnostics::default();
     let files = [syntax::parse(&sources, file, &mut diags)];
-    let world = names::collect(&files, &sources, &NoSchemas, &mut diags);
+    let project = uses::among(&files, &sources, &mut diags);
+    let systems = names::systems(&project, &NoSchemas, &mut diags);
+    let world = names::collect(&project, systems, &[], &Given::default(), &mut diags);
     assert!(!diags.has_errors(), "{:?}", diags.sorted());
     let map = world.maps["M"].map;
     let ast::MemberKind::Rule(rule) = &map.members[0].kind else { panic!("the text is one rule") };

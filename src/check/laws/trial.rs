@@ -7,7 +7,7 @@ use crate::change::{Side, Sides};
 use crate::functions::{self, Law};
 use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Compare, Expr, Fallback, Plan, RuleId};
-use crate::value::{Record, Value};
+use crate::value::{Kind, Record, Value};
 
 /// Most records that are tried for one side of a rule.
 const RECORDS_MAX: usize = 1_500;
@@ -56,14 +56,16 @@ impl Trial {
     }
 
     /// The first law that fails, in the order of their codes' weight.
-    pub fn run(&self, is_lossless: bool) -> Option<Finding> {
+    /// What a canoniser of the file makes equal on a side is not lost there: the author has called it inessential.
+    pub fn run(&self, is_lossless: bool, is_canon: &Sides<bool>) -> Option<Finding> {
         let each = |find: fn(&Self, Side) -> Option<Finding>| Side::BOTH.into_iter().find_map(|side| find(self, side));
-        let ambiguous = || each(Self::lost).filter(|it| matches!(it, Finding::Lost { is_concat: true, .. }));
+        let lost = || Side::BOTH.into_iter().filter(|&it| !is_canon[it]).find_map(|side| self.lost(side));
+        let ambiguous = || lost().filter(|it| matches!(it, Finding::Lost { is_concat: true, .. }));
         each(Self::unstable)
             .or_else(|| if is_lossless { ambiguous() } else { None })
             .or_else(|| each(Self::restless))
             .or_else(|| if is_lossless { each(Self::section) } else { None })
-            .or_else(|| if is_lossless { each(Self::lost) } else { None })
+            .or_else(|| if is_lossless { lost() } else { None })
     }
 
     fn cx(&self) -> Cx<'_> {
@@ -196,6 +198,8 @@ fn culprit(expr: &Expr) -> Option<&Expr> {
             true
         }
         Expr::Call { function, .. } => functions::find(function).is_some_and(|it| it.law == Law::Canon),
+        // A text of another length is the same text, or refused.
+        Expr::Convert { to: Kind::Text { .. }, .. } => true,
         Expr::Convert { .. }
         | Expr::Concat(_)
         | Expr::SplitPart { .. }

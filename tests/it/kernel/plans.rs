@@ -168,6 +168,7 @@ fn plan(left: Shape, right: Shape, rules: Vec<Rule>) -> Plan {
         scope: Sides::new(None, None),
         on_exit: Sides::new(None, None),
         on_delete: Sides::new(DeleteAction::Delete, DeleteAction::Delete),
+        on_rekey: dwmap::ir::Rekey::Reject,
         on_error: OnError::Retry(u32::MAX),
         references: Vec::new(),
         tables: Vec::new(),
