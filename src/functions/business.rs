@@ -88,12 +88,12 @@ pub const ALL: &[Function] = &[
         ..PLAIN
     },
     Function {
-        name: "vat",
+        name: "tax_number",
         parameters: TEXT,
         result: same,
         law: Law::Canon,
         doc: "A tax number without blanks, dots, dashes and slashes, in upper case.",
-        examples: &[Example { call: r#"vat("de 123.456-789")"#, result: r#""DE123456789""# }],
+        examples: &[Example { call: r#"tax_number("de 123.456-789")"#, result: r#""DE123456789""# }],
         eval: |args| Ok(Value::text(compact(text_of(&args[0]), |it| it.is_whitespace() || matches!(it, '.' | '-' | '/')))),
         ..PLAIN
     },

@@ -138,7 +138,7 @@ fn base64_encode(bytes: &[u8]) -> String {
 fn base64_decode(text: &str) -> Result<Vec<u8>, String> {
     let wrong = || "no text in base 64".to_owned();
     let body = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - body.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 {
         return Err(wrong());
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);

@@ -171,30 +171,55 @@ impl Accepts {
     }
 }
 
+const PAGE_HEAD: &str = "# Functions
+
+Written by the function table in `src/functions`; a test holds it equal. A parameter in *italics* is a literal. Null gives null,
+unless the entry says otherwise. Lengths are UTF-16 units, instants are cut in UTC.
+
+*In a two-way rule*: **both** – stands on both sides, or is written as `modulo` where there is one; **`<~>`** – loses something, so the
+rule says what; **no** – only in one-way rules, filters and conditions. *Filters*: the stores that answer it themselves.
+";
+
 /// The page `grammar/functions.md`.
 pub fn reference() -> String {
-    let mut out = String::from("# Functions\n\nWritten by the function table in `src/functions`; a test holds it equal.\n");
+    let mut out = PAGE_HEAD.to_owned();
     for (family, entries) in FAMILIES {
-        out.push_str(&format!("\n## {family}\n\n| function | in a two-way rule | meaning | example |\n|---|---|---|---|\n"));
+        out.push_str(&format!("\n## {family}\n\n| function | two-way | meaning | example | filters |\n|---|---|---|---|---|\n"));
         for entry in *entries {
-            let names: Vec<&str> = entry.parameters.iter().map(|it| it.name).collect();
-            let law = match entry.law {
-                Law::Canon => "on both sides, or `modulo`",
-                Law::Retract => "with `<~>`",
-                Law::OneWay => "no",
-            };
-            let partial = if entry.is_partial { "; may fail: needs `else`" } else { "" };
-            let example = &entry.examples[0];
-            let (name, doc) = (entry.name, entry.doc);
-            out.push_str(&format!(
-                "| `{name}({})` | {law} | {doc}{partial} | `{}` → `{}` |\n",
-                names.join(", "),
-                example.call,
-                example.result
-            ));
+            out.push_str(&entry.row());
         }
     }
     out
+}
+
+impl Function {
+    fn row(&self) -> String {
+        let name = |it: &Parameter| if it.is_constant { format!("*{}*", it.name) } else { it.name.to_owned() };
+        let names: Vec<String> = self.parameters.iter().map(name).collect();
+        let law = match self.law {
+            Law::Canon => "both",
+            Law::Retract => "`<~>`",
+            Law::OneWay => "no",
+        };
+        let partial = if self.is_partial { " *May fail: needs `else`.*" } else { "" };
+        let null = if self.takes_null { " *Takes null.*" } else { "" };
+        let example = &self.examples[0];
+        let call = format!("`{}` → `{}`", example.call, example.result).replace('|', "\\|");
+        format!(
+            "| {}({}) | {law} | {}{partial}{null} | {call} | {} |\n",
+            self.name,
+            names.join(", "),
+            self.doc,
+            self.push.stores()
+        )
+    }
+}
+
+impl Push {
+    fn stores(&self) -> String {
+        let all = [("OData", self.odata), ("Dataverse", self.dataverse), ("F&O", self.finops), ("SQLite", self.sql)];
+        all.iter().filter(|(_, form)| form.is_some()).map(|(store, _)| *store).collect::<Vec<_>>().join(", ")
+    }
 }
 
 const fn parameter(name: &'static str, accepts: Accepts) -> Parameter {
