@@ -585,7 +585,11 @@ impl Scope<'_, '_> {
             self.report(diagnostic.advice(format!("write `{name}({})`", names.join(", "))));
             return None;
         }
-        let lowered: Vec<Option<Typed>> = arguments.iter().map(|it| self.lower(side, it, None)).collect();
+        let lowered: Vec<Option<Typed>> = arguments
+            .iter()
+            .zip(function.parameters)
+            .map(|(argument, parameter)| self.lower(side, argument, parameter.accepts.literal().as_ref()))
+            .collect();
         let lowered: Vec<Typed> = lowered.into_iter().collect::<Option<_>>()?;
         if !self.arguments_fit(function, &lowered) {
             return None;
@@ -617,6 +621,12 @@ impl Scope<'_, '_> {
                 let message = format!("`{}` of `{}` is a literal", parameter.name, function.name);
                 self.error(codes::SYNTAX, argument.span, message, "this depends on the record");
                 fits = false;
+            } else if let (true, Some(Err(problem))) =
+                (parameter.is_constant, argument.constant.as_ref().map(|it| (parameter.check)(it)))
+            {
+                let message = format!("`{}` of `{}` cannot be this: {problem}", parameter.name, function.name);
+                self.error(codes::SYNTAX, argument.span, message, "not valid here");
+                fits = false;
             } else if !parameter.accepts.admits(&argument.kind) && !argument.is_null() {
                 let message = format!("`{}` takes {}, not `{}`", function.name, parameter.accepts.words(), argument.kind);
                 let diagnostic =
@@ -624,7 +634,10 @@ impl Scope<'_, '_> {
                 let bridge = match parameter.accepts {
                     functions::Accepts::Text => "`text(…)`",
                     functions::Accepts::Number => "`int(…)`, `decimal(…, places)`",
-                    functions::Accepts::Date | functions::Accepts::DateTime | functions::Accepts::Any => {
+                    functions::Accepts::Date => "`date(…)`, `parse_date(…, pattern)`",
+                    functions::Accepts::Guid => "`guid(…)`",
+                    functions::Accepts::Bool => "`X == …`, `parse_flag(…, yes, no)`",
+                    functions::Accepts::Time | functions::Accepts::DateTime | functions::Accepts::Any => {
                         "a field of another type"
                     }
                 };

@@ -6,6 +6,7 @@
 
 mod expr;
 mod program;
+pub mod push;
 mod test;
 
 pub use expr::{Compare, Expr, Math, ValueTable};
