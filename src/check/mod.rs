@@ -63,6 +63,7 @@ pub fn check(files: &[ast::File], sources: &Sources, schemas: &dyn Schemas, diag
         laws::check(&world, it, sources, diags);
     }
     policy::check(&world, &mut built, sources, diags);
+    graph::defer(&world, &mut built, diags);
     built.retain(|it| !it.is_wrong);
     let tests = tests::lower(&world, sources, &mut built, diags);
     let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();

@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod broken;
+mod circles;
 mod connectors;
 mod demo_data;
 mod diag;
@@ -14,5 +15,7 @@ mod metadata;
 mod odata;
 mod pages;
 mod sandbox;
+mod simulate;
+mod stage;
 mod store;
 mod syntax;

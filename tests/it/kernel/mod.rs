@@ -48,7 +48,7 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
                     break;
                 }
             }
-            Err(Halt::Crash) => {}
+            Err(Halt::Crash) => driver.restart(),
             Err(Halt::Broken(why)) => return Err(why),
         }
     }
@@ -156,15 +156,20 @@ fn kernel_keeps_its_promises_when_rows_leave_and_enter_the_filter() {
 }
 
 #[test]
+fn kernel_keeps_its_promises_when_rows_refer_to_each_other() {
+    check_schedules(Case::Lookup, 10);
+}
+
+#[test]
 fn kernel_keeps_its_promises_without_correlation() {
     check_schedules(Case::NaturalKey, 10);
 }
 
 #[test]
 fn kernel_mutants_are_caught() {
-    let setup = Case::Plain.setup();
     let mut survivors = Vec::new();
     for mutant in Mutant::ALL {
+        let setup = mutant.case().setup();
         let caught = (1..=MUTANT_SCHEDULES_MAX).find_map(|seed| Some((seed, run_caught(&setup, seed, Some(mutant)).err()?)));
         match caught {
             Some((seed, why)) => println!("{mutant:?}: seed {seed}: {why}"),
