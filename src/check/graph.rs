@@ -1,11 +1,143 @@
-//! The order in which maps are filled: a map comes after those that it refers to.
+//! The order in which maps are filled: a map comes after those that it refers to. Where maps refer to each other in a circle, a
+//! new row does without the reference at first.
 
-use crate::ir::{Plan, PlanId};
+use super::built::Built;
+use super::names::World;
+use crate::change::Side;
+use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::ir::{Missing, Plan, PlanId, RefId, Rule};
+
+/// Marks the references that a new row can do without, and reports circles in which there is none.
+pub fn defer(world: &World<'_>, built: &mut [Built<'_>], diags: &mut Diagnostics) {
+    let circles = Circles::new(built.iter().map(|it| &it.plan));
+    let mut marked: Vec<(usize, RefId)> = Vec::new();
+    // By map: the maps whose rows must be there before a row of this one can be made.
+    let mut needed = vec![Vec::new(); built.len()];
+    for (index, it) in built.iter().enumerate() {
+        for (id, target) in circles.references(index, &it.plan) {
+            let side = it.plan.reference(id).side;
+            let users: Vec<&Rule> = it.plan.rules.iter().filter(|rule| rule.refers(side).contains(&id)).collect();
+            if users.is_empty() || !it.plan.writes[side] {
+                continue;
+            }
+            if users.iter().all(|rule| can_wait(world, &it.plan, side, rule)) {
+                marked.push((index, id));
+            } else if users.iter().any(|rule| rule.on_missing != Missing::Null) {
+                needed[index].push((target, id));
+            }
+        }
+    }
+    for (index, id) in marked {
+        built[index].plan.references[id.index()].is_deferrable = true;
+        tell(&built[index], id, diags);
+    }
+    deadlocks(built, &needed, diags);
+}
+
+/// The rule writes fields that may stay empty in a new row, and would wait for a missing row.
+fn can_wait(world: &World<'_>, plan: &Plan, side: Side, rule: &Rule) -> bool {
+    let is_key = plan.key.iter().any(|&id| std::ptr::eq(plan.rule(id), rule));
+    let (_, system) = world.systems.get_index(usize::from(plan.systems[side])).expect("a plan's systems are declared");
+    let entity = system.schema.entities.get(&plan.shapes[side].entity);
+    let is_required = |name: &str| entity.and_then(|it| it.fields.get(name)).is_some_and(|it| it.required);
+    let may_be_empty = |slot| {
+        let field = plan.shapes[side].field(slot);
+        field.nullable && !is_required(&field.name)
+    };
+    let waits = matches!(rule.on_missing, Missing::Park | Missing::Create);
+    waits && !is_key && !rule.on_create && rule.ends[side].write.iter().all(|(slot, _)| may_be_empty(*slot))
+}
+
+fn tell(built: &Built<'_>, id: RefId, diags: &mut Diagnostics) {
+    let plan = &built.plan;
+    let reference = plan.reference(id);
+    let target = reference.plan.as_deref().expect("only references to maps are deferred");
+    let users = plan.rules.iter().zip(&built.rules).filter(|(rule, _)| rule.refers(reference.side).contains(&id));
+    for (rule, written) in users {
+        let entity = &plan.shapes[reference.side].entity;
+        let fields: Vec<String> = rule.ends[reference.side]
+            .write
+            .iter()
+            .map(|(slot, _)| format!("`{}`", plan.shapes[reference.side].field(*slot).name))
+            .collect();
+        let fields = fields.join(", ");
+        let message = format!("`{}` refers to `{target}` in a circle, so a row may come before the one it refers to", rule.label);
+        let diagnostic = Diagnostic::new(codes::TWO_PHASES, written.span, message, "written in two steps where it has to be")
+            .note("first", format!("a new row of `{entity}` is made without {fields} if the other row is not there yet"))
+            .note("then", format!("{fields} is written as soon as `{target}` has linked the other row"));
+        diags.push(diagnostic.in_rule(&plan.name, Some(&rule.label)));
+    }
+}
+
+/// Reports each circle in which every map needs a row of the next one before it can make its own.
+fn deadlocks(built: &mut [Built<'_>], needed: &[Vec<(usize, RefId)>], diags: &mut Diagnostics) {
+    let edges: Vec<Vec<usize>> = needed.iter().map(|it| it.iter().map(|(target, _)| *target).collect()).collect();
+    let reach: Vec<Vec<bool>> = (0..edges.len()).map(|start| reachable(start, &edges)).collect();
+    for index in 0..built.len() {
+        let is_first = (0..index).all(|other| !(reach[index][other] && reach[other][index]));
+        if !reach[index][index] || !is_first {
+            continue;
+        }
+        let Some(&(target, id)) = needed[index].iter().find(|(target, _)| *target == index || reach[*target][index]) else {
+            continue;
+        };
+        let it = &built[index];
+        let side = it.plan.reference(id).side;
+        let user = it.plan.rules.iter().zip(&it.rules).find(|(rule, _)| rule.refers(side).contains(&id));
+        let (rule, written) = user.expect("a reference that is needed has a rule");
+        let path = path(index, target, &edges, built);
+        let message = format!("no row of `{}` can be made first: each needs another one that is there already", it.plan.name);
+        let diagnostic =
+            Diagnostic::new(codes::NO_WAY_IN, written.span, message, "needed in every new row").note("circle", path).advice(
+                "let one field of the circle be empty in new rows (`?` in the schema, not in the key), or set `on missing null`",
+            );
+        diags.push(diagnostic.in_rule(&it.plan.name, Some(&rule.label)));
+        built[index].is_wrong = true;
+    }
+}
+
+/// The maps on the way from one to itself, by name.
+fn path(start: usize, first: usize, edges: &[Vec<usize>], built: &[Built<'_>]) -> String {
+    let mut names = vec![built[start].plan.name.as_str()];
+    let mut at = first;
+    while at != start && names.len() <= edges.len() {
+        names.push(&built[at].plan.name);
+        let leads_back = |it: &&usize| **it == start || reachable(**it, edges)[start];
+        at = *edges[at].iter().find(leads_back).expect("the way leads back to its start");
+    }
+    names.push(&built[start].plan.name);
+    names.join(" → ")
+}
+
+/// Which maps reach which.
+struct Circles {
+    names: Vec<String>,
+    reach: Vec<Vec<bool>>,
+}
+
+impl Circles {
+    fn new<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> Self {
+        let names: Vec<String> = plans.clone().map(|it| it.name.clone()).collect();
+        let needs: Vec<Vec<usize>> = plans.map(|it| needs(it, &names)).collect();
+        Self { reach: (0..names.len()).map(|start| reachable(start, &needs)).collect(), names }
+    }
+
+    /// The references of a map that lead to a map from which a way leads back.
+    fn references(&self, index: usize, plan: &Plan) -> Vec<(RefId, usize)> {
+        let mut out = Vec::new();
+        for (place, reference) in plan.references.iter().enumerate() {
+            let target = reference.plan.as_ref().and_then(|name| self.names.iter().position(|it| it == name));
+            if let Some(target) = target.filter(|&it| it == index || self.reach[it][index]) {
+                out.push((RefId(place as u16), target));
+            }
+        }
+        out
+    }
+}
 
 /// Groups in dependency order; maps that refer to each other share a group.
 pub fn order(plans: &[Plan]) -> Vec<Vec<PlanId>> {
-    let needs: Vec<Vec<usize>> = plans.iter().map(|plan| needs(plan, plans)).collect();
-    let reach: Vec<Vec<bool>> = (0..plans.len()).map(|start| reachable(start, &needs)).collect();
+    let reach = Circles::new(plans.iter()).reach;
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut is_placed = vec![false; plans.len()];
     // Each pass places at least one group: among the rest, some group needs nothing outside it.
@@ -22,9 +154,9 @@ pub fn order(plans: &[Plan]) -> Vec<Vec<PlanId>> {
     groups.into_iter().map(|group| group.into_iter().map(|it| PlanId(it as u16)).collect()).collect()
 }
 
-fn needs(plan: &Plan, plans: &[Plan]) -> Vec<usize> {
+fn needs(plan: &Plan, names: &[String]) -> Vec<usize> {
     let named = plan.references.iter().filter_map(|it| it.plan.as_ref());
-    named.filter_map(|name| plans.iter().position(|it| it.name == *name)).collect()
+    named.filter_map(|name| names.iter().position(|it| it == name)).collect()
 }
 
 fn reachable(start: usize, needs: &[Vec<usize>]) -> Vec<bool> {

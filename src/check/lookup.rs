@@ -56,7 +56,7 @@ impl Scope<'_, '_> {
             kinds = own_kinds;
             targets.push(target);
         }
-        Some(self.refer(Reference { side, plan: None, targets, is_partitioned }, kinds))
+        Some(self.refer(Reference { side, plan: None, targets, is_partitioned, is_deferrable: false }, kinds))
     }
 
     fn refer(&mut self, reference: Reference, kinds: Vec<Kind>) -> Referred {
@@ -158,7 +158,8 @@ impl Scope<'_, '_> {
         }
         let kinds = columns.iter().skip(usize::from(is_partitioned)).map(|it| it.kind.clone()).collect();
         let targets = vec![target(system, entity, columns)];
-        Ok((Reference { side, plan: info.is_active.then(|| map.name.text.clone()), targets, is_partitioned }, kinds))
+        let plan = info.is_active.then(|| map.name.text.clone());
+        Ok((Reference { side, plan, targets, is_partitioned, is_deferrable: false }, kinds))
     }
 }
 

@@ -114,6 +114,7 @@ pub fn check_project(
     }
     policy::check(&world, &mut built, sources, diags);
     usage::check(&world, diags);
+    graph::defer(&world, &mut built, diags);
     built.retain(|it| !it.is_wrong);
     let tests = tests::lower(&world, sources, &mut built, diags);
     let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();

@@ -47,6 +47,8 @@ pub const KEY_NOT_UNIQUE: Code = Code(402);
 pub const REKEY: Code = Code(403);
 pub const PARTITION_RULE: Code = Code(406);
 pub const LOOKUP: Code = Code(407);
+pub const NO_WAY_IN: Code = Code(408);
+pub const TWO_PHASES: Code = Code(409);
 pub const NO_CONFLICT_POLICY: Code = Code(601);
 pub const NEWEST: Code = Code(602);
 pub const NO_DELETE_POLICY: Code = Code(604);
@@ -64,6 +66,10 @@ const fn error(code: Code, title: &'static str, explanation: &'static str) -> In
 
 const fn warning(code: Code, title: &'static str, explanation: &'static str) -> Info {
     Info { code, severity: Severity::Warning, title, explanation }
+}
+
+const fn hint(code: Code, title: &'static str, explanation: &'static str) -> Info {
+    Info { code, severity: Severity::Hint, title, explanation }
 }
 
 /// Every code, by number.
@@ -101,6 +107,8 @@ pub static ALL: &[Info] = &[
     warning(REKEY, "a key field can change, and no policy says what then", include_str!("explain/0403.md")),
     error(PARTITION_RULE, "the partition column stands in an ordinary rule", include_str!("explain/0406.md")),
     error(LOOKUP, "the target of `via` is missing or not unique", include_str!("explain/0407.md")),
+    error(NO_WAY_IN, "maps refer to each other in a circle that no new row can enter", include_str!("explain/0408.md")),
+    hint(TWO_PHASES, "rows that refer to each other are made in two steps", include_str!("explain/0409.md")),
     error(NO_CONFLICT_POLICY, "both sides can change a field, and no policy says who wins", include_str!("explain/0601.md")),
     warning(NEWEST, "`newest` has no times to compare", include_str!("explain/0602.md")),
     error(NO_DELETE_POLICY, "nothing says what a delete does to the other side", include_str!("explain/0604.md")),

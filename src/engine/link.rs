@@ -75,7 +75,7 @@ pub struct Hold {
     pub attempts: u32,
     /// Try again then; `None`: when something changes.
     pub retry_at: Option<Timestamp>,
-    /// The plan and key of the row it waits for.
+    /// The plan and name of the row it waits for, in the form of [`awaited`](super::awaited).
     pub waits_on: Option<(String, Value)>,
 }
 
@@ -124,6 +124,23 @@ pub enum ActivityKind {
     Conflict,
     Resolved,
     Detached,
+}
+
+/// Marks an agreed value as one to look at again: what it follows from has changed, or could not be carried. The mark is a tuple
+/// of one, which no field holds; the value inside still tells an edit of the field from its rest.
+pub fn stale(agreed: &Value) -> Value {
+    match agreed {
+        Value::Absent | Value::Tuple(_) => agreed.clone(),
+        value => Value::Tuple(vec![value.clone()].into()),
+    }
+}
+
+/// What was agreed upon, without the mark.
+pub fn unmarked(shadow: &Value) -> &Value {
+    match shadow {
+        Value::Tuple(parts) => parts.first().unwrap_or(shadow),
+        value => value,
+    }
 }
 
 /// What one step of the engine makes durable, all or nothing.

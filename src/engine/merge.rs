@@ -10,7 +10,10 @@ use crate::ir::{Conflict, Group, Plan, RuleId};
 use crate::schema::Shape;
 use crate::value::{Record, Slot, Value};
 
-use super::link::OpenConflict;
+use super::link::{OpenConflict, stale, unmarked};
+
+/// The key of a linked row changed: nothing of the row is carried until that is mended.
+const REKEYED: &str = "DW0403";
 
 /// What one look at both rows asks for.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Merge {
     pub shadows: Sides<Record>,
     /// Groups that a person must decide.
     pub conflicts: Vec<OpenConflict>,
+    /// Groups that cannot be carried now, each by its first refusal; the others go on without them.
+    pub refused: Vec<Refusal>,
 }
 
 /// One request to one side.
@@ -30,6 +35,12 @@ pub struct Planned {
     pub rules: Vec<RuleId>,
     /// Values that the request displaces although it does not descend from them.
     pub losses: Vec<Loss>,
+}
+
+impl Planned {
+    fn nothing(fields: usize) -> Self {
+        Self { record: Record::absent(fields), rules: Vec::new(), losses: Vec::new() }
+    }
 }
 
 /// A displaced value.
@@ -72,38 +83,86 @@ struct Merging<'a> {
     plans: Sides<Option<Planned>>,
     /// Slots that must keep their old shadow.
     waiting: Sides<Vec<Slot>>,
+    /// Slots that follow from the other side, and do not do so yet.
+    stale: Sides<Vec<Slot>>,
     conflicts: Vec<OpenConflict>,
+    refused: Vec<Refusal>,
     unresolved: Vec<Query>,
 }
 
 /// Compares both rows with their last agreement.
 pub fn merge(look: &Look<'_>) -> Result<Merge, Blocked> {
-    let mut merging =
-        Merging { look, plans: Sides::default(), waiting: Sides::default(), conflicts: Vec::new(), unresolved: Vec::new() };
+    let mut merging = Merging {
+        look,
+        plans: Sides::default(),
+        waiting: Sides::default(),
+        stale: Sides::default(),
+        conflicts: Vec::new(),
+        refused: Vec::new(),
+        unresolved: Vec::new(),
+    };
     for group in &look.cx.plan.groups {
-        merging.two_way(group)?;
+        if let Err(blocked) = merging.two_way(group) {
+            merging.keep_apart(group, blocked)?;
+        }
     }
+    merging.drop_empty_plans();
     if merging.unresolved.is_empty() {
         for rule in look.cx.plan.rule_ids() {
-            merging.derived(rule)?;
+            if let Err(blocked) = merging.derived(rule) {
+                merging.follow_later(rule, blocked)?;
+            }
         }
     }
     if !merging.unresolved.is_empty() {
         return Err(Blocked::Unresolved(merging.unresolved));
     }
     let shadows = Sides::new(merging.agreement(Side::Left), merging.agreement(Side::Right));
-    for side in Side::BOTH {
-        let own = &look.seen[side].record;
-        if merging.plans[side].as_ref().is_some_and(|it| changes_nothing(look.cx.plan, side, &it.record, own)) {
-            merging.plans[side] = None;
-        }
-    }
-    Ok(Merge { plans: merging.plans, shadows, conflicts: merging.conflicts })
+    merging.drop_empty_plans();
+    Ok(Merge { plans: merging.plans, shadows, conflicts: merging.conflicts, refused: merging.refused })
 }
 
 impl<'a> Merging<'a> {
     fn plan(&self) -> &'a Plan {
         self.look.cx.plan
+    }
+
+    /// A request after which the row is as it was is not sent, and nothing waits for it.
+    fn drop_empty_plans(&mut self) {
+        for side in Side::BOTH {
+            let own = &self.look.seen[side].record;
+            if self.plans[side].as_ref().is_some_and(|it| changes_nothing(self.plan(), side, &it.record, own)) {
+                self.plans[side] = None;
+            }
+        }
+    }
+
+    /// A rule of the group refused: the whole group waits, as if nobody had touched its fields.
+    fn keep_apart(&mut self, group: &Group, blocked: Blocked) -> Result<(), Blocked> {
+        let refusal = refusal_of(blocked)?;
+        for side in Side::BOTH {
+            let plan = self.plan();
+            let two_way = group.rules.iter().filter(|&&it| plan.rule(it).is_two_way());
+            self.waiting[side].extend(two_way.flat_map(|&id| rule_slots(plan, id, side)));
+        }
+        self.refused.push(refusal);
+        Ok(())
+    }
+
+    /// A one-way rule refused: its target is looked at again whenever the row is.
+    fn follow_later(&mut self, id: RuleId, blocked: Blocked) -> Result<(), Blocked> {
+        let refusal = refusal_of(blocked)?;
+        self.leave_stale(id);
+        self.refused.push(refusal);
+        Ok(())
+    }
+
+    /// The fields that a one-way rule writes do not follow their source yet.
+    fn leave_stale(&mut self, id: RuleId) {
+        for side in Side::BOTH {
+            let slots = self.plan().rule(id).ends[side].write.iter().map(|(slot, _)| *slot);
+            self.stale[side].extend(slots);
+        }
     }
 
     /// Decides the two-way rules of one group together.
@@ -137,9 +196,14 @@ impl<'a> Merging<'a> {
                 }
             },
         };
+        let before = (differing.len() > 1).then(|| self.plans.clone());
         for (id, values, changed) in differing {
-            if changed[Side::Left] || changed[Side::Right] {
-                self.plan_write(id, winner, values, policy.as_deref())?;
+            if !changed[Side::Left] && !changed[Side::Right] {
+                continue;
+            }
+            if let Err(blocked) = self.plan_write(id, winner, values, policy.as_deref()) {
+                self.plans = before.unwrap_or_else(|| std::mem::take(&mut self.plans));
+                return Err(blocked);
             }
         }
         Ok(())
@@ -156,10 +220,7 @@ impl<'a> Merging<'a> {
             return Ok(());
         }
         if self.plans[target.other()].is_some() && !rule.ends[target.other()].read.slots().is_empty() {
-            for side in Side::BOTH {
-                let slots = self.slots(id, side);
-                self.waiting[side].extend(slots);
-            }
+            self.leave_stale(id);
             return Ok(());
         }
         match self.standing(id)? {
@@ -184,7 +245,8 @@ impl<'a> Merging<'a> {
         let values = Sides::new(left, right);
         let mut changed = Sides::new(false, false);
         for side in Side::BOTH {
-            changed[side] = touched[side] && !self.unchanged(id, side, &values[side])?;
+            let counts = self.plan().rule(id).is_two_way();
+            changed[side] = counts && touched[side] && !self.unchanged(id, side, &values[side])?;
         }
         Ok(Some(Standing::Differs { values, changed }))
     }
@@ -194,6 +256,13 @@ impl<'a> Merging<'a> {
         let Some(shadow) = self.look.shadows[side] else { return true };
         let record = &self.look.seen[side].record;
         self.slots(id, side).into_iter().any(|slot| record.get(slot) != shadow.get(slot))
+    }
+
+    /// The same, but for fields that only have to be looked at again.
+    fn edited(&self, id: RuleId, side: Side) -> bool {
+        let Some(shadow) = self.look.shadows[side] else { return true };
+        let record = &self.look.seen[side].record;
+        self.slots(id, side).into_iter().any(|slot| record.get(slot) != unmarked(shadow.get(slot)))
     }
 
     /// The rule reads the same from the shadow: an edit that this rule cannot see.
@@ -244,7 +313,7 @@ impl<'a> Merging<'a> {
     fn rekeyed(&self, id: RuleId, values: &Sides<Value>) -> Blocked {
         let rule = self.plan().rule(id);
         Blocked::Refused(Refusal {
-            code: "DW0403",
+            code: REKEYED,
             rule: rule.label.clone(),
             message: format!(
                 "the key `{}` is {} on one side and {} on the other; a key does not change while a row is linked (`on rekey reject`)",
@@ -303,18 +372,18 @@ impl<'a> Merging<'a> {
             Err(stop) => return self.stopped(stop),
         };
         let own = &look.seen[target].record;
-        let planned = self.plans[target].get_or_insert_with(|| Planned {
-            record: Record::absent(own.len()),
-            rules: Vec::new(),
-            losses: Vec::new(),
-        });
-        if let Err(stop) = interp::write(look.cx, id, target, &values[winner], &partition, own, &mut planned.record) {
+        let before = self.plans[target].take();
+        let was_planned = before.is_some();
+        let mut planned = before.unwrap_or_else(|| Planned::nothing(own.len()));
+        let written = interp::write(look.cx, id, target, &values[winner], &partition, own, &mut planned.record);
+        self.plans[target] = (was_planned || written.is_ok()).then_some(planned);
+        if let Err(stop) = written {
             return self.stopped(stop);
         }
-        planned.rules.push(id);
         // What stands there is displaced; if it is not what we left there, somebody's value is lost and must be kept on file.
-        let displaced = self.touched(id, target);
-        let planned = self.plans[target].as_mut().expect("it was made above");
+        let displaced = self.edited(id, target);
+        let planned = self.plans[target].as_mut().expect("it was written to above");
+        planned.rules.push(id);
         if displaced {
             planned.losses.push(Loss {
                 rule: id,
@@ -322,6 +391,10 @@ impl<'a> Merging<'a> {
                 winner: values[winner].clone(),
                 policy: policy.unwrap_or("edit that the rule does not see").to_owned(),
             });
+        }
+        if !self.plan().rule(id).is_two_way() {
+            self.leave_stale(id);
+            return Ok(());
         }
         for side in Side::BOTH {
             let slots = self.slots(id, side);
@@ -338,10 +411,20 @@ impl<'a> Merging<'a> {
     /// The shadow after this look: what is seen, but for fields that wait.
     fn agreement(&self, side: Side) -> Record {
         let mut shadow = self.look.seen[side].record.clone();
+        for &slot in &self.stale[side] {
+            shadow.set(slot, self.look.shadows[side].map_or(Value::Absent, |it| stale(it.get(slot))));
+        }
         for &slot in &self.waiting[side] {
             shadow.set(slot, self.look.shadows[side].map_or(Value::Absent, |it| it.get(slot).clone()));
         }
         shadow
+    }
+}
+
+fn refusal_of(blocked: Blocked) -> Result<Refusal, Blocked> {
+    match blocked {
+        Blocked::Refused(refusal) if refusal.code != REKEYED => Ok(refusal),
+        other => Err(other),
     }
 }
 

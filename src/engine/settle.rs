@@ -6,9 +6,9 @@
 use crate::change::{Seen, Side};
 use crate::interp;
 use crate::ir::{Plan, RuleId};
-use crate::value::{Record, Value};
+use crate::value::{Record, Slot, Value};
 
-use super::link::{Intent, Link};
+use super::link::{Intent, Link, stale, unmarked};
 use super::merge::rule_slots;
 
 /// Settles the open requests to one side by the row as it is now. Returns values of ours that were displaced since, by rule label.
@@ -56,7 +56,7 @@ fn matching(plan: &Plan, side: Side, intent: &Intent, row: &Record) -> usize {
 /// A sent field still has its old content, which is not what was sent: the request did not land.
 fn was_left_alone(plan: &Plan, side: Side, intent: &Intent, row: &Record, shadow: &Record) -> bool {
     let sent = interp::normalise(plan, side, &intent.payload);
-    sent.slots().any(|(slot, value)| value.is_known() && row.get(slot) == shadow.get(slot) && row.get(slot) != value)
+    sent.slots().any(|(slot, value)| value.is_known() && row.get(slot) == unmarked(shadow.get(slot)) && row.get(slot) != value)
 }
 
 /// The request without the rules that look as if it had never landed. Where values repeat, a row can show both signs: a
@@ -103,26 +103,39 @@ fn adopt_sent(plan: &Plan, link: &mut Link, side: Side, intent: &Intent, row: &R
 /// Moves the agreement to a request's outcome: the source as it was when the request was computed, the target as returned.
 pub fn adopt(plan: &Plan, link: &mut Link, side: Side, intent: &Intent, returned: &Record) {
     let source = side.other();
-    for rule in intent.rules.iter().map(|&it| RuleId(it)) {
+    let (two_way, one_way): (Vec<RuleId>, Vec<RuleId>) =
+        intent.rules.iter().map(|&it| RuleId(it)).partition(|&it| plan.rule(it).is_two_way());
+    for &rule in &two_way {
         let shadow = link.shadows[source].get_or_insert_with(|| Record::absent(intent.base.len()));
         for slot in rule_slots(plan, rule, source) {
             shadow.set(slot, intent.base.get(slot).clone());
         }
+    }
+    let moved: Vec<Slot> = two_way.iter().flat_map(|&it| rule_slots(plan, it, source)).collect();
+    for rule in two_way.into_iter().chain(one_way) {
+        // What a one-way rule wrote is the agreement if it was computed from the source that is agreed upon.
+        let follows = |slot| link.shadows[source].as_ref().is_some_and(|it| it.get(slot) == intent.base.get(slot));
+        let is_current = plan.rule(rule).is_two_way() || rule_slots(plan, rule, source).into_iter().all(follows);
         let shadow = link.shadows[side].get_or_insert_with(|| Record::absent(returned.len()));
         for (slot, _) in &plan.rule(rule).ends[side].write {
-            shadow.set(*slot, returned.get(*slot).clone());
+            let value = returned.get(*slot);
+            shadow.set(*slot, if is_current { value.clone() } else { stale(value) });
         }
     }
-    forget_derived(plan, link, side, intent);
+    let is_sent = |rule: usize| intent.rules.contains(&(rule as u16));
+    forget_derived(plan, link, side, |rule, slot| !is_sent(rule) && moved.contains(&slot));
+    forget_derived(plan, link, source, |_, slot| intent.payload.get(slot).is_known());
 }
 
-/// One-way rules that read what was written have to be looked at again: their targets are not agreed upon any more.
-fn forget_derived(plan: &Plan, link: &mut Link, written: Side, intent: &Intent) {
-    let Some(shadow) = &mut link.shadows[written.other()] else { return };
-    for rule in plan.rules.iter().filter(|it| it.writes(written.other()) && !it.writes(written)) {
-        if rule.ends[written].read.slots().into_iter().any(|slot| intent.payload.get(slot).is_known()) {
-            for (slot, _) in &rule.ends[written.other()].write {
-                shadow.set(*slot, Value::Absent);
+/// One-way rules that write `target` and read what has changed on the other side have to be looked at again.
+fn forget_derived(plan: &Plan, link: &mut Link, target: Side, has_changed: impl Fn(usize, Slot) -> bool) {
+    let Some(shadow) = &mut link.shadows[target] else { return };
+    let source = target.other();
+    for (index, rule) in plan.rules.iter().enumerate().filter(|(_, it)| it.writes(target) && !it.writes(source)) {
+        if !rule.on_create && rule.ends[source].read.slots().into_iter().any(|slot| has_changed(index, slot)) {
+            for (slot, _) in &rule.ends[target].write {
+                let old = stale(shadow.get(*slot));
+                shadow.set(*slot, old);
             }
         }
     }

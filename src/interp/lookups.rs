@@ -42,6 +42,11 @@ impl Lookups {
         self.known.insert(query, resolution);
     }
 
+    /// What was missing may be there by now.
+    pub fn forget_missing(&mut self) {
+        self.known.retain(|_, it| *it != Resolution::Missing);
+    }
+
     pub fn get(&self, query: &Query) -> Option<&Resolution> {
         self.known.get(query)
     }

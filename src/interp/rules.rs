@@ -1,7 +1,7 @@
 //! Rules and whole records: reading the canonical value, writing it, comparing it.
 
 use super::eval::{Scope, Trouble, eval, settle_trouble};
-use super::{Cx, Refusal, Stop};
+use super::{Cx, Query, Refusal, Stop};
 use crate::change::{Class, Side};
 use crate::ir::{Expr, Plan, RuleId};
 use crate::value::{Record, Value};
@@ -46,21 +46,23 @@ pub fn write(
             values.push((*slot, value));
         }
     }
-    for (slot, value) in values {
-        let there = out.get(slot);
-        if there.is_known() && *there != value {
+    for (slot, value) in &values {
+        let there = out.get(*slot);
+        if there.is_known() && there != value {
             return Err(Stop::Refused(Refusal {
                 code: "DW0213",
                 rule: rule.label.clone(),
                 message: format!(
                     "two rules give `{}` different values: {there} and {value}",
-                    cx.plan.shapes[side].field(slot).name
+                    cx.plan.shapes[side].field(*slot).name
                 ),
                 class: Class::Validation,
                 is_parked: false,
                 waits_on: None,
             }));
         }
+    }
+    for (slot, value) in values {
         out.set(slot, value);
     }
     Ok(())
@@ -219,10 +221,19 @@ pub fn put(cx: Cx<'_>, towards: Side, from: &Record, onto: Option<&Record>) -> R
         }
         match put_rule(cx, id, towards, from, onto, &partition, own, &mut out) {
             Ok(()) | Err(Stop::Skip) => {}
+            Err(stop) if onto.is_none() && is_deferred(plan, &stop) => {}
             Err(stop) => return Err(stop),
         }
     }
     Ok(out)
+}
+
+/// A new row can do without this reference for now.
+fn is_deferred(plan: &Plan, stop: &Stop) -> bool {
+    match stop {
+        Stop::Refused(Refusal { waits_on: Some(Query::IdOf { reference, .. }), .. }) => plan.reference(*reference).is_deferrable,
+        Stop::Refused(_) | Stop::Unresolved(_) | Stop::Skip => false,
+    }
 }
 
 /// The guard, on the record as it will be.

@@ -120,6 +120,12 @@ impl Expr {
         Box::new(self)
     }
 
+    /// References that are looked up by key, anywhere in the expression.
+    pub fn ids_of(&self) -> Vec<RefId> {
+        let here = if let Self::IdOf { reference, .. } = self { Some(*reference) } else { None };
+        here.into_iter().chain(self.operands().into_iter().flat_map(Self::ids_of)).collect()
+    }
+
     /// The operands, in order.
     pub fn operands(&self) -> Vec<&Expr> {
         match self {

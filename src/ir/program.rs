@@ -234,6 +234,9 @@ pub struct Reference {
     pub targets: Vec<RefTarget>,
     /// The first column is the partition: its value is that of the referring record, and it is not part of the key that rules see.
     pub is_partitioned: bool,
+    /// The maps refer to each other in a circle, and this reference may be null: a row whose target is missing is made without
+    /// it, and gets it as soon as the target is there.
+    pub is_deferrable: bool,
 }
 
 /// A table that can be referred to, and the unique key that stands for its rows.
@@ -342,5 +345,10 @@ impl Rule {
 
     pub fn is_two_way(&self) -> bool {
         self.writes(Side::Left) && self.writes(Side::Right)
+    }
+
+    /// The references that are looked up by key when this side is written.
+    pub fn refers(&self, side: Side) -> Vec<RefId> {
+        self.ends[side].write.iter().flat_map(|(_, expr)| expr.ids_of()).collect()
     }
 }

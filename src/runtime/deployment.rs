@@ -16,9 +16,12 @@ use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
 use crate::ir::Program;
 use crate::store::{self, Phase, Store};
+use crate::value::Value;
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
 const OWN_WRITES_MAX: usize = 200_000;
+/// Most links that one arrival wakes; the others wait for their hour.
+const WOKEN_MAX: usize = 10_000;
 
 /// What a person can watch while it works.
 pub trait Watcher: Send + Sync {
@@ -88,8 +91,8 @@ pub struct Deployment {
     own_writes: OwnWrites,
     /// Links that another link's reconcile asked to look at.
     asked_for: VecDeque<(PipeId, LinkId)>,
-    /// Maps that gained a row: others may have waited for it.
-    gained: Vec<bool>,
+    /// Maps that others refer to: their links may be waited for.
+    is_referred_to: Vec<bool>,
 }
 
 impl Deployment {
@@ -109,9 +112,10 @@ impl Deployment {
         for pipe in &pipes {
             store.open_plan(&pipe.plan.name, &pipe.plan.shapes)?;
         }
-        Ok(Self {
+        let is_awaited = |name: &str| pipes.iter().flat_map(|it| &it.plan.references).any(|it| it.plan.as_deref() == Some(name));
+        let mut deployment = Self {
             stats: vec![Stats::default(); pipes.len()],
-            gained: vec![false; pipes.len()],
+            is_referred_to: pipes.iter().map(|it| is_awaited(&it.plan.name)).collect(),
             program: Arc::new(program),
             pipes,
             store,
@@ -122,7 +126,23 @@ impl Deployment {
             look_at_all: BTreeSet::new(),
             own_writes: OwnWrites::default(),
             asked_for: VecDeque::new(),
-        })
+        };
+        // What arrived just before the last end may not have been told to those who waited for it.
+        for id in deployment.pipe_ids() {
+            deployment.wake(id, None)?;
+        }
+        Ok(deployment)
+    }
+
+    /// Puts those who wait for this row of the map, or for any, on the list.
+    fn wake(&mut self, awaited: PipeId, row: Option<&Value>) -> store::Result<()> {
+        let waiting = self.store.waiting_for(&self.pipes[awaited.0].plan.name, row, WOKEN_MAX)?;
+        for link in waiting {
+            if let Some(id) = self.pipe_ids().find(|&it| self.name(it) == link.plan) {
+                self.asked_for.push_back((id, link.id));
+            }
+        }
+        Ok(())
     }
 
     /// Tells the systems which rows are linked, so that those which cannot report a delete can notice one that happened
@@ -217,12 +237,18 @@ impl Deployment {
             for (side, row) in &it.cause.rows {
                 self.watcher.note(self.name(it.pipe), Note::Done { side: *side, row: row.clone() });
             }
-            self.gained[it.pipe.0] |= it.tally.has_linked();
             if it.tally.deleted != Sides::default() {
                 self.references.forget();
             }
             if let Some(link) = it.tally.look_at {
                 self.asked_for.push_back((it.pipe, link));
+            }
+        }
+        for it in &landed {
+            if self.is_referred_to[it.pipe.0] {
+                for row in &it.tally.arrived {
+                    self.wake(it.pipe, Some(row))?;
+                }
             }
         }
         Ok(())
@@ -256,19 +282,15 @@ impl Deployment {
         Ok(())
     }
 
-    /// Held links whose time has come, and those that waited for a map which gained a row.
+    /// Held links whose time has come.
     fn take_due(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
         let now = self.world.now();
         for id in self.pipe_ids() {
             let room = LINKS_MAX.saturating_sub(jobs.len());
-            let mut links = self.store.due(&self.pipes[id.0].plan.name, now, room)?;
-            if std::mem::take(&mut self.gained[id.0]) {
-                links.extend(self.store.waiting_for(&self.pipes[id.0].plan.name, None, room)?);
-            }
+            let links = self.store.due(&self.pipes[id.0].plan.name, now, room)?;
             for link in links.into_iter().filter(|it| busy.insert(it.id)) {
-                let Some(pipe) = self.pipe_ids().find(|&it| self.name(it) == link.plan) else { continue };
-                let flight = Flight::new(self.pipes[pipe.0].plan.clone(), link, true, None);
-                jobs.push(Job::new(pipe, flight, Cause::default()));
+                let flight = Flight::new(self.pipes[id.0].plan.clone(), link, true, None);
+                jobs.push(Job::new(id, flight, Cause::default()));
             }
         }
         Ok(())

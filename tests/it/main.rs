@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod broken;
+mod circles;
 mod cli;
 mod connectors;
 mod demo_data;
@@ -21,7 +22,9 @@ mod pages;
 mod push;
 mod readme;
 mod sandbox;
+mod simulate;
 mod sqlite_pair;
+mod stage;
 mod store;
 mod syntax;
 mod tidy;

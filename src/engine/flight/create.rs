@@ -2,6 +2,8 @@
 
 use super::hold::retried;
 use super::*;
+use crate::engine::link::stale;
+use crate::ir::{Rule, RuleId};
 
 impl Flight {
     pub(super) fn decide_create(&mut self, at: Moment) -> Effect {
@@ -117,17 +119,29 @@ impl Flight {
                     shadow.set(slot, sent.clone());
                 }
             }
-            self.link.shadows[target] = Some(shadow);
-            self.link.shadows[target.other()] = Some(self.baseline(target.other(), intent.base));
+            // A new row had nothing there: what stands there now came later, and counts as an edit.
+            for slot in self.left_out_slots(target, &intent.payload) {
+                shadow.set(slot, Value::Null);
+            }
+            self.link.shadows[target] = Some(self.without_left_out(target, shadow, &intent.payload));
+            self.link.shadows[target.other()] = Some(self.baseline(target.other(), &intent));
         }
+        self.lookups.forget_missing();
         self.tally.linked = true;
         self.note(at, ActivityKind::Linked, format!("with {}", seen.id.0));
         self.seen[target] = Some(seen);
         self.commit_then(at, AfterCommit::Look)
     }
 
-    /// The source as the create knew it. Its fields that follow from the new row are not agreed upon yet.
-    fn baseline(&self, source: Side, mut base: Record) -> Record {
+    /// The source as the create knew it. Its fields that follow from the new row, and those that the create left out, are not
+    /// agreed upon yet.
+    fn baseline(&self, source: Side, create: &Intent) -> Record {
+        let mut base = create.base.clone();
+        for rule in self.left_out(source.other(), &create.payload).into_iter().filter(|&it| self.plan.rule(it).is_two_way()) {
+            for slot in merge::rule_slots(&self.plan, rule, source) {
+                base.set(slot, Value::Absent);
+            }
+        }
         for rule in self.plan.rules.iter().filter(|it| it.writes(source) && !it.writes(source.other())) {
             for (slot, _) in &rule.ends[source].write {
                 base.set(*slot, Value::Absent);
@@ -136,13 +150,41 @@ impl Flight {
         base
     }
 
+    /// Rules whose reference could wait, and did: the create says nothing of their fields.
+    fn left_out(&self, target: Side, payload: &Record) -> Vec<RuleId> {
+        let plan = &self.plan;
+        let can_wait = |rule: &Rule| rule.refers(target).iter().any(|&it| plan.reference(it).is_deferrable);
+        let is_left_out = |id: &RuleId| {
+            let rule = plan.rule(*id);
+            !rule.on_update && can_wait(rule) && rule.ends[target].write.iter().all(|(slot, _)| !payload.get(*slot).is_known())
+        };
+        plan.rule_ids().filter(is_left_out).collect()
+    }
+
+    fn left_out_slots(&self, target: Side, payload: &Record) -> Vec<Slot> {
+        let rules = self.left_out(target, payload);
+        rules.into_iter().flat_map(|it| self.plan.rule(it).ends[target].write.iter().map(|(slot, _)| *slot)).collect()
+    }
+
+    /// The new row, with the fields of one-way rules that were left out marked: they do not follow their source yet.
+    fn without_left_out(&self, target: Side, mut shadow: Record, payload: &Record) -> Record {
+        for rule in self.left_out(target, payload).into_iter().filter(|&it| !self.plan.rule(it).is_two_way()) {
+            for (slot, _) in &self.plan.rule(rule).ends[target].write {
+                let old = stale(shadow.get(*slot));
+                shadow.set(*slot, old);
+            }
+        }
+        shadow
+    }
+
     pub(super) fn created(&mut self, at: Moment, side: Side, seen: Seen) -> Effect {
         let intent = self.intent_under_way().expect("a create has an intent");
         self.link.intents.clear();
         self.link.ids[side] = Some(seen.id.clone());
         self.link.state = LinkState::Live;
-        self.link.shadows[side] = Some(seen.record.clone());
-        self.link.shadows[side.other()] = Some(self.baseline(side.other(), intent.base));
+        self.link.shadows[side] = Some(self.without_left_out(side, seen.record.clone(), &intent.payload));
+        self.link.shadows[side.other()] = Some(self.baseline(side.other(), &intent));
+        self.lookups.forget_missing();
         self.tally.created[side] += 1;
         self.note(at, ActivityKind::Created, format!("{} as {}", describe_side(side), seen.id.0));
         self.seen[side] = Some(seen);

@@ -1,6 +1,7 @@
 //! Rows that are gone or no longer take part, and what this means for the other side's row.
 
 use super::*;
+use crate::engine::link::unmarked;
 
 impl Flight {
     // One side is gone: the policy of that side says what it means for the other.
@@ -59,7 +60,7 @@ impl Flight {
         let Some(shadow) = &self.link.shadows[side] else { return Some("row".to_owned()) };
         let edited = |id: &crate::ir::RuleId| {
             let slots = merge::rule_slots(&self.plan, *id, side);
-            slots.into_iter().any(|slot| row.record.get(slot) != shadow.get(slot))
+            slots.into_iter().any(|slot| row.record.get(slot) != unmarked(shadow.get(slot)))
         };
         self.plan.rule_ids().find(edited).map(|id| self.plan.rule(id).label.clone())
     }

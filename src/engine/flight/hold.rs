@@ -23,14 +23,7 @@ impl Flight {
     }
 
     pub(super) fn refused(&mut self, at: Moment, refusal: Refusal) -> Effect {
-        let waits_on = refusal.waits_on.as_ref().map(|query| {
-            let awaited = self.plan.reference(query.reference()).plan.clone();
-            let key = match query {
-                Query::IdOf { key, .. } => key.clone(),
-                Query::KeyOf { id, .. } => id.clone(),
-            };
-            (awaited.unwrap_or_default(), key)
-        });
+        let waits_on = refusal.waits_on.as_ref().map(|query| awaited::of_query(&self.plan, query));
         let effect = self.hold(at, refusal.class, Some(refusal.code.to_owned()), Some(refusal.rule), refusal.message);
         let Effect::Commit(mut commit) = effect else { return effect };
         if let Some(hold) = &mut commit.link.hold {

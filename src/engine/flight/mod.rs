@@ -15,6 +15,7 @@ use crate::interp::{self, Cx, Lookups, Query, Refusal, Resolution, Stop};
 use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan};
 use crate::value::{Record, Slot, Timestamp, Value};
 
+use super::awaited;
 use super::link::{Activity, ActivityKind, Commit, Hold, Intent, LedgerEntry, Link, LinkState, OpId};
 use super::merge::{self, Blocked, Look, Loss, Merge, Planned, describe};
 use super::settle;
@@ -94,6 +95,8 @@ pub struct Tally {
     pub held: Option<(Class, String)>,
     /// Two rows were recognised as one record.
     pub linked: bool,
+    /// What others may wait for and is there now, in the form of [`awaited`].
+    pub arrived: Vec<Value>,
     /// This link should be looked at next: it owns the row that was found.
     pub look_at: Option<LinkId>,
 }
@@ -219,6 +222,7 @@ impl Flight {
     fn observed(&mut self, at: Moment, seen: Sides<Option<Seen>>) -> Effect {
         self.looks += 1;
         self.resolves = 0;
+        self.lookups.forget_missing();
         if self.looks > LOOKS_MAX {
             let failure = Failure::new(Class::Transient, format!("the rows kept changing through {LOOKS_MAX} looks"));
             return self.hold_failure(at, &failure);
@@ -279,7 +283,7 @@ impl Flight {
     }
 
     fn carry_out(&mut self, at: Moment, merge: Merge, left: &Seen, right: &Seen) -> Effect {
-        let Merge { plans, shadows, conflicts } = merge;
+        let Merge { plans, shadows, conflicts, refused } = merge;
         let is_new = self.link.shadows[Side::Left].is_none();
         self.link.state = LinkState::Live;
         self.link.shadows = shadows.map(|it| Some(it.clone()));
@@ -296,10 +300,13 @@ impl Flight {
             self.note(at, ActivityKind::Adopted, format!("two rows with the key {}", self.link.key));
         }
         match self.next_side(&plans) {
-            None => {
-                self.release(at);
-                self.finish(at)
-            }
+            None => match refused.into_iter().next() {
+                Some(refusal) => self.refused(at, refusal),
+                None => {
+                    self.release(at);
+                    self.finish(at)
+                }
+            },
             Some(side) => {
                 let planned = plans.0[side.index()].clone().expect("next_side names a side with a plan");
                 self.send_update(at, side, planned)
@@ -418,16 +425,24 @@ impl Flight {
     /// The row is none of this map's business. A link that is on file for it is closed.
     fn skip(&mut self, at: Moment) -> Effect {
         self.tally.is_quiet = true;
-        if self.stored.is_some() { self.bury(at) } else { Effect::Finish(std::mem::take(&mut self.tally)) }
+        if self.stored.is_some() { self.bury(at) } else { self.land() }
     }
 
     fn finish(&mut self, at: Moment) -> Effect {
         let is_unchanged = self.stored.as_ref() == Some(&self.link) && self.ledger.is_empty() && self.activity.is_empty();
         if is_unchanged {
             self.tally.is_quiet = self.tally.created == Sides::default() && self.tally.updated == Sides::default();
-            return Effect::Finish(std::mem::take(&mut self.tally));
+            return self.land();
         }
         self.commit_then(at, AfterCommit::Finish)
+    }
+
+    fn land(&mut self) -> Effect {
+        let mut tally = std::mem::take(&mut self.tally);
+        if tally.has_linked() {
+            tally.arrived = awaited::arrived(Cx { plan: &self.plan, lookups: &self.lookups }, &self.seen);
+        }
+        Effect::Finish(tally)
     }
 
     fn commit_then(&mut self, _at: Moment, then: AfterCommit) -> Effect {
@@ -446,7 +461,7 @@ impl Flight {
                 let tally = &self.tally;
                 let wrote = [&tally.created, &tally.updated, &tally.deleted].iter().any(|it| **it != Sides::default());
                 self.tally.is_quiet = !wrote && tally.held.is_none();
-                Effect::Finish(std::mem::take(&mut self.tally))
+                self.land()
             }
             AfterCommit::Look => self.decide(at),
             AfterCommit::Send { side, write } => {

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use dwmap::change::{Seen, Side};
 use dwmap::engine::link::{Link, LinkState};
-use dwmap::value::Value;
+use dwmap::value::{Record, Slot, Value};
 
 use super::driver::Driver;
 use super::plans::Field;
-use super::world::{Halt, number};
+use super::world::{Halt, World, address, number};
 
 type Checked = Result<(), String>;
 
@@ -47,6 +47,9 @@ fn both_sides_agree(driver: &Driver) -> Checked {
             continue;
         }
         if link.state == LinkState::PendingCreate {
+            if waits_for_ever(&driver.world, link) {
+                continue;
+            }
             return Err(format!("a link is still pending: {:?}", link.hold));
         }
         let rows = link.ids.map(|it| it.clone()).0;
@@ -54,12 +57,15 @@ fn both_sides_agree(driver: &Driver) -> Checked {
         let (Some(a), Some(b)) = (row(Side::Left), row(Side::Right)) else {
             return Err(format!("a link has only one row: {:?} {:?}", link.ids, link.hold));
         };
-        if let Some(hold) = &link.hold {
+        let parents = || dangles(&driver.world, &a.record, &b.record);
+        if let Some(hold) = link.hold.as_ref().filter(|it| it.waits_on.is_none() || !parents()) {
             return Err(format!("a link is still held: {hold:?}"));
         }
         for ((slot, value), field) in b.record.slots().zip(&right.fields) {
             let wanted = match field {
                 Field::Derived => Value::text(a.record.values()[1].as_text().unwrap_or("").to_uppercase()),
+                Field::Parent if parents() => continue,
+                Field::Parent => parent_of(&driver.world, a.record.get(slot)),
                 Field::Key | Field::Text | Field::Amount | Field::Toggle | Field::Active => a.record.get(slot).clone(),
             };
             if right.keep(&wanted) != *value {
@@ -68,6 +74,27 @@ fn both_sides_agree(driver: &Driver) -> Checked {
         }
     }
     Ok(())
+}
+
+/// A row of the right side that refers to one that is gone cannot be made on the left.
+fn waits_for_ever(world: &World, link: &Link) -> bool {
+    let row = link.ids[Side::Right].as_ref().and_then(|it| world.systems[Side::Right].rows.get(it));
+    let is_waiting = link.hold.as_ref().is_some_and(|it| it.waits_on.is_some());
+    row.is_some_and(|it| is_waiting && dangles(world, &Record::absent(it.record.len()), &it.record))
+}
+
+/// What a reference of the left side is on the right.
+fn parent_of(world: &World, key: &Value) -> Value {
+    let right = &world.systems[Side::Right];
+    right.find(&[Slot(0)], std::slice::from_ref(key)).map_or(Value::Null, |it| address(&it.id))
+}
+
+/// One of the rows refers to a row that is not there: nobody can carry that.
+fn dangles(world: &World, left: &Record, right: &Record) -> bool {
+    let parent = world.systems[Side::Right].fields.iter().position(|it| *it == Field::Parent);
+    let Some(slot) = parent.map(|it| Slot(it as u16)) else { return false };
+    let (left, right) = (left.get(slot), right.get(slot));
+    (left.is_value() && parent_of(world, left) == Value::Null) || (right.is_value() && world.row_at(right).is_none())
 }
 
 fn every_row_has_one_link(driver: &Driver) -> Checked {

@@ -16,20 +16,23 @@
 //! 9. *Holds.* A held link with a time is tried again at that time, dead or not; one without waits for the next entry.
 //! 10. *Strays.* A row that carries the id of a living link which has another row on that side is a late create whose first
 //!     landing was deleted. Its entry waits, durably, until that link is dead, and is taken then.
-//! 11. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
+//! 11. *Waiting.* A held link that waits for a row is tried again when a flight lands that says the row has arrived
+//!     ([`Tally::arrived`]); a new worker tries all of them once. Its time is a precaution that this model does not need.
+//! 12. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use dwmap::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
 use dwmap::engine::flight::{Effect, Event, Flight, Moment, Owner, Tally};
-use dwmap::engine::link::{Commit, Link, LinkState, OpId};
+use dwmap::engine::link::{Commit, Hold, Link, LinkState, OpId};
+use dwmap::interp::{Query, Resolution};
 use dwmap::ir::Plan;
 use dwmap::value::{Slot, Timestamp, Uuid, Value};
 
 use super::mutants::Mutant;
 use super::plans::Setup;
-use super::world::{Halt, Point, World};
+use super::world::{Halt, Point, World, address};
 
 /// More steps than any flight needs.
 const STEPS_MAX: u32 = 400;
@@ -53,6 +56,8 @@ pub struct Driver {
     /// Ids given out; they are never given again.
     ids: u128,
     now: Timestamp,
+    /// Links that may go on. Lost in a crash.
+    woken: BTreeSet<LinkId>,
 }
 
 /// A flight and what the mutants need to know of it.
@@ -72,7 +77,14 @@ impl Driver {
             store: Store::default(),
             ids: 0,
             now: Timestamp::UNIX_EPOCH,
+            woken: BTreeSet::new(),
         }
+    }
+
+    /// A new worker takes over, and does not know who was told what.
+    pub fn restart(&mut self) {
+        let waits = |it: &&Link| it.hold.as_ref().is_some_and(|it| it.waits_on.is_some());
+        self.woken = self.store.links.values().filter(waits).map(|it| it.id).collect();
     }
 
     /// Takes the next entry of each feed, and a held link. False: there was nothing to do.
@@ -215,10 +227,12 @@ impl Driver {
         if self.world.is(Mutant::HoldsIgnored) {
             return Ok(false);
         }
-        let waiting = |it: &&Link| it.hold.as_ref().is_some_and(|hold| hold.retry_at.is_some());
+        let may_go_on = |it: &Hold, id| it.retry_at.is_some() && (it.waits_on.is_none() || self.woken.contains(&id));
+        let waiting = |it: &&Link| it.hold.as_ref().is_some_and(|hold| may_go_on(hold, it.id));
         let Some(link) = self.store.links.values().find(waiting).cloned() else { return Ok(false) };
         let retry_at = link.hold.as_ref().and_then(|it| it.retry_at);
         self.now = self.now.max(retry_at.unwrap_or(self.now));
+        self.woken.remove(&link.id);
         let link = self.load(link);
         self.fly(link, true)?;
         Ok(true)
@@ -232,6 +246,9 @@ impl Driver {
             let effect = self.step(&mut trip, event);
             if let Effect::Finish(tally) = effect {
                 self.world.say(|| format!("  FINISH {tally:?}"));
+                if !self.world.is(Mutant::NoWakeUp) {
+                    self.wake(&tally);
+                }
                 if let Some(link) = tally.look_at.and_then(|it| self.store.links.get(&it)).cloned() {
                     let link = self.load(link);
                     self.fly(link, true)?;
@@ -241,6 +258,14 @@ impl Driver {
             event = self.carry_out(&mut trip, effect)?;
         }
         Err(Halt::Broken("a flight never lands".to_owned()))
+    }
+
+    fn wake(&mut self, tally: &Tally) {
+        let awaited = |it: &&Link| {
+            let row = it.hold.as_ref().and_then(|it| it.waits_on.as_ref());
+            row.is_some_and(|(plan, row)| *plan == self.plan.name && tally.arrived.contains(row))
+        };
+        self.woken.extend(self.store.links.values().filter(awaited).map(|it| it.id));
     }
 
     fn step(&mut self, trip: &mut Trip, event: Event) -> Effect {
@@ -253,7 +278,8 @@ impl Driver {
         match effect {
             Effect::Observe => self.observe(trip),
             Effect::Resolve(queries) => {
-                Ok(Event::Resolved(queries.into_iter().map(|it| (it, dwmap::interp::Resolution::Missing)).collect()))
+                self.world.tick(Point::Observed)?;
+                Ok(Event::Resolved(queries.into_iter().map(|it| (it.clone(), self.resolve(&it))).collect()))
             }
             Effect::Commit(commit) => {
                 self.world.tick(Point::BeforeCommit)?;
@@ -272,6 +298,17 @@ impl Driver {
             }
             Effect::Finish(_) => unreachable!("a finished flight is not carried on"),
         }
+    }
+
+    fn resolve(&self, query: &Query) -> Resolution {
+        let found = match query {
+            Query::IdOf { key, .. } => {
+                let row = self.world.systems[Side::Right].find(&[Slot(0)], std::slice::from_ref(key));
+                row.map(|it| address(&it.id))
+            }
+            Query::KeyOf { id, .. } => self.world.row_at(id).map(|it| it.record.values()[0].clone()),
+        };
+        found.map_or(Resolution::Missing, Resolution::Found)
     }
 
     fn observe(&mut self, trip: &mut Trip) -> Result<Event, Halt> {

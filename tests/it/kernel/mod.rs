@@ -1,6 +1,7 @@
 //! The model of the kernel: the real engine in a world that is out to break it, schedule after schedule.
 //!
-//! `DWMAP_SCHEDULES` sets how many schedules run, `DWMAP_SEED` prints one schedule of every map step by step.
+//! `DWMAP_SCHEDULES` sets how many schedules run and `DWMAP_THREADS` on how many threads; `DWMAP_SEED` prints one schedule of
+//! every map step by step.
 
 mod checks;
 mod crash_points;
@@ -18,6 +19,8 @@ use mutants::Mutant;
 use plans::{Case, Setup};
 use world::Halt;
 
+/// Progress is told every so many schedules.
+const PROGRESS_EVERY: u64 = 100_000;
 /// Most schedules that a mutant may survive.
 const MUTANT_SCHEDULES_MAX: u64 = 100_000;
 
@@ -45,7 +48,7 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
                     break;
                 }
             }
-            Err(Halt::Crash) => {}
+            Err(Halt::Crash) => driver.restart(),
             Err(Halt::Broken(why)) => return Err(why),
         }
     }
@@ -73,7 +76,11 @@ fn schedules() -> u64 {
     std::env::var("DWMAP_SCHEDULES").map_or(default, |it| it.parse().expect("DWMAP_SCHEDULES is a number"))
 }
 
-/// Runs the seeds on both cores; the failures by seed, and the crashes.
+fn threads() -> usize {
+    std::env::var("DWMAP_THREADS").map_or(2, |it| it.parse().expect("DWMAP_THREADS is a number"))
+}
+
+/// Runs the seeds on all threads; the failures by seed, and the crashes.
 fn run_all(setup: &Setup, seeds: u64) -> (Vec<(u64, String)>, u64) {
     let (next, crashes, failures) = (AtomicU64::new(1), AtomicU64::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -81,6 +88,9 @@ fn run_all(setup: &Setup, seeds: u64) -> (Vec<(u64, String)>, u64) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed > seeds {
                 return;
+            }
+            if seed % PROGRESS_EVERY == 0 {
+                println!("{:?}: {seed} schedules begun", setup.case);
             }
             match run_caught(setup, seed, None) {
                 Ok(count) => drop(crashes.fetch_add(count, Ordering::Relaxed)),
@@ -95,8 +105,9 @@ fn run_all(setup: &Setup, seeds: u64) -> (Vec<(u64, String)>, u64) {
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
+        for _ in 0..threads() {
+            scope.spawn(work);
+        }
     });
     let mut failures = failures.into_inner().expect("no worker panicked");
     failures.sort();
@@ -145,15 +156,20 @@ fn kernel_keeps_its_promises_when_rows_leave_and_enter_the_filter() {
 }
 
 #[test]
+fn kernel_keeps_its_promises_when_rows_refer_to_each_other() {
+    check_schedules(Case::Lookup, 10);
+}
+
+#[test]
 fn kernel_keeps_its_promises_without_correlation() {
     check_schedules(Case::NaturalKey, 10);
 }
 
 #[test]
 fn kernel_mutants_are_caught() {
-    let setup = Case::Plain.setup();
     let mut survivors = Vec::new();
     for mutant in Mutant::ALL {
+        let setup = mutant.case().setup();
         let caught = (1..=MUTANT_SCHEDULES_MAX).find_map(|seed| Some((seed, run_caught(&setup, seed, Some(mutant)).err()?)));
         match caught {
             Some((seed, why)) => println!("{mutant:?}: seed {seed}: {why}"),

@@ -1,5 +1,7 @@
 //! Broken surroundings and broken engines: the same model must notice each of them.
 
+use super::plans::Case;
+
 /// One broken rule. They are played at the boundary of the engine, so that the product has no switch for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
@@ -32,12 +34,14 @@ pub enum Mutant {
     BlindRetry,
     /// A row that carries the id of a link that waits for it gets a link of its own.
     TwinGetsOwnLink,
+    /// Nobody is told that the row that they wait for is there.
+    NoWakeUp,
     /// The ledger is written after the link, not together with it.
     LedgerAfterLink,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NoIfMatch,
         Self::OffsetBeforeCommit,
         Self::NoCorrelation,
@@ -53,6 +57,12 @@ impl Mutant {
         Self::SentBeforeDurable,
         Self::BlindRetry,
         Self::TwinGetsOwnLink,
+        Self::NoWakeUp,
         Self::LedgerAfterLink,
     ];
+
+    /// The map on which the defect shows.
+    pub fn case(self) -> Case {
+        if self == Self::NoWakeUp { Case::Lookup } else { Case::Plain }
+    }
 }

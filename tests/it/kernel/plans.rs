@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dwmap::change::{Side, Sides};
 use dwmap::ir::{
-    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Missing, Modulo, OnError, Origin, Plan, Rule, RuleId,
+    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Missing, Modulo, OnError, Origin, Plan, RefId,
+    Reference, Rule, RuleId,
 };
 use dwmap::schema::profile::TextFacts;
 use dwmap::schema::{Profile, Shape};
@@ -23,6 +24,8 @@ pub enum Field {
     Toggle,
     /// Written by the map alone, from the name.
     Derived,
+    /// Another row of the same side: by its key on the left, by its address on the right.
+    Parent,
     /// `on`: in scope. Only the left side has it, and no rule reads it.
     Active,
 }
@@ -40,6 +43,8 @@ pub enum Case {
     Derived,
     /// Rows leave and enter the left filter.
     Filter,
+    /// Rows refer to each other, to themselves, and to rows that are not there.
+    Lookup,
     /// No store can say which create made a row: rows are told apart by their key.
     NaturalKey,
 }
@@ -61,7 +66,7 @@ fn lossy() -> Profile {
 fn kind(field: Field) -> Kind {
     match field {
         Field::Amount => Kind::Decimal { precision: 20, scale: 1 },
-        Field::Key | Field::Text | Field::Toggle | Field::Derived | Field::Active => Kind::Text { max: None },
+        Field::Key | Field::Text | Field::Toggle | Field::Derived | Field::Active | Field::Parent => Kind::Text { max: None },
     }
 }
 
@@ -114,6 +119,13 @@ fn derived(slot: u16) -> Rule {
     rule("shout", kind(Field::Derived), End { read: upper, write: Vec::new() }, both_ways(slot))
 }
 
+/// `parent <-> parent via Model`, in the slot behind the shared ones.
+fn parent(slot: u16) -> Rule {
+    let read = Expr::KeyOf { reference: RefId(0), operand: Expr::Slot(Slot(slot)).boxed() };
+    let write = vec![(Slot(slot), Expr::IdOf { reference: RefId(0), operand: Expr::It.boxed() })];
+    rule("parent", kind(Field::Parent), both_ways(slot), End { read, write })
+}
+
 impl Case {
     pub fn setup(self) -> Setup {
         let mut left = SHARED.to_vec();
@@ -131,9 +143,20 @@ impl Case {
                 right.push(("shout", Field::Derived));
                 rules.push(derived(extra));
             }
+            Self::Lookup => {
+                left.push(("parent", Field::Parent));
+                right.push(("parent", Field::Parent));
+                rules.push(parent(extra));
+            }
             Self::Filter => left.push(("active", Field::Active)),
         }
         let mut plan = plan(shape("left", &left), shape("right", &right), rules);
+        if self == Self::Lookup {
+            let own = Some(plan.name.clone());
+            let to_itself =
+                Reference { side: Side::Right, plan: own, targets: Vec::new(), is_partitioned: false, is_deferrable: true };
+            plan.references.push(to_itself);
+        }
         if self == Self::Manual {
             plan.groups[3].conflict = Conflict::Manual;
         }

@@ -193,6 +193,12 @@ fn key(number: u64) -> Value {
     Value::text(letters)
 }
 
+/// How a row of the right side is referred to: letters, so that nothing takes it for the number of a write.
+pub fn address(id: &RemoteId) -> Value {
+    let Value::Text(letters) = key(id.0.parse().expect("ids are numbers here")) else { unreachable!("a key is a text") };
+    Value::text(format!("@{letters}"))
+}
+
 impl World {
     pub fn new(seed: u64, fields: Sides<Vec<Field>>) -> Self {
         let Sides([left, right]) = fields;
@@ -345,10 +351,28 @@ impl World {
                     Value::Decimal(Decimal::new(i128::from(it) * 10 + tenths, 1).expect("it has few digits"))
                 })
             }
+            Field::Parent => self.some_parent(side),
             Field::Toggle => Value::text(if dirt < 2 { "on" } else { "off" }),
             Field::Active => Value::text(if dirt < 3 { "on" } else { "off" }),
             Field::Key | Field::Derived => Value::Null,
         }
+    }
+
+    /// Some row of this side, nobody, or (on the left, where a key can be typed) a row that only the other side has yet.
+    fn some_parent(&mut self, side: Side) -> Value {
+        let other = side == Side::Left && self.random.one_in(3);
+        let rows = &self.systems[if other { Side::Right } else { side }].rows;
+        let nth = self.random.below(rows.len() as u64 + 1) as usize;
+        match (rows.iter().nth(nth), side) {
+            (None, _) => Value::Null,
+            (Some((_, row)), Side::Left) => row.record.values()[0].clone(),
+            (Some((id, _)), Side::Right) => address(id),
+        }
+    }
+
+    /// The row of the right side that is referred to by this.
+    pub fn row_at(&self, reference: &Value) -> Option<&Seen> {
+        self.systems[Side::Right].rows.values().find(|it| address(&it.id) == *reference)
     }
 
     /// A request reaches its system.
