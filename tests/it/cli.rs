@@ -137,7 +137,7 @@ fn a_missing_schema_is_named_with_its_place() {
     1 │ system erp from "schemas/erp.json" profile sqlite
       │                 ^^^^^^^^^^^^^^^^^^ named here
       │
-      = fix: put the snapshot at ./schemas/erp.json, or declare the entities in this file with `entity`
+      = fix: put the snapshot at schemas/erp.json, or declare the entities in this file with `entity`
 
     1 error in 1 file
     exit 1
