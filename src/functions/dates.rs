@@ -246,12 +246,11 @@ pub const ALL: &[Function] = &[
         name: "in_zone",
         parameters: IN_ZONE,
         result: datetime,
-        is_partial: true,
-        doc: "What the clocks of the zone show at this instant, held as if it were UTC.",
+        doc: "What the clocks of the zone show at this instant, held as if it were UTC; the last hours of the calendar stay as they are.",
         examples: &[Example { call: r#"in_zone("2024-07-01T12:00:00Z", "Europe/Berlin")"#, result: r#"2024-07-01T14:00:00Z"# }],
         eval: |args| {
             let zoned = instant(&args[0])?.to_zoned(zone(&args[1])?);
-            at(zoned.date(), zoned.time(), TimeZone::UTC)
+            Ok(at(zoned.date(), zoned.time(), TimeZone::UTC).unwrap_or_else(|_| args[0].clone()))
         },
         ..PLAIN
     },
@@ -259,12 +258,11 @@ pub const ALL: &[Function] = &[
         name: "from_zone",
         parameters: IN_ZONE,
         result: datetime,
-        is_partial: true,
         doc: "The instant at which the clocks of the zone show this; of two such instants the first, and in a gap the time that clocks not set forward would show.",
         examples: &[Example { call: r#"from_zone("2024-07-01T14:00:00Z", "Europe/Berlin")"#, result: r#"2024-07-01T12:00:00Z"# }],
         eval: |args| {
             let moment = moment(&args[0])?;
-            at(moment.date, moment.time, zone(&args[1])?)
+            Ok(at(moment.date, moment.time, zone(&args[1])?).unwrap_or_else(|_| args[0].clone()))
         },
         ..PLAIN
     },
