@@ -1,6 +1,7 @@
 //! The crash points of one worker, one script each. The feed is its own journal here, so that the first two are one.
 
 use dwmap::change::{RemoteId, Side};
+use dwmap::engine::flight::INTENTS_MAX;
 use dwmap::engine::link::LinkState;
 use dwmap::value::{Slot, Value};
 
@@ -272,6 +273,20 @@ fn repeated_time_outs_leave_one_intent() {
     assert_eq!(script.intents(), 1);
     assert_ne!(script.value(Side::Right, NAME), None::<u64>);
     assert_eq!(script.driver.world.late.len(), 3);
+    script.finish();
+}
+
+#[test]
+fn requests_without_an_answer_do_not_pile_up() {
+    let mut script = Script::with_a_pair();
+    let mut newest = 0;
+    for _ in 0..INTENTS_MAX + 8 {
+        newest = script.edit(Side::Left, NAME);
+        script.crash(Point::BeforeSend, 1);
+    }
+    assert_eq!(script.intents(), INTENTS_MAX);
+    script.work();
+    assert_eq!((script.value(Side::Right, NAME), script.intents()), (Some(newest), 0));
     script.finish();
 }
 
