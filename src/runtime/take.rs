@@ -20,11 +20,28 @@ pub struct Taken {
     pub skipped: u64,
 }
 
-/// All waiting entries of one row: the newest says how it is now.
+/// All waiting entries of one row. Feeds may tell them out of order, so none of them is the newest for sure.
 struct Row {
     side: Side,
+    /// The last one that shows the row; if there is none, its delete.
     change: Change,
+    others: Vec<Change>,
     cause: Cause,
+}
+
+impl Row {
+    fn join(&mut self, change: Change, cause: Cause) {
+        self.cause.join(cause);
+        match change {
+            shown @ Change::Upsert(_) => self.others.push(std::mem::replace(&mut self.change, shown)),
+            delete @ Change::Delete { .. } => self.others.push(delete),
+        }
+    }
+
+    /// The link has seen all of it.
+    fn is_known_to(&self, link: &Link) -> bool {
+        std::iter::once(&self.change).chain(&self.others).all(|it| link.knows(self.side, it))
+    }
 }
 
 /// Takes the next entries, at most one reconcile a link. Entries of links in `busy` stay for a later round.
@@ -44,7 +61,7 @@ pub fn take(
     for (row, link) in rows.into_iter().zip(links) {
         let link = owner(store, &pipe.plan.name, &row, link)?;
         match link {
-            Some(link) if !is_replay && link.knows(row.side, &row.change) => {
+            Some(link) if !is_replay && row.is_known_to(&link) => {
                 taken.skipped += u64::from(!row.cause.is_echo);
                 taken.done.extend(row.cause.entries);
                 taken.quiet.extend(row.cause.rows);
@@ -94,12 +111,11 @@ fn fold(entries: Vec<Entry>, is_own: impl Fn(Side, &Version) -> bool) -> Vec<Row
         match index.get(&(entry.side, entry.change.id().clone())) {
             Some(&at) => {
                 let row: &mut Row = &mut folded[at];
-                row.change = entry.change;
-                row.cause.join(cause);
+                row.join(entry.change, cause);
             }
             None => {
                 index.insert((entry.side, entry.change.id().clone()), folded.len());
-                folded.push(Row { side: entry.side, change: entry.change, cause });
+                folded.push(Row { side: entry.side, change: entry.change, others: Vec::new(), cause });
             }
         }
     }

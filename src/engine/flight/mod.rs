@@ -25,6 +25,10 @@ pub const LOOKS_MAX: u32 = 16;
 /// Most rounds of reference look-ups between two looks: references can depend on each other.
 pub const RESOLVE_ROUNDS_MAX: u32 = 8;
 
+/// Most different requests to one row that are open at once, all for one version of it. Then the last of them is sent again until
+/// the row moves: it is on file already, so nothing new can land, and what has changed since follows after it.
+pub const INTENTS_MAX: usize = 16;
+
 /// The instant of a step, and a fresh name for what it decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -335,16 +339,17 @@ impl Flight {
             let label = self.plan.rule(rule).label.clone();
             self.lose(at, side, label, loser, winner, &policy);
         }
-        self.intend(Intent {
+        let intent = Intent {
             op: at.op,
             side,
             expected: Some(row.version.clone()),
-            payload: planned.record.clone(),
+            payload: planned.record,
             base,
             rules: planned.rules.iter().map(|it| it.0).collect(),
             is_delete: false,
-        });
-        let write = Write::Update { id: row.id, expected: row.version, record: planned.record };
+        };
+        let record = self.intend_or_repeat(intent);
+        let write = Write::Update { id: row.id, expected: row.version, record };
         self.commit_then(at, AfterCommit::Send { side, write })
     }
 
@@ -393,6 +398,20 @@ impl Flight {
             self.under_way = Some((intent.op, false));
             self.link.intents.push(intent);
         }
+    }
+
+    /// Writes down an update, or takes up the last one again where too many are open; its payload.
+    fn intend_or_repeat(&mut self, intent: Intent) -> Record {
+        let is_open = |it: &&Intent| it.side == intent.side && it.expected == intent.expected && !it.rules.is_empty();
+        let open: Vec<&Intent> = self.link.intents.iter().filter(is_open).collect();
+        let is_on_file = open.iter().any(|it| it.payload == intent.payload && it.rules == intent.rules);
+        if let Some(last) = open.last().filter(|_| open.len() >= INTENTS_MAX && !is_on_file) {
+            self.under_way = Some((last.op, true));
+            return last.payload.clone();
+        }
+        let payload = intent.payload.clone();
+        self.intend(intent);
+        payload
     }
 
     fn intent_under_way(&self) -> Option<Intent> {

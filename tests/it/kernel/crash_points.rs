@@ -1,6 +1,7 @@
 //! The crash points of one worker, one script each. The feed is its own journal here, so that the first two are one.
 
 use dwmap::change::{RemoteId, Side};
+use dwmap::engine::flight::INTENTS_MAX;
 use dwmap::engine::link::LinkState;
 use dwmap::value::{Slot, Value};
 
@@ -20,7 +21,11 @@ struct Script {
 impl Script {
     /// A row that a user made on the left; nobody has seen it yet.
     fn with_a_new_row() -> Self {
-        let mut driver = Driver::new(1, &Case::Plain.setup());
+        Self::of(Case::Plain)
+    }
+
+    fn of(case: Case) -> Self {
+        let mut driver = Driver::new(1, &case.setup());
         driver.world.is_always_late = true;
         let left = driver.world.user_creates(Side::Left);
         Self { driver, left }
@@ -272,6 +277,31 @@ fn repeated_time_outs_leave_one_intent() {
     assert_eq!(script.intents(), 1);
     assert_ne!(script.value(Side::Right, NAME), None::<u64>);
     assert_eq!(script.driver.world.late.len(), 3);
+    script.finish();
+}
+
+#[test]
+fn field_that_follows_a_write_back_is_nobodys_loss() {
+    let mut script = Script::of(Case::Derived);
+    script.work();
+    let edit = script.edit(Side::Right, NAME);
+    script.work();
+    assert_eq!((script.value(Side::Left, NAME), script.value(Side::Right, Slot(4))), (Some(edit), Some(edit)));
+    assert!(script.driver.store.ledger.is_empty(), "{:?}", script.driver.store.ledger);
+    script.finish();
+}
+
+#[test]
+fn requests_without_an_answer_do_not_pile_up() {
+    let mut script = Script::with_a_pair();
+    let mut newest = 0;
+    for _ in 0..INTENTS_MAX + 8 {
+        newest = script.edit(Side::Left, NAME);
+        script.crash(Point::BeforeSend, 1);
+    }
+    assert_eq!(script.intents(), INTENTS_MAX);
+    script.work();
+    assert_eq!((script.value(Side::Right, NAME), script.intents()), (Some(newest), 0));
     script.finish();
 }
 
