@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Edit, Fix, codes};
 use crate::ir::{Plan, RuleId};
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{ClauseKind, Expr, ExprKind};
-use crate::value::{Record, Value};
+use crate::value::{Kind, Record, Value};
 
 /// Longest text that a counterexample shows in full.
 const SHOWN_MAX: usize = 40;
@@ -151,8 +151,19 @@ fn show_record(plan: &Plan, id: RuleId, side: Side, record: &Record) -> String {
     slots.extend(end.write.iter().map(|(slot, _)| *slot));
     slots.sort_unstable();
     slots.dedup();
-    let field = |slot| format!("{} = {}", plan.shapes[side].field(slot).name, shown(record.get(slot)));
+    let field = |slot| {
+        let field = plan.shapes[side].field(slot);
+        format!("{} = {}", field.name, shown_as(record.get(slot), &field.kind))
+    };
     slots.into_iter().filter(|slot| record.get(*slot).is_known()).map(field).collect::<Vec<_>>().join(", ")
+}
+
+/// A member by its name, any other value as it is.
+fn shown_as(value: &Value, kind: &Kind) -> String {
+    match kind {
+        Kind::Enum(members) => members.by_value(value).map_or_else(|| shown(value), |it| it.name.clone()),
+        _ => shown(value),
+    }
 }
 
 /// A value, a long text by its ends.

@@ -16,6 +16,20 @@ pub fn are_disjoint(left: (&Expr, &Shape), right: (&Expr, &Shape)) -> bool {
     left.iter().any(|(field, fact)| right.iter().any(|(other, against)| field == other && excludes(fact, against)))
 }
 
+/// The condition is false for rows whose field has this value.
+pub fn excludes_value(condition: (&Expr, &Shape), field: &str, value: &Value) -> bool {
+    let only = Fact::OneOf(vec![value.clone()]);
+    facts(condition.0, condition.1).iter().any(|(other, fact)| *other == field && excludes(fact, &only))
+}
+
+/// The only values that the condition lets through for the field, where it names them.
+pub fn allowed(condition: (&Expr, &Shape), field: &str) -> Option<Vec<Value>> {
+    facts(condition.0, condition.1).into_iter().find_map(|(other, fact)| match fact {
+        Fact::OneOf(values) if other == field => Some(values),
+        Fact::OneOf(_) | Fact::NoneOf(_) => None,
+    })
+}
+
 fn excludes(left: &Fact, right: &Fact) -> bool {
     match (left, right) {
         (Fact::OneOf(some), Fact::OneOf(others)) => !some.iter().any(|it| others.contains(it)),
