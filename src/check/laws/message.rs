@@ -7,7 +7,7 @@ use crate::check::names::World;
 use crate::diag::{Diagnostic, Edit, Fix, codes};
 use crate::ir::{Plan, RuleId};
 use crate::source::{Sources, Span};
-use crate::syntax::ast::{ClauseKind, Expr, ExprKind};
+use crate::syntax::ast::{ClauseKind, Expr, ExprKind, RowEnd, ValueRow};
 use crate::value::{Kind, Record, Value};
 
 /// Longest text that a counterexample shows in full.
@@ -49,7 +49,10 @@ pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Fi
         }
         Finding::Lost { side, first, second, both, is_concat } => {
             let pair = format!("{} and {}", show(*side, first), show(*side, second));
-            lost(&written, *side, *is_concat).counterexample(format!("{pair}  →  {}", show(side.other(), both)))
+            let diagnostic = rows(world, plan, id, *side, &written, [first, second])
+                .into_iter()
+                .fold(lost(&written, *side, *is_concat), |it, row| it.because(row, "leads to the same value"));
+            diagnostic.counterexample(format!("{pair}  →  {}", show(side.other(), both)))
         }
     };
     diagnostic.in_rule(&plan.name, Some(&plan.rule(id).label))
@@ -124,6 +127,23 @@ fn lost(written: &Written<'_>, side: Side, is_concat: bool) -> Diagnostic {
         .because(end(written, side).span, "cannot be told apart from the other side")
         .note("effect", format!("an edit on the {other} can turn one of them into the other"))
         .replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false)
+}
+
+/// The rows of a value map that lead from these two records.
+fn rows(world: &World<'_>, plan: &Plan, id: RuleId, side: Side, written: &Written<'_>, records: [&Record; 2]) -> Vec<Span> {
+    let slots = plan.rule(id).ends[side].read.slots();
+    let [slot] = slots.as_slice() else { return Vec::new() };
+    let names = records.map(|it| shown_as(it.get(*slot), &plan.shapes[side].field(*slot).kind));
+    let rows = written.rule.clauses.iter().find_map(|it| match &it.kind {
+        ClauseKind::Via(path) => world.values.get(&world.project.key(path)).map(|it| &it.rows),
+        ClauseKind::ViaRows(rows) => Some(rows),
+        _ => None,
+    });
+    let names_row = |row: &&ValueRow| match if side == Side::Left { &row.left } else { &row.right } {
+        RowEnd::Value(Expr { kind: ExprKind::Path(path), .. }) => names.contains(&path.segments[path.segments.len() - 1].text),
+        _ => false,
+    };
+    rows.into_iter().flatten().filter(names_row).map(|it| it.span).collect()
 }
 
 fn end<'a>(written: &Written<'a>, side: Side) -> &'a Expr {
