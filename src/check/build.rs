@@ -120,7 +120,18 @@ fn members<'a>(cx: &mut Scope<'a, '_>, list: &'a [Member], setting: &Setting, bl
                 Some(values) => out.partition_in = Some(values),
                 None => out.is_partial = true,
             },
-            MemberKind::Filter { left, arrow, right, .. } => {
+            MemberKind::Filter { left, arrow, arrow_span, right } => {
+                let silent = match arrow {
+                    Arrow::Right => right.as_ref(),
+                    Arrow::Left => left.as_ref(),
+                    Arrow::Both | Arrow::Lossy => None,
+                };
+                if let Some(ignored) = silent {
+                    let message = format!("a filter with `{}` tests one side, and this is the other", arrow.text());
+                    let diagnostic = Diagnostic::new(codes::SYNTAX, ignored.span, message, "would not be tested");
+                    cx.report(diagnostic.replace("`<->`", *arrow_span, "<->", false));
+                    out.is_partial = true;
+                }
                 let ends = Sides::new(left.as_ref(), right.as_ref());
                 let away = [(Side::Left, Arrow::Left), (Side::Right, Arrow::Right)];
                 for (side, silent) in away {

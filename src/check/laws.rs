@@ -52,6 +52,10 @@ pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags:
         if is_decided || written.role == Role::Partition {
             continue;
         }
+        if written.rule.arrow == Arrow::Lossy && is_proved(rule) && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none())
+        {
+            diags.push(weaker(&written).in_rule(&built.plan.name, Some(&rule.label)));
+        }
         let (certificate, finding) = decide(world, built, id);
         if let Some(finding) = finding {
             diags.push(message::diagnostic(world, built, id, &finding, sources));
@@ -69,6 +73,12 @@ fn no_loses(written: &Written<'_>) -> Diagnostic {
         "what is lost here?",
     )
     .advice("add `loses \"…\"` in words that the approver of the map understands")
+}
+
+fn weaker(written: &Written<'_>) -> Diagnostic {
+    let arrow = written.rule.arrow_span;
+    let diagnostic = Diagnostic::new(codes::WEAKER, arrow, "nothing is lost by this rule", "promises less than it holds");
+    diagnostic.replace("`<->`", arrow, "<->", true)
 }
 
 /// How the rule was decided, and what is wrong with it.

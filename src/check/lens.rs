@@ -290,6 +290,7 @@ impl Scope<'_, '_> {
     fn write_joined(&mut self, side: Side, end: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
         let mut parts = Vec::new();
         flatten(end, &mut parts);
+        let (head, tail) = fixed_ends(&mut parts);
         let Some((fields, separators)) = alternate(&parts) else {
             self.is_wrong = true;
             not_yet(
@@ -299,10 +300,15 @@ impl Scope<'_, '_> {
             );
             return None;
         };
-        if !separators.is_empty() {
+        let has_ends = !head.is_empty() || !tail.is_empty();
+        if has_ends {
+            self.may_fail(side, given.span, "a text that does not begin and end so cannot be taken apart");
+        }
+        let whole = if has_ends { without_ends(&given.expr, &head, &tail) } else { given.expr.clone() };
+        if !separators.is_empty() && !has_ends {
             self.may_fail(side, given.span, "a text without the separator cannot be divided");
         }
-        let pieces = divide(&given.expr, &separators, split);
+        let pieces = divide(&whole, &separators, split);
         let mut out = Vec::new();
         for (field, piece) in fields.iter().zip(pieces) {
             out.extend(self.writers(side, field, &given.with(piece, given.kind.clone()), split)?);
@@ -336,6 +342,40 @@ fn flatten<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
         }
         _ => out.push(expr),
     }
+}
+
+/// Takes the fixed texts off that stand before the first and behind the last value.
+fn fixed_ends(parts: &mut Vec<&ast::Expr>) -> (String, String) {
+    let (mut head, mut tail) = (String::new(), String::new());
+    while let Some(ast::Expr { kind: ExprKind::Text(text), .. }) = parts.first() {
+        head.push_str(text);
+        parts.remove(0);
+    }
+    while let Some(ast::Expr { kind: ExprKind::Text(text), .. }) = parts.last() {
+        tail.insert_str(0, text);
+        parts.pop();
+    }
+    (head, tail)
+}
+
+/// The text between a fixed beginning and end; fails where it has not these, so that nothing is cut off by mistake.
+fn without_ends(whole: &Expr, head: &str, tail: &str) -> Expr {
+    let fixed = |it: &str| Expr::Const(Value::text(it));
+    let test =
+        |function: &str, with: &str| Expr::Call { function: function.to_owned(), arguments: vec![whole.clone(), fixed(with)] };
+    let cut = |operand: Expr, at: &str, from_end: bool| {
+        if at.is_empty() {
+            return operand;
+        }
+        Expr::SplitPart { operand: operand.boxed(), separator: at.to_owned(), from_end, tail: !from_end }
+    };
+    let inner = cut(cut(whole.clone(), head, false), tail, true);
+    let why = format!("a text that does not begin with \"{head}\" and end with \"{tail}\"");
+    let fails = Expr::Convert { to: Kind::Int64, operand: fixed(&why).boxed() };
+    let has_both = Expr::And(test("starts_with", head).boxed(), test("ends_with", tail).boxed());
+    let checked = Expr::If { condition: has_both.boxed(), then: inner.boxed(), otherwise: fails.boxed() };
+    let is_null = Expr::Call { function: "is_null".to_owned(), arguments: vec![whole.clone()] };
+    Expr::If { condition: is_null.boxed(), then: null().boxed(), otherwise: checked.boxed() }
 }
 
 /// Values and the fixed texts between each two of them; `None`: another form.

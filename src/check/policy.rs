@@ -1,6 +1,9 @@
 //! What a map must say beyond its rules: keys, sources of required fields, conflicts, deletes, one writer per field.
 
+mod filters;
 mod overlap;
+mod siblings;
+mod stable;
 mod writers;
 
 use super::built::{Built, Role, Written};
@@ -24,6 +27,8 @@ pub fn check(world: &World<'_>, built: &mut [Built<'_>], _: &Sources, diags: &mu
             conflict_policy(it, &mut found);
             delete_policy(it, &mut found);
         }
+        filters::check(world, it, &mut found);
+        stable::check(world, it, &mut found);
         partition_rules(world, it, &mut found);
         newest(world, it, &mut found);
         guards(it, &mut found);
@@ -34,6 +39,7 @@ pub fn check(world: &World<'_>, built: &mut [Built<'_>], _: &Sources, diags: &mu
         }
     }
     writers::check(built, diags);
+    siblings::check(world, built, diags);
 }
 
 /// The entity of this side, where its schema is known.
@@ -121,6 +127,10 @@ fn keys(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
         if let Some(diagnostic) = inexact_key(rule, written) {
             out.push(Diagnostic { rule: Some(rule.label.clone()), ..diagnostic });
         }
+    }
+    if let Some(diagnostic) = stable::global(world, built) {
+        out.push(diagnostic);
+        return;
     }
     for side in Side::BOTH.into_iter().filter(|side| built.plan.writes[*side]) {
         unique_key(world, built, side, out);

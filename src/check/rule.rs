@@ -138,7 +138,7 @@ impl<'a> Scope<'a, '_> {
                 self.reading_may_fail(side, typed);
             }
         }
-        let otherwise = self.otherwise(clauses, &faces, &written, is_two_way)?;
+        let otherwise = self.otherwise(clauses, &faces, &written, is_two_way, (rule.arrow, rule.arrow_span))?;
         // A key of a one-way map still matches rows; it is written where the map writes.
         for side in Side::BOTH.into_iter().filter(|&it| !setting.writes[it]) {
             halves[side].write.clear();
@@ -610,6 +610,7 @@ impl<'a> Scope<'a, '_> {
         faces: &Sides<Face<'a>>,
         written: &[Side],
         is_two_way: bool,
+        arrow: (Arrow, Span),
     ) -> Option<Sides<Option<Fallback>>> {
         let mut out = Sides::new(None, None);
         for &side in written {
@@ -623,10 +624,23 @@ impl<'a> Scope<'a, '_> {
                     self.error(codes::SYNTAX, action.span, "`create` stands behind `on missing` only", "no outcome of `else`");
                     return None;
                 }
-                ActionKind::Value(value) => self.else_value(side, value, faces, is_two_way)?,
+                ActionKind::Value(value) => {
+                    if is_two_way && arrow.0 == Arrow::Both {
+                        self.else_loses(action.span, arrow.1);
+                        return None;
+                    }
+                    self.else_value(side, value, faces, is_two_way)?
+                }
             });
         }
         Some(out)
+    }
+
+    fn else_loses(&mut self, span: Span, arrow: Span) {
+        let message = "`<->` claims that nothing is lost, but `else` gives several values this one";
+        let diagnostic = Diagnostic::new(codes::LOST, span, message, "cannot be told apart afterwards");
+        let diagnostic = diagnostic.because(arrow, "nothing may be lost here");
+        self.report(diagnostic.replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false));
     }
 
     fn else_value(&mut self, side: Side, value: &'a ast::Expr, faces: &Sides<Face<'a>>, is_two_way: bool) -> Option<Fallback> {

@@ -30,10 +30,27 @@ pub fn write(
     own: &Record,
     out: &mut Record,
 ) -> Result<()> {
+    write_parts(cx, id, side, canonical, partition, own, &[], out)
+}
+
+/// As [`write`], but for the parts of a tuple that agree already: what is written from them only stays as it is.
+#[expect(clippy::too_many_arguments, reason = "one step of `put`, which holds all of this anyway")]
+fn write_parts(
+    cx: Cx<'_>,
+    id: RuleId,
+    side: Side,
+    canonical: &Value,
+    partition: &Value,
+    own: &Record,
+    agreeing: &[u16],
+    out: &mut Record,
+) -> Result<()> {
     let rule = cx.plan.rule(id);
     let scope = Scope { cx, rule: Some(rule), record: own, it: canonical, partition };
     let mut values = Vec::with_capacity(rule.ends[side].write.len());
-    for (slot, expr) in &rule.ends[side].write {
+    let stays =
+        |expr: &Expr| !agreeing.is_empty() && parts_of(expr).is_some_and(|it| it.iter().all(|part| agreeing.contains(part)));
+    for (slot, expr) in rule.ends[side].write.iter().filter(|(_, expr)| !stays(expr)) {
         let value = match eval(scope, expr) {
             Ok(value) => value,
             Err(trouble) => settle_trouble(scope, rule.otherwise[side].as_ref(), trouble)?,
@@ -66,6 +83,29 @@ pub fn write(
         out.set(slot, value);
     }
     Ok(())
+}
+
+/// The parts of the canonical tuple that an expression reads; `None`: the whole of it, or nothing.
+fn parts_of(expr: &Expr) -> Option<Vec<u16>> {
+    fn collect(expr: &Expr, out: &mut Vec<u16>) -> bool {
+        match expr {
+            Expr::Part { operand, index } if **operand == Expr::It => {
+                out.push(*index);
+                true
+            }
+            Expr::It => false,
+            other => other.operands().into_iter().all(|it| collect(it, out)),
+        }
+    }
+    let mut out = Vec::new();
+    (collect(expr, &mut out) && !out.is_empty()).then_some(out)
+}
+
+/// Which parts of two tuples are equal for the rule.
+fn agreeing(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> Vec<u16> {
+    let (Value::Tuple(left), Value::Tuple(right)) = (left, right) else { return Vec::new() };
+    let pairs = left.iter().zip(right.iter()).enumerate();
+    pairs.filter(|(_, (left, right))| agree(plan, id, left, right)).map(|(index, _)| index as u16).collect()
 }
 
 /// The store has no null for this field, and none of its own making either.
@@ -262,15 +302,16 @@ fn put_rule(
     if !wanted.is_known() {
         return Ok(());
     }
+    let mut kept = Vec::new();
     if let Some(row) = onto {
-        let there = read(cx, id, towards, row);
-        match there {
+        match read(cx, id, towards, row) {
             Ok(there) if agree(cx.plan, id, &wanted, &there) => return Ok(()),
-            Ok(_) | Err(Stop::Refused(_) | Stop::Skip) => {}
+            Ok(there) => kept = agreeing(cx.plan, id, &wanted, &there),
+            Err(Stop::Refused(_) | Stop::Skip) => {}
             Err(stop @ Stop::Unresolved(_)) => return Err(stop),
         }
     }
-    write(cx, id, towards, &wanted, partition, own, out)
+    write_parts(cx, id, towards, &wanted, partition, own, &kept, out)
 }
 
 /// The record as this side's store would return it.

@@ -298,7 +298,7 @@ fn what_new_rows_and_the_filter_need_is_not_dropped() {
 fn a_sealed_rule_stays() {
     let middle = "map Middle extends base.Items {\n  seal name\n}\n";
     check_found(&format!("{middle}map Items extends Middle {{\n  override name: Name -> name\n}}"), &[("DW0703", "name")]);
-    check_clean(&format!("{middle}map Items extends Middle {{\n  override kind: Kind <-> kind   modulo trim\n}}"));
+    check_clean(&format!("{middle}map Items extends Middle {{\n  override kind: Kind <-> kind   on conflict prefer b\n}}"));
 }
 
 #[test]
@@ -353,8 +353,8 @@ fn in_a_project_a_base_runs_through_its_layer_only() {
 
 #[test]
 fn a_parameter_has_its_default_or_what_the_run_sets() {
-    let layer = "use \"base\" as base\nparam kinds: set<text<5>> = { \"x\" }\nparam note: text<9> = \"none\"\n\
-                 map Items extends base.Items {\n  filter Kind in kinds ->\n  note -> note   on create\n}\n";
+    let layer = "use \"base\" as base\nparam names: set<text<20>> = { \"n\" }\nparam note: text<9> = \"none\"\n\
+                 map Items extends base.Items {\n  filter Name in names ->\n  note -> note   on create\n}\n";
     let with = |params: &[(&str, Setting)]| {
         let params = params.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect();
         check_files(&[("own.dwmap", layer), ("base.dwmap", BASE)], &Given { params, ..Given::default() })
@@ -364,7 +364,7 @@ fn a_parameter_has_its_default_or_what_the_run_sets() {
     let default = with(&[]);
     assert_eq!(default.messages(), Vec::<String>::new());
     assert_eq!(note(&default), text("none"));
-    let set = with(&[("note", Setting::One(text("set"))), ("kinds", Setting::Several(vec![text("y")]))]);
+    let set = with(&[("note", Setting::One(text("set"))), ("names", Setting::Several(vec![text("y")]))]);
     assert_eq!(note(&set), text("set"));
     let lookups = Lookups::default();
     let in_scope = |it: &Outcome| {

@@ -335,7 +335,7 @@ fn the_clock_stands_in_one_way_rules_on_create_only() {
 /// Two partitioned entities; the company of the right one is a reference.
 fn partitioned(lines: &str) -> String {
     format!(
-        "system a\nsystem b profile dataverse\n\nentity a.Item {{\n  partition key area: text<4>\n  key Id: text<20>\n  Name: text<20>\n  \
+        "system a profile finops\nsystem b profile dataverse\n\nentity a.Item {{\n  partition key area: text<4>\n  key Id: text<20>\n  Name: text<20>\n  \
          Kind: enum {{ Good, Bad }}\n}}\n\nentity b.company {{\n  key id: guid\n  unique (code)\n  code: text<4>\n}}\n\n\
          entity b.item {{\n  key itemid: guid\n  unique (id, company)\n  id: text<20>?\n  company: lookup b.company?\n  name: text<20>\n  \
          region: text<10>?\n  gone: bool?\n}}\n\nmap M: a.Item <-> b.item {{\n  partition area <-> company via b.company(code)\n  \
@@ -446,7 +446,7 @@ fn a_decimal_can_be_held_in_whole_units() {
 #[test]
 fn an_else_for_one_direction_answers_that_direction_only() {
     check_error("  Long <-> text   else <- reject", "DW0203", "Long", "  Long <-> text   else -> reject");
-    let plan = plan_of("  Long <-> text   else -> \"too long\"");
+    let plan = plan_of("  Long <~> text   loses \"long texts\"   else -> \"too long\"");
     let long = "a text of more than twenty units";
     assert_eq!(put(&plan, Right, &[("Long", text(long))], None), Ok(vec![("text".to_owned(), text("too long"))]));
 }
@@ -466,4 +466,23 @@ fn a_rule_is_called_by_its_right_field() {
     assert_eq!(label("  Text <- fixed"), "fixed");
     assert_eq!(label("  Hold <- No   on create"), "Hold");
     assert_eq!(label("  mine: Text -> text"), "mine");
+}
+
+#[test]
+fn the_parts_of_a_tuple_that_agree_are_not_touched() {
+    let rule = "  (Maybe ?? \"x\", Text) <-> (long, text)   else reject";
+    let from = [("long", text("x")), ("text", text("new"))];
+    check_put(rule, Left, &from, Some(&[("Maybe", Value::Null), ("Text", text("old"))]), &[("Text", text("new"))]);
+    let both = [("long", text("y")), ("text", text("new"))];
+    let row = [("Maybe", Value::Null), ("Text", text("old"))];
+    check_put(rule, Left, &both, Some(&row), &[("Maybe", text("y")), ("Text", text("new"))]);
+}
+
+#[test]
+fn a_fixed_text_around_a_value_is_taken_off_again() {
+    let rule = "  \"No. \" ++ Text ++ \"!\" <-> long   else reject";
+    check_put(rule, Right, &[("Text", text("7"))], None, &[("long", text("No. 7!"))]);
+    check_put(rule, Left, &[("long", text("No. 8!"))], None, &[("Text", text("8"))]);
+    let refused = put(&plan_of(rule), Left, &[("long", text("Nr. 8!"))], None);
+    assert!(matches!(&refused, Err(Stop::Refused(it)) if it.message.contains("No. ")), "{refused:?}");
 }

@@ -7,8 +7,8 @@ use crate::check::names::World;
 use crate::diag::{Diagnostic, Edit, Fix, codes};
 use crate::ir::{Plan, RuleId};
 use crate::source::{Sources, Span};
-use crate::syntax::ast::{ClauseKind, Expr, ExprKind};
-use crate::value::{Record, Value};
+use crate::syntax::ast::{ClauseKind, Expr, ExprKind, RowEnd, ValueRow};
+use crate::value::{Kind, Record, Value};
 
 /// Longest text that a counterexample shows in full.
 const SHOWN_MAX: usize = 40;
@@ -49,7 +49,10 @@ pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Fi
         }
         Finding::Lost { side, first, second, both, is_concat } => {
             let pair = format!("{} and {}", show(*side, first), show(*side, second));
-            lost(&written, *side, *is_concat).counterexample(format!("{pair}  →  {}", show(side.other(), both)))
+            let diagnostic = rows(world, plan, id, *side, &written, [first, second])
+                .into_iter()
+                .fold(lost(&written, *side, *is_concat), |it, row| it.because(row, "leads to the same value"));
+            diagnostic.counterexample(format!("{pair}  →  {}", show(side.other(), both)))
         }
     };
     diagnostic.in_rule(&plan.name, Some(&plan.rule(id).label))
@@ -126,6 +129,23 @@ fn lost(written: &Written<'_>, side: Side, is_concat: bool) -> Diagnostic {
         .replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false)
 }
 
+/// The rows of a value map that lead from these two records.
+fn rows(world: &World<'_>, plan: &Plan, id: RuleId, side: Side, written: &Written<'_>, records: [&Record; 2]) -> Vec<Span> {
+    let slots = plan.rule(id).ends[side].read.slots();
+    let [slot] = slots.as_slice() else { return Vec::new() };
+    let names = records.map(|it| shown_as(it.get(*slot), &plan.shapes[side].field(*slot).kind));
+    let rows = written.rule.clauses.iter().find_map(|it| match &it.kind {
+        ClauseKind::Via(path) => world.values.get(&world.project.key(path)).map(|it| &it.rows),
+        ClauseKind::ViaRows(rows) => Some(rows),
+        _ => None,
+    });
+    let names_row = |row: &&ValueRow| match if side == Side::Left { &row.left } else { &row.right } {
+        RowEnd::Value(Expr { kind: ExprKind::Path(path), .. }) => names.contains(&path.segments[path.segments.len() - 1].text),
+        _ => false,
+    };
+    rows.into_iter().flatten().filter(names_row).map(|it| it.span).collect()
+}
+
 fn end<'a>(written: &Written<'a>, side: Side) -> &'a Expr {
     match side {
         Side::Left => &written.rule.left,
@@ -151,8 +171,19 @@ fn show_record(plan: &Plan, id: RuleId, side: Side, record: &Record) -> String {
     slots.extend(end.write.iter().map(|(slot, _)| *slot));
     slots.sort_unstable();
     slots.dedup();
-    let field = |slot| format!("{} = {}", plan.shapes[side].field(slot).name, shown(record.get(slot)));
+    let field = |slot| {
+        let field = plan.shapes[side].field(slot);
+        format!("{} = {}", field.name, shown_as(record.get(slot), &field.kind))
+    };
     slots.into_iter().filter(|slot| record.get(*slot).is_known()).map(field).collect::<Vec<_>>().join(", ")
+}
+
+/// A member by its name, any other value as it is.
+fn shown_as(value: &Value, kind: &Kind) -> String {
+    match kind {
+        Kind::Enum(members) => members.by_value(value).map_or_else(|| shown(value), |it| it.name.clone()),
+        _ => shown(value),
+    }
 }
 
 /// A value, a long text by its ends.

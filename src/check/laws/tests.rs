@@ -241,7 +241,7 @@ fn a_value_map_that_joins_members_is_enumerated_and_shown() {
     ];
     let (found, certificate) = decided(&case);
     assert_eq!(found[0].code, codes::LOST);
-    assert_eq!(found[0].counterexample.as_deref(), Some(r#"l0 = "All" and l0 = "Payment"  →  r0 = "Everything""#));
+    assert_eq!(found[0].counterexample.as_deref(), Some("l0 = All and l0 = Payment  →  r0 = Everything"));
     assert!(matches!(certificate, Certificate::Enumerated { .. }));
     case.text = "l0 <~> r0 loses \"whether All or Payment\"";
     assert_eq!(codes_of(&case), []);

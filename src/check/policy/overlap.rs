@@ -1,5 +1,6 @@
 //! Whether two conditions can hold for one row. Only what is certain counts: tests of one field against constants.
 
+use crate::interp::to_decimal;
 use crate::ir::{Compare, Expr};
 use crate::schema::Shape;
 use crate::value::Value;
@@ -8,6 +9,9 @@ use crate::value::Value;
 enum Fact {
     OneOf(Vec<Value>),
     NoneOf(Vec<Value>),
+    /// `< value`, or `<=` where the value itself counts. Null is never below or above.
+    Below(Value, bool),
+    Above(Value, bool),
 }
 
 /// No row passes both; the conditions read rows of the same entity, each through its own shape.
@@ -16,14 +20,52 @@ pub fn are_disjoint(left: (&Expr, &Shape), right: (&Expr, &Shape)) -> bool {
     left.iter().any(|(field, fact)| right.iter().any(|(other, against)| field == other && excludes(fact, against)))
 }
 
+/// The condition is false for rows whose field has this value.
+pub fn excludes_value(condition: (&Expr, &Shape), field: &str, value: &Value) -> bool {
+    let only = Fact::OneOf(vec![value.clone()]);
+    facts(condition.0, condition.1).iter().any(|(other, fact)| *other == field && excludes(fact, &only))
+}
+
+/// The only values that the condition lets through for the field, where it names them.
+pub fn allowed(condition: (&Expr, &Shape), field: &str) -> Option<Vec<Value>> {
+    facts(condition.0, condition.1).into_iter().find_map(|(other, fact)| match fact {
+        Fact::OneOf(values) if other == field => Some(values),
+        Fact::OneOf(_) | Fact::NoneOf(_) | Fact::Below(..) | Fact::Above(..) => None,
+    })
+}
+
 fn excludes(left: &Fact, right: &Fact) -> bool {
     match (left, right) {
         (Fact::OneOf(some), Fact::OneOf(others)) => !some.iter().any(|it| others.contains(it)),
         (Fact::OneOf(some), Fact::NoneOf(others)) | (Fact::NoneOf(others), Fact::OneOf(some)) => {
             some.iter().all(|it| others.contains(it))
         }
-        (Fact::NoneOf(_), Fact::NoneOf(_)) => false,
+        (Fact::OneOf(some), Fact::Below(bound, inclusive)) | (Fact::Below(bound, inclusive), Fact::OneOf(some)) => {
+            !some.iter().any(|it| is_below(it, bound, *inclusive))
+        }
+        (Fact::OneOf(some), Fact::Above(bound, inclusive)) | (Fact::Above(bound, inclusive), Fact::OneOf(some)) => {
+            !some.iter().any(|it| is_below(bound, it, *inclusive))
+        }
+        (Fact::Below(high, has_high), Fact::Above(low, has_low)) | (Fact::Above(low, has_low), Fact::Below(high, has_high)) => {
+            !is_below(low, high, *has_high && *has_low)
+        }
+        (Fact::NoneOf(_), Fact::NoneOf(_) | Fact::Below(..) | Fact::Above(..))
+        | (Fact::Below(..) | Fact::Above(..), Fact::NoneOf(_))
+        | (Fact::Below(..), Fact::Below(..))
+        | (Fact::Above(..), Fact::Above(..)) => false,
     }
+}
+
+/// As the interpreter compares: numbers by value, nothing with null.
+fn is_below(left: &Value, right: &Value, inclusive: bool) -> bool {
+    if !left.is_value() || !right.is_value() {
+        return false;
+    }
+    let order = match (to_decimal(left), to_decimal(right)) {
+        (Some(a), Some(b)) if left.as_text().is_none() && right.as_text().is_none() => a.cmp(&b),
+        _ => left.cmp(right),
+    };
+    order.is_lt() || (inclusive && order.is_eq())
 }
 
 fn facts<'a>(expr: &Expr, shape: &'a Shape) -> Vec<(&'a str, Fact)> {
@@ -39,18 +81,18 @@ fn collect<'a>(expr: &Expr, shape: &'a Shape, out: &mut Vec<(&'a str, Fact)>) {
             collect(right, shape, out);
         }
         Expr::Not(inner) => {
-            if let Some((field, fact)) = fact(inner, shape) {
-                out.push((field, negated(fact)));
-            }
+            out.extend(fact(inner, shape).and_then(|(field, fact)| Some((field, negated(fact)?))));
         }
         other => out.extend(fact(other, shape)),
     }
 }
 
-fn negated(fact: Fact) -> Fact {
+fn negated(fact: Fact) -> Option<Fact> {
     match fact {
-        Fact::OneOf(values) => Fact::NoneOf(values),
-        Fact::NoneOf(values) => Fact::OneOf(values),
+        Fact::OneOf(values) => Some(Fact::NoneOf(values)),
+        Fact::NoneOf(values) => Some(Fact::OneOf(values)),
+        // What is not below may also be null.
+        Fact::Below(..) | Fact::Above(..) => None,
     }
 }
 
@@ -63,6 +105,16 @@ fn fact<'a>(expr: &Expr, shape: &'a Shape) -> Option<(&'a str, Fact)> {
                 _ => return None,
             };
             Some((field, if *op == Compare::Equal { Fact::OneOf(vec![value]) } else { Fact::NoneOf(vec![value]) }))
+        }
+        Expr::Compare { op, left, right } => {
+            let inclusive = matches!(op, Compare::LessEqual | Compare::GreaterEqual);
+            let is_less = matches!(op, Compare::Less | Compare::LessEqual);
+            let (field, value, below) = match (field(left, shape), field(right, shape), constant(left), constant(right)) {
+                (Some(field), _, _, Some(value)) => (field, value, is_less),
+                (_, Some(field), Some(value), _) => (field, value, !is_less),
+                _ => return None,
+            };
+            Some((field, if below { Fact::Below(value, inclusive) } else { Fact::Above(value, inclusive) }))
         }
         Expr::In { operand, set } => Some((field(operand, shape)?, Fact::OneOf(set.clone()))),
         Expr::Call { function, arguments } if function == "is_null" => {

@@ -8,6 +8,7 @@ use crate::change::Side;
 use crate::check::built::{Built, Role};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir::{Plan, Rule};
+use crate::syntax::ast::ClauseKind;
 use crate::value::Slot;
 
 /// A rule of one of the maps.
@@ -30,6 +31,19 @@ pub fn check(built: &mut [Built<'_>], diags: &mut Diagnostics) {
     for (side, (first, second)) in &clashes {
         diags.push(clash(built, *side, *first, *second));
         built[second.map].is_wrong = true;
+    }
+    for it in built.iter_mut() {
+        if let Some(diagnostic) = twin_labels(it) {
+            diags.push(diagnostic);
+            it.is_wrong = true;
+        }
+    }
+    for (first, second) in overlapping(built) {
+        let is_reported = |(_, (a, b)): &(Side, (Writer, Writer))| (a.map, b.map) == (first, second);
+        if !clashes.iter().any(is_reported) {
+            diags.push(overlap(&built[first], &built[second]));
+            built[second].is_wrong = true;
+        }
     }
     for (index, it) in built.iter_mut().enumerate() {
         let reported = |rule: usize| clashes.iter().any(|(_, (a, b))| [a, b].iter().any(|it| (it.map, it.rule) == (index, rule)));
@@ -56,6 +70,54 @@ fn by_field(built: &[Built<'_>], side: Side) -> BTreeMap<(u16, String, String), 
         }
     }
     out
+}
+
+/// Guarded twins on one field, or rules that were given one label, cannot be told apart in messages, tests and layers.
+fn twin_labels(built: &Built<'_>) -> Option<Diagnostic> {
+    let (plan, written) = (&built.plan, &built.rules);
+    let has_when = |it: usize| written[it].rule.clauses.iter().any(|it| matches!(it.kind, ClauseKind::When(_)));
+    let same = |a: usize, b: usize| {
+        let both_labelled = written[a].rule.label.is_some() && written[b].rule.label.is_some();
+        let is_twin = has_when(a)
+            && has_when(b)
+            && plan.rules[a].guard.is_some()
+            && guards_exclude(plan, &plan.rules[a], plan, &plan.rules[b]);
+        plan.rules[a].label == plan.rules[b].label && (both_labelled || is_twin)
+    };
+    let (first, second) = (0..written.len()).find_map(|b| (0..b).find(|&a| same(a, b)).map(|a| (a, b)))?;
+    let message = format!("two rules are called `{}`", plan.rules[second].label);
+    Some(
+        Diagnostic::new(codes::SYNTAX, written[second].span, message, "the second one")
+            .because(written[first].span, "the first one")
+            .advice("write a label of its own before one of them: `label: …`")
+            .in_rule(&plan.name, Some(&plan.rules[second].label)),
+    )
+}
+
+/// Maps between the same two entities that can both take one row.
+fn overlapping(built: &[Built<'_>]) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    for (second, b) in built.iter().enumerate() {
+        for (first, a) in built[..second].iter().enumerate() {
+            let is_same_pair = Side::BOTH.into_iter().all(|side| {
+                a.plan.systems[side] == b.plan.systems[side] && a.plan.shapes[side].entity == b.plan.shapes[side].entity
+            });
+            let shares_target = Side::BOTH.into_iter().any(|side| a.plan.writes[side] && b.plan.writes[side]);
+            if is_same_pair && shares_target && !a.is_partial && !b.is_partial && !scopes_exclude(&a.plan, &b.plan) {
+                out.push((first, second));
+            }
+        }
+    }
+    out
+}
+
+fn overlap(first: &Built<'_>, second: &Built<'_>) -> Diagnostic {
+    let (a, b) = (&first.plan, &second.plan);
+    let message = format!("a row can be in `{}` and in `{}`, and both keep a partner for it", a.name, b.name);
+    Diagnostic::new(codes::OVERLAP, second.map.name.span, message, "takes the same rows")
+        .because(first.map.name.span, "takes them already")
+        .advice("give both a `filter`, or a `partition in`, that excludes the other")
+        .in_rule(&b.name, None)
 }
 
 fn can_clash(built: &[Built<'_>], side: Side, first: Writer, second: Writer) -> bool {

@@ -1,0 +1,203 @@
+//! What the filters of a map ask for: that rows which leave are answered for, that what rules write stays in scope, and that a
+//! row in scope on one side is so on the other.
+
+use super::overlap::{allowed, are_disjoint, excludes_value};
+use super::{because, declared, entity, word};
+use crate::change::Side;
+use crate::check::built::{Built, Role};
+use crate::check::names::World;
+use crate::diag::{Diagnostic, codes};
+use crate::interp::{self, Cx, Lookups};
+use crate::ir::{Compare, Expr, Plan, Rule, RuleId};
+use crate::source::Span;
+use crate::syntax::ast::{ClauseKind, MemberKind};
+use crate::value::{Record, Slot, Value};
+
+pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    exits(world, built, out);
+    null_meaning(built, out);
+    for (index, rule) in built.plan.rules.iter().enumerate() {
+        let found = constant(built, index).or_else(|| image(built, index)).or_else(|| dead(built, index));
+        let loose = loose_in_filter(built, index);
+        out.extend(found.into_iter().chain(loose).map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
+    }
+}
+
+/// Where the filter of this side stands.
+pub fn place(built: &Built<'_>, side: Side) -> Span {
+    let conditions = built.map.members.iter().filter_map(|it| match &it.kind {
+        MemberKind::Filter { left, right, .. } => {
+            if side == Side::Left {
+                left.as_ref()
+            } else {
+                right.as_ref()
+            }
+        }
+        _ => None,
+    });
+    conditions.map(|it| it.span).next().unwrap_or(built.map.name.span)
+}
+
+/// A row whose fields change may leave; what then becomes of its partner has no default.
+fn exits(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    let plan = &built.plan;
+    if built.is_partial {
+        return;
+    }
+    for side in Side::BOTH.into_iter().filter(|it| plan.writes[it.other()] && plan.on_exit[*it].is_none()) {
+        let (Some(scope), Some(entity)) = (&plan.scope[side], entity(world, plan, side)) else { continue };
+        let changing = scope.slots().into_iter().map(|it| plan.shapes[side].field(it)).find(|field| {
+            let is_fixed = entity.key.contains(&field.name) || entity.partition.as_ref() == Some(&field.name);
+            !is_fixed && !field.readonly
+        });
+        if let Some(field) = changing {
+            let message =
+                format!("a row whose `{}` changes can leave this filter, and nothing says what then happens", field.name);
+            let diagnostic = Diagnostic::new(codes::NO_EXIT, place(built, side), message, "can become false")
+                .advice("add `on exit detach`, `deactivate`, `delete` or `reject`");
+            out.push(because(diagnostic, declared(world, plan, side, &field.name), "can change"));
+            return;
+        }
+    }
+}
+
+/// `x != 1` is true for a null here and not in SQL.
+fn null_meaning(built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    for side in Side::BOTH {
+        let Some(scope) = &built.plan.scope[side] else { continue };
+        let (mut unequal, mut tested) = (Vec::new(), Vec::new());
+        null_tests(scope, &mut unequal, &mut tested);
+        let shape = &built.plan.shapes[side];
+        let has_null = |it: &Slot| {
+            let field = shape.field(*it);
+            field.nullable && built.plan.profiles[side].store(&field.kind, &Value::Null) == Value::Null
+        };
+        if let Some(slot) = unequal.into_iter().find(|it| has_null(it) && !tested.contains(it)) {
+            let name = &shape.field(slot).name;
+            let message = format!("where `{name}` is null, this is true here and unknown to the store");
+            out.push(
+                Diagnostic::new(codes::NULL_MEANING, place(built, side), message, "what of null?")
+                    .advice(format!("say it: add `and not is_null({name})`, or `or is_null({name})`")),
+            );
+        }
+    }
+}
+
+/// Fields that are compared with `!=`, and fields whose null is asked for.
+fn null_tests(expr: &Expr, unequal: &mut Vec<Slot>, tested: &mut Vec<Slot>) {
+    match expr {
+        Expr::Compare { op: Compare::Equal | Compare::NotEqual, left, right } if **right == Expr::Const(Value::Null) => {
+            tested.extend(left.slots());
+        }
+        Expr::Compare { op: Compare::NotEqual, left, .. } => unequal.extend(left.slots()),
+        Expr::Call { function, arguments } if matches!(function.as_str(), "is_null" | "is_blank") => {
+            tested.extend(arguments.iter().flat_map(Expr::slots));
+        }
+        other => other.operands().into_iter().for_each(|it| null_tests(it, unequal, tested)),
+    }
+}
+
+/// The constant that the rule writes to this field of this side.
+fn written_constant(rule: &Rule, side: Side) -> Option<(Slot, Value)> {
+    let Expr::Const(value) = &rule.ends[side.other()].read else { return None };
+    match rule.ends[side].write.as_slice() {
+        [(slot, Expr::It)] => Some((*slot, value.clone())),
+        _ => None,
+    }
+}
+
+/// A constant that the filter of its side refuses, or that makes the rule's own guard false.
+fn constant(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, rule) = (&built.plan, &built.plan.rules[index]);
+    let (side, (slot, value)) = Side::BOTH.into_iter().find_map(|side| Some((side, written_constant(rule, side)?)))?;
+    let (shape, name) = (&plan.shapes[side], &plan.shapes[side].field(slot).name);
+    let refuses = |condition: &Expr| excludes_value((condition, shape), name, &value);
+    let (span, label) = (built.rules[index].span, format!("writes {value} to `{name}`"));
+    if plan.scope[side].as_ref().is_some_and(refuses) {
+        let message = format!("every row that gets this `{name}` is outside of the filter of the {} side", word(side));
+        let diagnostic =
+            Diagnostic::new(codes::CONSTANT_OUT_OF_SCOPE, span, message, label).because(place(built, side), "the filter");
+        return Some(diagnostic.advice("write what the filter asks for"));
+    }
+    let guard = rule.guard.as_ref().filter(|it| it.side == side && !rule.on_create && refuses(&it.condition))?;
+    let clause = built.rules[index].rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::When(_)));
+    let _ = guard;
+    let diagnostic = Diagnostic::new(codes::NOT_STABLE, span, "this rule makes its own guard false", label);
+    let diagnostic = because(diagnostic, clause.map(|it| it.span), "then no longer holds");
+    Some(diagnostic.advice("test another field, or write the value `on create`"))
+}
+
+/// Values that the filter of one side lets through, carried by the rule, against the filter of the other.
+fn image(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, rule) = (&built.plan, &built.plan.rules[index]);
+    let ordinary = built.rules[index].role == Role::Ordinary && rule.guard.is_none() && !rule.on_create;
+    let towards = Side::BOTH.into_iter().filter(|it| ordinary && rule.writes(*it)).find_map(|side| {
+        let sources = rule.ends[side.other()].read.slots();
+        let ([from], [(to, _)]) = (sources.as_slice(), rule.ends[side].write.as_slice()) else { return None };
+        let (near, far) = (plan.scope[side.other()].as_ref()?, plan.scope[side].as_ref()?);
+        let values = allowed((near, &plan.shapes[side.other()]), &plan.shapes[side.other()].field(*from).name)?;
+        let far = (far, &plan.shapes[side]);
+        let carried = values.into_iter().find_map(|it| {
+            Some((it.clone(), carry(plan, index, side, *from, *to, &it)?))
+                .filter(|(_, to_value)| excludes_value(far, &plan.shapes[side].field(*to).name, to_value))
+        });
+        Some((side, *from, *to, carried?))
+    });
+    let (side, from, to, (value, carried)) = towards?;
+    let (from, to) = (&plan.shapes[side.other()].field(from).name, &plan.shapes[side].field(to).name);
+    let message =
+        format!("a row that is in scope on the {} arrives outside of the filter of the {} side", word(side.other()), word(side));
+    Some(
+        Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
+            .because(place(built, side.other()), "in scope here")
+            .because(place(built, side), "not here")
+            .counterexample(format!("{from} = {value}  →  {to} = {carried}"))
+            .advice("make the filters each other's image, or map the value otherwise"),
+    )
+}
+
+/// The value after the rule has carried it, where no reference is needed for that.
+fn carry(plan: &Plan, index: usize, towards: Side, from: Slot, to: Slot, value: &Value) -> Option<Value> {
+    let lookups = Lookups::default();
+    let (cx, id) = (Cx { plan, lookups: &lookups }, RuleId(index as u16));
+    let mut source = Record::absent(plan.shapes[towards.other()].fields.len());
+    source.set(from, value.clone());
+    let wanted = interp::read(cx, id, towards.other(), &source).ok()?;
+    let blank = Record::absent(plan.shapes[towards].fields.len());
+    let mut out = blank.clone();
+    interp::write(cx, id, towards, &wanted, &Value::Absent, &blank, &mut out).ok()?;
+    Some(out.get(to).clone()).filter(Value::is_known)
+}
+
+/// A guard that never holds for rows in scope.
+fn dead(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, rule) = (&built.plan, &built.plan.rules[index]);
+    let guard = rule.guard.as_ref()?;
+    let scope = plan.scope[guard.side].as_ref()?;
+    let shape = &plan.shapes[guard.side];
+    if !are_disjoint((&guard.condition, shape), (scope, shape)) {
+        return None;
+    }
+    let clause = built.rules[index].rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::When(_)));
+    let span = clause.map_or(built.rules[index].span, |it| it.span);
+    let diagnostic = Diagnostic::new(codes::DEAD_RULE, span, "this rule never does anything", "false for every row in scope");
+    Some(diagnostic.because(place(built, guard.side), "the filter").advice("remove the rule, or change its guard"))
+}
+
+/// `modulo` leaves spellings apart that a filter can tell apart.
+fn loose_in_filter(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, rule) = (&built.plan, &built.plan.rules[index]);
+    let clause = built.rules[index].rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::Modulo(_)))?;
+    let in_filter = |side: Side| {
+        let scope = plan.scope[side].as_ref()?.slots();
+        let written = rule.ends[side].read.slots();
+        written.into_iter().find(|it| scope.contains(it)).map(|it| (side, it))
+    };
+    let (side, slot) = Side::BOTH.into_iter().find_map(in_filter)?;
+    let name = &plan.shapes[side].field(slot).name;
+    let message = format!("the two sides may spell `{name}` differently, and the filter reads it");
+    let diagnostic = Diagnostic::new(codes::LOOSE_FIELD, clause.span, message, "leaves the spellings as they are");
+    Some(
+        diagnostic.because(place(built, side), "reads it").advice("leave `modulo` out, or apply the same function on both sides"),
+    )
+}

@@ -1,0 +1,125 @@
+//! Keys that stay: no rule moves them, the stores tell them apart alike, and a company is not lost on the way.
+
+use super::{because, declared, entity, word};
+use crate::change::Side;
+use crate::check::built::{Built, Role};
+use crate::check::names::World;
+use crate::diag::{Diagnostic, codes};
+use crate::ir::{Expr, Rule};
+use crate::syntax::ast::{MemberKind, PolicyKind};
+use crate::value::Kind;
+
+pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    moved(built, out);
+    rekeyed(world, built, out);
+    for (rule, written) in built.plan.rules.iter().zip(&built.rules).filter(|(_, it)| it.role == Role::Key) {
+        if let Some(side) = colliding(built, rule) {
+            let end = if side == Side::Left { &written.rule.left } else { &written.rule.right };
+            let message = format!("two keys of the {} side can be one for the {} side", word(side), word(side.other()));
+            let what = format!(
+                "profile `{}` tells `a` from `A`, profile `{}` does not",
+                profile(built, side),
+                profile(built, side.other())
+            );
+            let diagnostic = Diagnostic::new(codes::KEY_COLLISION, end.span, message, "kept apart by letter case here")
+                .counterexample("\"a1\" and \"A1\"")
+                .note("stores", what)
+                .advice(
+                    "make the key one spelling with `upper(…)` on both sides, or state in the profile how the store compares",
+                );
+            out.push(Diagnostic { rule: Some(rule.label.clone()), ..diagnostic });
+        }
+    }
+}
+
+fn profile<'b>(built: &'b Built<'_>, side: Side) -> &'b str {
+    &built.plan.profiles[side].name
+}
+
+/// The partition of one side is neither mapped nor part of the key, and the other side has none.
+pub fn global(world: &World<'_>, built: &Built<'_>) -> Option<Diagnostic> {
+    let plan = &built.plan;
+    if plan.partition.is_some() {
+        return None;
+    }
+    let partition = |side: Side| entity(world, plan, side).and_then(|it| it.partition.as_deref());
+    let (side, name) = match (partition(Side::Left), partition(Side::Right)) {
+        (Some(name), None) => (Side::Left, name),
+        (None, Some(name)) => (Side::Right, name),
+        (None, None) | (Some(_), Some(_)) => return None,
+    };
+    let slot = plan.shapes[side].slot(name)?;
+    let in_key = plan.key.iter().any(|id| plan.rule(*id).ends[side].read.slots().contains(&slot));
+    let in_filter = plan.scope[side].as_ref().is_some_and(|it| it.slots().contains(&slot));
+    if in_key || in_filter {
+        return None;
+    }
+    let message = format!(
+        "`{}` keeps its rows per `{name}`, and the {} side has no such thing",
+        plan.shapes[side].entity,
+        word(side.other())
+    );
+    let diagnostic = Diagnostic::new(codes::GLOBAL, built.map.name.span, message, "which company is meant?")
+        .advice(format!("map it with `partition`, make `{name}` part of the key, or select one with a `filter`"));
+    Some(because(diagnostic, declared(world, plan, side, name), "the partition"))
+}
+
+/// An ordinary rule that writes what the key reads: the row would become another one.
+fn moved(built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    let plan = &built.plan;
+    let keys: Vec<&Rule> =
+        plan.rules.iter().zip(&built.rules).filter(|(_, it)| it.role == Role::Key).map(|(rule, _)| rule).collect();
+    for (rule, written) in plan.rules.iter().zip(&built.rules).filter(|(rule, it)| it.role == Role::Ordinary && !rule.on_create) {
+        let moves = |side: Side| {
+            let mut own = rule.ends[side].write.iter().map(|(slot, _)| *slot);
+            own.find(|slot| keys.iter().any(|key| key.ends[side].read.slots().contains(slot))).map(|slot| (side, slot))
+        };
+        if let Some((side, slot)) = Side::BOTH.into_iter().find_map(moves) {
+            let name = &plan.shapes[side].field(slot).name;
+            let message = format!("this rule writes `{name}`, by which the map knows its rows");
+            let diagnostic = Diagnostic::new(codes::NOT_STABLE, written.span, message, "moves the key")
+                .advice("drop the rule: the key rule fills the field when a row is made");
+            out.push(Diagnostic { rule: Some(rule.label.clone()), ..diagnostic });
+        }
+    }
+}
+
+/// A one-way map needs no unique key where it only reads. A field there that is no key of its entity is as free to change as any.
+fn rekeyed(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    let plan = &built.plan;
+    let has_policy = built
+        .map
+        .members
+        .iter()
+        .any(|it| matches!(&it.kind, MemberKind::Policy(policy) if matches!(policy.kind, PolicyKind::Rekey(_))));
+    for side in Side::BOTH.into_iter().filter(|it| !plan.writes[*it] && !has_policy) {
+        let Some(entity) = entity(world, plan, side) else { continue };
+        let slots = plan.key.iter().flat_map(|id| plan.rule(*id).ends[side].read.slots());
+        let free = slots.map(|slot| plan.shapes[side].field(slot)).find(|field| {
+            !field.readonly
+                && !entity.keys().any(|key| key.contains(&field.name))
+                && entity.partition.as_ref() != Some(&field.name)
+        });
+        let key = built.rules.iter().find(|it| it.role == Role::Key);
+        if let (Some(field), Some(key)) = (free, key) {
+            let message =
+                format!("`{}` is no key of `{}`, so it can change, and nothing says what then happens", field.name, entity.name);
+            let end = if side == Side::Left { &key.rule.left } else { &key.rule.right };
+            let diagnostic = Diagnostic::new(codes::REKEY, end.span, message, "can change");
+            out.push(diagnostic.advice("write `on rekey reject`, or use a key of the entity"));
+        }
+    }
+}
+
+/// The side that keeps keys apart which the written other side does not.
+fn colliding(built: &Built<'_>, rule: &Rule) -> Option<Side> {
+    let plan = &built.plan;
+    Side::BOTH.into_iter().find(|&side| {
+        let ignores = |side: Side| plan.profiles[side].text.compare_ignoring_case;
+        let is_folded =
+            matches!(&rule.ends[side].read, Expr::Call { function, .. } if matches!(function.as_str(), "upper" | "lower"));
+        let is_text =
+            rule.ends[side].read.slots().iter().any(|it| matches!(plan.shapes[side].field(*it).kind, Kind::Text { .. }));
+        plan.writes[side.other()] && is_text && !ignores(side) && ignores(side.other()) && !is_folded
+    })
+}
