@@ -52,6 +52,8 @@ pub const KEY_COLLISION: Code = Code(404);
 pub const GLOBAL: Code = Code(405);
 pub const PARTITION_RULE: Code = Code(406);
 pub const LOOKUP: Code = Code(407);
+pub const NO_WAY_IN: Code = Code(408);
+pub const TWO_PHASES: Code = Code(409);
 pub const IMAGE_OUT_OF_SCOPE: Code = Code(501);
 pub const NO_EXIT: Code = Code(502);
 pub const CONSTANT_OUT_OF_SCOPE: Code = Code(503);
@@ -123,6 +125,8 @@ pub static ALL: &[Info] = &[
     error(GLOBAL, "one side keeps its rows per company, the other does not", include_str!("explain/0405.md")),
     error(PARTITION_RULE, "the partition column stands in an ordinary rule", include_str!("explain/0406.md")),
     error(LOOKUP, "the target of `via` is missing or not unique", include_str!("explain/0407.md")),
+    error(NO_WAY_IN, "maps refer to each other in a circle that no new row can enter", include_str!("explain/0408.md")),
+    hint(TWO_PHASES, "rows that refer to each other are made in two steps", include_str!("explain/0409.md")),
     error(
         IMAGE_OUT_OF_SCOPE,
         "a row in scope on one side arrives outside of the other's filter",
