@@ -119,9 +119,8 @@ fn constant(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
             Diagnostic::new(codes::CONSTANT_OUT_OF_SCOPE, span, message, label).because(place(built, side), "the filter");
         return Some(diagnostic.advice("write what the filter asks for"));
     }
-    let guard = rule.guard.as_ref().filter(|it| it.side == side && !rule.on_create && refuses(&it.condition))?;
+    rule.guard.as_ref().filter(|it| it.side == side && !rule.on_create && refuses(&it.condition))?;
     let clause = built.rules[index].rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::When(_)));
-    let _ = guard;
     let diagnostic = Diagnostic::new(codes::NOT_STABLE, span, "this rule makes its own guard false", label);
     let diagnostic = because(diagnostic, clause.map(|it| it.span), "then no longer holds");
     Some(diagnostic.advice("test another field, or write the value `on create`"))
