@@ -42,7 +42,7 @@ map People: a.person <-> b.contact {
 
 fn program() -> Program {
     let (mut sources, mut diags) = (Sources::default(), Diagnostics::default());
-    let id = sources.add("people.dwmap", MAP).unwrap();
+    let id = sources.add("people.dwmap", MAP).expect("the text is short");
     let file = syntax::parse(&sources, id, &mut diags);
     let checked = check::check(&[file], &sources, &NoSchemas, &mut diags);
     assert_eq!(diags.iter().map(|it| it.message.clone()).collect::<Vec<_>>(), Vec::<String>::new());
@@ -60,30 +60,34 @@ struct Folder(std::path::PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
+        std::fs::remove_dir_all(&self.0).expect("the folder is ours");
     }
 }
 
 fn pair(name: &str) -> Pair {
     let folder = std::env::temp_dir().join(format!("dwmap-deployment-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("folders can be made");
     let (left, right) = (folder.join("a.db"), folder.join("b.db"));
     let open = |path: &std::path::Path, table: &str| {
-        let db = rusqlite::Connection::open(path).unwrap();
-        db.execute_batch(&format!("CREATE TABLE {table}(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INTEGER)")).unwrap();
+        let db = rusqlite::Connection::open(path).expect("the file can be made");
+        db.execute_batch(&format!("CREATE TABLE {table}(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INTEGER)"))
+            .expect("the table is right");
         db
     };
     let (left_db, right_db) = (open(&left, "person"), open(&right, "contact"));
-    let systems: Vec<Arc<dyn Connector>> =
-        vec![Arc::new(Database::open(&left).unwrap()), Arc::new(Database::open(&right).unwrap())];
-    let store = Sqlite::in_memory().unwrap();
-    let deployment = Deployment::open(program(), &systems, Box::new(store), Arc::new(Real), Settings::default()).unwrap();
+    let systems: Vec<Arc<dyn Connector>> = vec![
+        Arc::new(Database::open(&left).expect("it was just made")),
+        Arc::new(Database::open(&right).expect("it was just made")),
+    ];
+    let store = Sqlite::in_memory().expect("memory is there");
+    let deployment =
+        Deployment::open(program(), &systems, Box::new(store), Arc::new(Real), Settings::default()).expect("the state is new");
     Pair { left: left_db, right: right_db, deployment, _folder: Folder(folder) }
 }
 
 fn names(db: &rusqlite::Connection, table: &str) -> Vec<String> {
-    let mut select = db.prepare(&format!("SELECT name FROM {table} ORDER BY id")).unwrap();
-    select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    let mut select = db.prepare(&format!("SELECT name FROM {table} ORDER BY id")).expect("the table is there");
+    select.query_map([], |row| row.get(0)).and_then(Iterator::collect).expect("names are texts")
 }
 
 #[tokio::test(flavor = "multi_thread")]
