@@ -11,7 +11,11 @@ use super::stage::{Stage, fields_of, program};
 
 /// A customer is paid for by another one, or by itself.
 const PAYERS: &str = "\
-system a
+profile loose {
+  text: compare ignoring case, compare ignoring trailing blanks
+}
+
+system a profile loose
 system b profile dataverse
 
 entity a.Customer {
@@ -39,7 +43,11 @@ map Customers: a.Customer <-> b.account {
 
 /// A department has a head, and a person a department.
 const STAFF: &str = "\
-system a
+profile loose {
+  text: compare ignoring case, compare ignoring trailing blanks
+}
+
+system a profile loose
 system b profile dataverse
 
 entity a.Department {

@@ -206,7 +206,6 @@ const WITHOUT_FIXTURE: &[(u16, &str)] = &[
     (212, "said at run time"),
     (213, "said at run time"),
     (307, "needs a store that changes what it is given; `src/check/laws/tests.rs` has one"),
-    (403, "nothing reports it: a change of a key is refused where no policy allows it"),
     (408, "speaks of circles of maps: tests/it/circles.rs"),
     (409, "speaks of circles of maps: tests/it/circles.rs"),
     (702, "speaks of several files: tests/it/layers.rs"),

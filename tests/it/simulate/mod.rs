@@ -21,7 +21,11 @@ use faulty::{Faulty, Shared, Turmoil, land_all, lock};
 use users::Users;
 
 const MAPS: &str = "\
-system a
+profile loose {
+  text: compare ignoring case, compare ignoring trailing blanks
+}
+
+system a profile loose
 system b profile dataverse
 
 entity a.Group {
