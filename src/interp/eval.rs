@@ -35,7 +35,7 @@ pub enum Trouble {
         message: String,
         is_rejected: bool,
     },
-    Fallback(Fallback),
+    Fallback(Fallback, String),
 }
 
 type Result<T> = std::result::Result<T, Trouble>;
@@ -170,7 +170,7 @@ fn table_lookup(scope: Scope<'_>, table: TableId, value: Value) -> Result<Value>
     match &table.otherwise {
         Some(Fallback::Value(constant)) => Ok(constant.clone()),
         Some(Fallback::Expr(expr)) => eval(scope, expr),
-        Some(other) => Err(Trouble::Fallback(other.clone())),
+        Some(other) => Err(Trouble::Fallback(other.clone(), format!("the value map {} refuses {value}", table.name))),
         None if !value.is_value() => Ok(value),
         None => Err(Trouble::Misfit(format!("{value} has no row in the value map {}", table.name))),
     }
@@ -243,7 +243,7 @@ pub fn settle_trouble(scope: Scope<'_>, otherwise: Option<&Fallback>, trouble: T
         Trouble::Missing { query, message, is_rejected } => {
             return Err(refusal(message, Class::Reference, !is_rejected, Some(query)));
         }
-        Trouble::Fallback(fallback) => (Some(fallback), "the value map refuses this value".to_owned()),
+        Trouble::Fallback(fallback, message) => (Some(fallback), message),
         Trouble::Misfit(message) => (otherwise.cloned(), message),
     };
     match fallback {
@@ -258,7 +258,7 @@ pub fn settle_trouble(scope: Scope<'_>, otherwise: Option<&Fallback>, trouble: T
                 Err(refusal(format!("{message}; the `else` fails too: {also}"), Class::Validation, false, None))
             }
             Err(Trouble::Missing { query, message, .. }) => Err(refusal(message, Class::Reference, true, Some(query))),
-            Err(Trouble::Fallback(_)) => Err(refusal(message, Class::Validation, false, None)),
+            Err(Trouble::Fallback(..)) => Err(refusal(message, Class::Validation, false, None)),
         },
         None => Err(refusal(format!("{message}; the rule has no `else` for this"), Class::Validation, false, None)),
     }

@@ -486,3 +486,10 @@ fn a_fixed_text_around_a_value_is_taken_off_again() {
     let refused = put(&plan_of(rule), Left, &[("long", text("Nr. 8!"))], None);
     assert!(matches!(&refused, Err(Stop::Refused(it)) if it.message.contains("No. ")), "{refused:?}");
 }
+
+#[test]
+fn a_value_map_that_refuses_names_the_value() {
+    let rule = "  Hold <- hold   via { No <- None, All <- Full, reject <- else }";
+    let refused = put(&plan_of(rule), Left, &[("hold", Value::Int(7))], None);
+    assert!(matches!(&refused, Err(Stop::Refused(it)) if it.message.contains("refuses 7")), "{refused:?}");
+}
