@@ -117,9 +117,8 @@ fn print(map: &Map) {
         map.map, map.state, map.linked, map.pending, map.detached, map.held, map.conflicts, map.queued, map.ledger
     ));
     for held in &map.held_records {
-        let rule = held.rule.as_ref().map_or_else(String::new, |it| format!(" `{it}`"));
         output::print_line(&format!(
-            "  held {}{rule}: {} (since {}, tried {} times)",
+            "  held {}: {} (since {}, tried {} times)",
             held.key, held.message, held.since, held.attempts
         ));
     }

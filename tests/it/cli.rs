@@ -381,7 +381,10 @@ fn a_row_that_the_map_refuses_is_held_and_shown() {
     let run = folder.dwmap(&["run", "--once"]);
     assert_eq!(run.exit, Some(4), "{}", run.messages);
     let status = folder.dwmap(&["status"]).out;
-    assert!(status.contains("1 held") && status.contains("`state`: the value map refuses"), "{status}");
+    assert!(
+        status.contains("1 held") && status.contains("held (\"A-1\"): `state`: the value map state refuses \"burnt\""),
+        "{status}"
+    );
     folder.sql("shop.db", "UPDATE product SET state = 'gone' WHERE sku = 'A-1'");
     let run = folder.dwmap(&["run", "--once"]);
     assert_eq!(run.exit, Some(0), "{}", run.messages);
