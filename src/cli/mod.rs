@@ -5,6 +5,7 @@
 mod check;
 mod compile;
 mod demo;
+mod doctor;
 mod explain;
 mod fmt;
 mod output;
@@ -95,6 +96,8 @@ enum Verb {
     Run(run::Args),
     /// Show how the maps of a project stand.
     Status(status::Args),
+    /// Ask the systems of a project what they can do, and say what that is worth.
+    Doctor(doctor::Args),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
     /// Start simulated systems to work with.
@@ -142,6 +145,7 @@ fn act(cli: Cli) -> Result {
         Verb::Explain(args) => explain::run(&args),
         Verb::Run(args) => run::run(&args, color),
         Verb::Status(args) => status::run(&args),
+        Verb::Doctor(args) => doctor::run(&args, color),
         Verb::Demo(args) => demo::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),
