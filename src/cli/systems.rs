@@ -62,7 +62,7 @@ fn one(system: &System, root: &Path) -> Result<Arc<dyn Connector>, Stopped> {
 pub async fn discover(system: &System, root: &Path, wanted: &[String]) -> Result<Discovered, Stopped> {
     match system {
         System::Sqlite { path } => {
-            let schema = sqlite::discover(&root.join(path)).map_err(Stopped::environment)?;
+            let schema = sqlite::discover(root.join(path)).map_err(Stopped::environment)?;
             Ok(Discovered { schema, notes: Vec::new() })
         }
         System::Postgres { url, password } => {
