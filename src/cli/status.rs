@@ -8,7 +8,7 @@ use super::output::{self, Format};
 use super::project::Project;
 use super::{Exit, Result, Stopped};
 use crate::runtime::config::StorePlace;
-use crate::store::{Phase, Sqlite, Store};
+use crate::store::{Sqlite, Store, phase_name};
 
 /// Held records that are shown.
 const HELD_SHOWN_MAX: usize = 20;
@@ -86,7 +86,7 @@ fn map(store: &mut dyn Store, plan: &str) -> std::result::Result<Map, Stopped> {
     });
     Ok(Map {
         map: plan.to_owned(),
-        state: words(phase),
+        state: phase_name(phase),
         why,
         linked: figures.live,
         pending: figures.pending,
@@ -98,16 +98,6 @@ fn map(store: &mut dyn Store, plan: &str) -> std::result::Result<Map, Stopped> {
         ledger: figures.ledger,
         held_records: held_records.collect(),
     })
-}
-
-fn words(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Stopped => "stopped",
-        Phase::Initializing => "initializing",
-        Phase::Running => "running",
-        Phase::Paused => "paused",
-        Phase::Blocked => "blocked",
-    }
 }
 
 fn print(map: &Map) {
