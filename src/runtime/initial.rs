@@ -59,13 +59,13 @@ const TRIES_MAX: u32 = 6;
 impl Deployment {
     /// Brings all maps from nothing to live, those that others refer to first. `master` wins where rows differ.
     pub async fn initial(&mut self, master: Option<Side>) -> Result<(), Error> {
-        let mut waiting = Vec::new();
-        for id in self.pipe_ids() {
-            if !self.is_in_step(id)? {
-                self.begin_initial(id, master)?;
-                waiting.push(id);
-            }
-        }
+        self.begin_all(master)?;
+        self.finish_initial().await
+    }
+
+    /// Carries initial syncs that began to their end.
+    pub async fn finish_initial(&mut self) -> Result<(), Error> {
+        let waiting = self.pipe_ids().filter(|it| self.phases[it.0] == Phase::Initializing).collect();
         self.read_all(waiting).await?;
         loop {
             let has_applied = self.initial_turn().await?;
@@ -74,6 +74,16 @@ impl Deployment {
                 return Ok(());
             }
         }
+    }
+
+    /// Lets the initial sync of every map begin, or go on, that has not had it.
+    pub fn begin_all(&mut self, master: Option<Side>) -> store::Result<()> {
+        for id in self.pipe_ids() {
+            if !self.is_in_step(id)? {
+                self.begin_initial(id, master)?;
+            }
+        }
+        Ok(())
     }
 
     /// Every map has had its initial sync.
@@ -196,7 +206,8 @@ impl Deployment {
             if !maps.iter().any(|it| self.phases[it.0] == Phase::Initializing) || !self.are_read(&maps)? {
                 continue;
             }
-            let is_open = |name: &String| self.pipe_ids().any(|it| self.name(it) == name && self.phases[it.0] == Phase::Initializing);
+            let is_open =
+                |name: &String| self.pipe_ids().any(|it| self.name(it) == name && self.phases[it.0] == Phase::Initializing);
             let outside = |name: &&String| !maps.iter().any(|&it| self.name(it) == *name);
             let awaited = maps.iter().flat_map(|it| &self.pipes[it.0].plan.references).filter_map(|it| it.plan.as_ref());
             if !awaited.filter(outside).any(is_open) {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::control::next_call;
+use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
@@ -189,7 +190,7 @@ impl Deployment {
         self.carry_out_decisions().await?;
         loop {
             let mut is_quiet = true;
-            for id in self.pipe_ids().filter(|&it| self.listens(it)).collect::<Vec<_>>() {
+            for id in self.listening()? {
                 for side in Side::BOTH {
                     is_quiet &= !self.read_to_end(id, side).await?;
                 }
@@ -205,6 +206,18 @@ impl Deployment {
                 return Ok(());
             }
         }
+    }
+
+    /// Maps whose feeds tell changes: their first reading is over.
+    fn listening(&mut self) -> store::Result<Vec<PipeId>> {
+        let mut out = Vec::new();
+        for id in self.pipe_ids().filter(|&it| self.listens(it)).collect::<Vec<_>>() {
+            let plan = self.name(id).to_owned();
+            if had_initial_sync(self.store.as_mut(), &plan)? {
+                out.push(id);
+            }
+        }
+        Ok(out)
     }
 
     /// Reads all feeds from their start and looks at every row again. What is in step is not written.

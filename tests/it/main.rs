@@ -4,6 +4,7 @@ mod broken;
 mod circles;
 mod cli;
 mod connectors;
+mod control;
 mod demo_data;
 mod deployment;
 mod diag;

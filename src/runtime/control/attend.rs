@@ -28,9 +28,12 @@ pub struct Caller {
 impl Caller {
     pub async fn ask(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let busy = |_| Problem::Failed("the process has too many commands to carry out\n  = fix: try again in a moment".to_owned());
+        let busy =
+            |_| Problem::Failed("the process has too many commands to carry out\n  = fix: try again in a moment".to_owned());
         self.calls.try_send(Call { request, answer }).map_err(busy)?;
-        answered.await.unwrap_or_else(|_| Err(Problem::Failed("the process ended before it could answer; what was on file stays".to_owned())))
+        answered.await.unwrap_or_else(|_| {
+            Err(Problem::Failed("the process ended before it could answer; what was on file stays".to_owned()))
+        })
     }
 }
 
@@ -78,13 +81,8 @@ impl Deployment {
             return self.verify(maps, *repair).await;
         }
         let (program, world) = (self.program.clone(), self.world.clone());
-        let mut hand = Hand {
-            store: self.store.as_mut(),
-            program: &program,
-            world: world.as_ref(),
-            who: &request.who,
-            why: &request.why,
-        };
+        let mut hand =
+            Hand { store: self.store.as_mut(), program: &program, world: world.as_ref(), who: &request.who, why: &request.why };
         let answer = hand.act(&request.ask)?;
         if let Reply::Decided { is_done: false, .. } = &answer
             && let Some((number, decision)) = self.store.decisions(usize::MAX)?.pop()
@@ -120,6 +118,24 @@ impl Deployment {
         self.phases[id.0] != Phase::Stopped
     }
 
+    /// At least one map does something.
+    pub fn has_active(&self) -> bool {
+        self.phases.iter().any(|it| *it != Phase::Stopped)
+    }
+
+    /// Maps that do nothing or stand still, and how to change that; `None`: there are none.
+    pub fn idle(&self) -> Option<String> {
+        let of = |phase: Phase| {
+            let names: Vec<&str> = self.pipe_ids().filter(|it| self.phases[it.0] == phase).map(|it| self.name(it)).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let stopped = of(Phase::Stopped)
+            .map(|it| format!("stopped: {it}; `dwmap start --initial` reads their rows, `dwmap start` goes on"));
+        let paused = of(Phase::Paused).map(|it| format!("paused: {it}; `dwmap resume` lets them go on"));
+        let all: Vec<String> = stopped.into_iter().chain(paused).collect();
+        (!all.is_empty()).then(|| all.join("\n"))
+    }
+
     /// Nothing waits: who was catching up has caught up.
     pub(in crate::runtime) fn have_caught_up(&mut self) -> store::Result<()> {
         for id in self.pipe_ids().filter(|it| self.phases[it.0] == Phase::CatchingUp).collect::<Vec<_>>() {
@@ -138,7 +154,8 @@ impl Deployment {
         let mut out = Vec::new();
         for id in self.pipe_ids().filter(|&it| names.iter().any(|name| name == self.name(it))).collect::<Vec<_>>() {
             let first = self.compared(id).await?;
-            let left_after_repair = if repair && first.differing > 0 { Some(self.repair(id).await?) } else { repair.then_some(0) };
+            let left_after_repair =
+                if repair && first.differing > 0 { Some(self.repair(id).await?) } else { repair.then_some(0) };
             out.push(Compared { left_after_repair, ..first });
         }
         Ok(Reply::Verified { maps: out })
@@ -171,9 +188,9 @@ impl Hand<'_> {
             Ask::Pause { maps } => self.pause(maps),
             Ask::Resume { maps, skip } => self.resume(maps, *skip),
             Ask::Stop { maps } => self.stop(maps),
-            other => self
-                .wish(other)
-                .unwrap_or_else(|| Err(Problem::Failed("this command needs the systems, and no process runs\n  = fix: `dwmap run`".to_owned()))),
+            other => self.wish(other).unwrap_or_else(|| {
+                Err(Problem::Failed("this command needs the systems, and no process runs\n  = fix: `dwmap run`".to_owned()))
+            }),
         }
     }
 }

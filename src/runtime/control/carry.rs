@@ -13,8 +13,8 @@ use crate::engine::merge::rule_slots;
 use crate::ir::Plan;
 use crate::runtime::deployment::Deployment;
 use crate::runtime::pipe::{Cause, Job, PipeId};
-use crate::store::desk::{Act, Decision, Verdict};
 use crate::store;
+use crate::store::desk::{Act, Decision, Verdict};
 use crate::value::{Record, Slot, Value};
 
 /// Decisions that are carried out between two rounds.
@@ -33,7 +33,11 @@ impl Deployment {
     }
 
     /// The answer says what came of it; after a refusal the decision is closed, with the reason in the activity log.
-    pub(in crate::runtime) async fn carry_out_decision(&mut self, number: i64, decision: &Decision) -> store::Result<Result<Reply, Problem>> {
+    pub(in crate::runtime) async fn carry_out_decision(
+        &mut self,
+        number: i64,
+        decision: &Decision,
+    ) -> store::Result<Result<Reply, Problem>> {
         let Some(id) = self.pipe_ids().find(|&it| self.name(it) == decision.plan) else { return Ok(Err(gone(decision))) };
         let Some(link) = self.store.link(decision.link)? else { return Ok(Err(gone(decision))) };
         let key = link.key.clone();
@@ -55,7 +59,9 @@ impl Deployment {
                 Ok(Ok(Reply::Decided { map: decision.plan.clone(), key, outcome: text, is_done: true }))
             }
             // The system may be there again later.
-            Err(Problem::Failed(text)) => Ok(Err(Problem::Failed(format!("{text}\n  = note: the decision is on file and is tried again")))),
+            Err(Problem::Failed(text)) => {
+                Ok(Err(Problem::Failed(format!("{text}\n  = note: the decision is on file and is tried again"))))
+            }
             Err(Problem::Usage(text)) => {
                 self.store.settle_decision(number, None, &act(format!("refused: {text}")))?;
                 Ok(Err(Problem::Usage(text)))
@@ -172,11 +178,19 @@ impl Deployment {
         let answer = pipe.systems[side].write(&pipe.plan.shapes[side], &[write]).await.pop();
         Ok(match answer.expect("a connector answers every write") {
             Answer::Written(seen) => Ok(seen),
-            Answer::Moved => Err(Problem::Usage("the row has changed meanwhile\n  = fix: look at it, and decide again".to_owned())),
+            Answer::Moved => {
+                Err(Problem::Usage("the row has changed meanwhile\n  = fix: look at it, and decide again".to_owned()))
+            }
             Answer::Gone => Err(Problem::Usage("the row is gone\n  = fix: `dwmap trace` shows what happened to it".to_owned())),
-            Answer::Failed(failure) if failure.is_retriable() => Err(Problem::Failed(format!("the row cannot be written: {failure}"))),
-            Answer::Failed(failure) => Err(Problem::Usage(format!("the system refuses the value: {failure}\n  = fix: give another one"))),
-            other @ (Answer::Deleted | Answer::Exists) => Err(Problem::Failed(format!("an answer that does not fit an update: {other:?}"))),
+            Answer::Failed(failure) if failure.is_retriable() => {
+                Err(Problem::Failed(format!("the row cannot be written: {failure}")))
+            }
+            Answer::Failed(failure) => {
+                Err(Problem::Usage(format!("the system refuses the value: {failure}\n  = fix: give another one")))
+            }
+            other @ (Answer::Deleted | Answer::Exists) => {
+                Err(Problem::Failed(format!("an answer that does not fit an update: {other:?}")))
+            }
         })
     }
 }
@@ -186,12 +200,20 @@ fn gone(decision: &Decision) -> Problem {
 }
 
 /// One side's values are the agreement of the other side from now on.
-fn take(plan: &Plan, mut link: Link, rows: &Sides<Option<Seen>>, winner: Side, rule: Option<&str>, decision: &Decision) -> Carried {
+fn take(
+    plan: &Plan,
+    mut link: Link,
+    rows: &Sides<Option<Seen>>,
+    winner: Side,
+    rule: Option<&str>,
+    decision: &Decision,
+) -> Carried {
     let loser = winner.other();
     let (Some(losing), Some(winning)) = (&rows[loser], &rows[winner]) else {
         return Err(Problem::Usage("one of the two rows is gone\n  = fix: `dwmap trace` shows what happened to it".to_owned()));
     };
-    let labels: Vec<String> = link.conflicts.iter().map(|it| it.label.clone()).filter(|it| rule.is_none_or(|rule| rule == it)).collect();
+    let labels: Vec<String> =
+        link.conflicts.iter().map(|it| it.label.clone()).filter(|it| rule.is_none_or(|rule| rule == it)).collect();
     if labels.is_empty() {
         return Err(Problem::Usage("the conflict is not there any more: one side has changed since".to_owned()));
     }
@@ -209,7 +231,8 @@ fn take(plan: &Plan, mut link: Link, rows: &Sides<Option<Seen>>, winner: Side, r
         for slot in rule_slots(plan, id, winner) {
             shadow.set(slot, Value::Absent);
         }
-        let value = |record: &Record, side: Side| whole(rule_slots(plan, id, side).iter().map(|&it| record.get(it).clone()).collect());
+        let value =
+            |record: &Record, side: Side| whole(rule_slots(plan, id, side).iter().map(|&it| record.get(it).clone()).collect());
         let (lost, won) = (value(&losing.record, loser), value(&winning.record, winner));
         ledger.push(displaced(decision, &link, loser, label, &lost, &won, "resolved"));
     }
@@ -228,7 +251,8 @@ fn discard(plan: &Plan, mut link: Link, rows: &Sides<Option<Seen>>, decision: &D
         let Some(row) = &rows[side] else { continue };
         let blank = Record::absent(row.record.len());
         let agreed = link.shadows[side].as_ref().unwrap_or(&blank);
-        for (slot, value) in row.record.slots().filter(|(slot, value)| value.is_known() && *value != unmarked(agreed.get(*slot))) {
+        for (slot, value) in row.record.slots().filter(|(slot, value)| value.is_known() && *value != unmarked(agreed.get(*slot)))
+        {
             let field = &plan.shapes[side].field(slot).name;
             ledger.push(displaced(decision, &link, side, field, value, unmarked(agreed.get(slot)), "discarded"));
         }
@@ -277,4 +301,3 @@ fn words(side: Side) -> &'static str {
         Side::Right => "right",
     }
 }
-

@@ -17,8 +17,15 @@ pub async fn ask(place: &Place, request: &Request) -> Answer {
     let limit = if matches!(request.ask, Ask::Verify { .. }) { VERIFY_TIME_MAX } else { TIME_MAX };
     let answered = post(&address, Some(&place.token), request, limit, true).await;
     let (_, body) = answered.map_err(|error| {
-        Problem::Failed(format!("the process {} holds the state and does not answer: {error}\n  = fix: look at that process", place.pid))
+        Problem::Failed(format!(
+            "the process {} holds the state and does not answer: {error}\n  = fix: look at that process",
+            place.pid
+        ))
     })?;
-    serde_json::from_slice::<Answer>(&body)
-        .unwrap_or_else(|error| Err(Problem::Failed(format!("the process {} answers what nobody understands: {error}\n  = fix: use the same dwmap for both", place.pid))))
+    serde_json::from_slice::<Answer>(&body).unwrap_or_else(|error| {
+        Err(Problem::Failed(format!(
+            "the process {} answers what nobody understands: {error}\n  = fix: use the same dwmap for both",
+            place.pid
+        )))
+    })
 }

@@ -89,7 +89,8 @@ impl Deployment {
         }
         let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
         // A row whose key cannot be told is looked at too: the look says what is wrong with it.
-        let is_wanted = |key: &Option<Value>| key.as_ref().is_none_or(|it| is_within(it, load.from.as_deref(), load.to.as_deref()));
+        let is_wanted =
+            |key: &Option<Value>| key.as_ref().is_none_or(|it| is_within(it, load.from.as_deref(), load.to.as_deref()));
         rows.into_iter().zip(keys).filter(|(_, key)| key.as_ref().map_or(true, is_wanted)).map(|(row, _)| row).collect()
     }
 
@@ -134,7 +135,6 @@ fn plain(key: &Value) -> String {
         other => other.to_string(),
     }
 }
-
 
 #[cfg(test)]
 mod tests {

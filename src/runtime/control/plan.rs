@@ -98,7 +98,12 @@ impl Forecast {
 impl Deployment {
     /// Looks at every record of a map. The deployment's own store takes the rows and must be empty; `known` is the state of
     /// earlier syncs. Nothing is written to either system.
-    pub async fn forecast(&mut self, id: PipeId, known: Option<&mut (dyn Store + '_)>, master: Option<Side>) -> Result<Forecast, Error> {
+    pub async fn forecast(
+        &mut self,
+        id: PipeId,
+        known: Option<&mut (dyn Store + '_)>,
+        master: Option<Side>,
+    ) -> Result<Forecast, Error> {
         let mut known = known;
         let mut out = Forecast { map: self.name(id).to_owned(), ..Forecast::default() };
         for side in Side::BOTH {
@@ -215,7 +220,9 @@ impl Deployment {
                     let action = if side == Side::Left { Action::DeleteLeft } else { Action::DeleteRight };
                     return out.add(action, key, "its partner is gone".to_owned());
                 }
-                Effect::Find { .. } => return out.add(Action::Held, key, "a create of it was sent and is not answered yet".to_owned()),
+                Effect::Find { .. } => {
+                    return out.add(Action::Held, key, "a create of it was sent and is not answered yet".to_owned());
+                }
                 Effect::Finish(tally) => return ended(&flight, &tally, &seen, writes, key, out),
             };
         }

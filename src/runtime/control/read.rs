@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::ask::{
-    Answer, Ask, Conflicted, Displaced, Dispute, Group, Held, Line, MapStatus, Open, Problem, Queue, Reply, Trace, TraceSide, Waiting,
+    Answer, Ask, Conflicted, Displaced, Dispute, Group, Held, Line, MapStatus, Open, Problem, Queue, Reply, Trace, TraceSide,
+    Waiting,
 };
 use super::find;
 use crate::change::{Change, Class, Side};
@@ -36,7 +37,9 @@ pub fn answer(store: &mut dyn Store, program: &Program, ask: &Ask) -> Answer {
         | Ask::Discard { .. }
         | Ask::Edit { .. }
         | Ask::Resolve { .. }
-        | Ask::Verify { .. } => Err(Problem::Failed("this command changes something; the state alone cannot answer it".to_owned())),
+        | Ask::Verify { .. } => {
+            Err(Problem::Failed("this command changes something; the state alone cannot answer it".to_owned()))
+        }
     }
 }
 

@@ -55,7 +55,10 @@ async fn mail(server: &Mail, password: Option<&SecretString>, address: &str, tol
         .from(mailbox(&server.from)?)
         .to(mailbox(address)?)
         .subject(format!("[dwmap] {} {}: {}", told.alert, told.state, told.map))
-        .body(format!("{}\n\nmap: {}\nalert: {}\nstate: {}\nsince: {}\nat: {}\n", told.text, told.map, told.alert, told.state, told.since, told.at))
+        .body(format!(
+            "{}\n\nmap: {}\nalert: {}\nstate: {}\nsince: {}\nat: {}\n",
+            told.text, told.map, told.alert, told.state, told.since, told.at
+        ))
         .map_err(|error| format!("the mail cannot be written: {error}"))?;
     let unusable = |error: lettre::transport::smtp::Error| format!("the mail server `{}` cannot be used: {error}", server.server);
     let transport = match server.tls {

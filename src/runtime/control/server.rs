@@ -100,7 +100,10 @@ fn is_token(given: &str, own: &SecretString) -> bool {
 async fn asked(Shared(desk): Shared<Arc<Desk>>, request: HttpRequest) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     if !given.and_then(|it| it.strip_prefix("Bearer ")).is_some_and(|it| is_token(it, &desk.token)) {
-        return refuse(StatusCode::UNAUTHORIZED, "the token is not that of this process\n  = fix: read it from the file beside the state");
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "the token is not that of this process\n  = fix: read it from the file beside the state",
+        );
     }
     let Ok(_room) = desk.room.try_acquire() else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many commands at once\n  = fix: try again in a moment");
@@ -115,7 +118,10 @@ async fn asked(Shared(desk): Shared<Arc<Desk>>, request: HttpRequest) -> Respons
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &format!("this is no command: {error}")),
     };
     if request.format_version != FORMAT_VERSION {
-        return refuse(StatusCode::BAD_REQUEST, &format!("the process speaks version {FORMAT_VERSION} of commands\n  = fix: use the same dwmap for both"));
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            &format!("the process speaks version {FORMAT_VERSION} of commands\n  = fix: use the same dwmap for both"),
+        );
     }
     let limit = if matches!(request.ask, Ask::Verify { .. }) { VERIFY_TIME_MAX } else { WORK_TIME_MAX };
     match tokio::time::timeout(limit, answer(&desk, request)).await {
@@ -130,7 +136,9 @@ async fn answer(desk: &Desk, request: Request) -> Answer {
     }
     let (state, program) = (desk.state.clone(), desk.program.clone());
     let look = move || read::answer(&mut Sqlite::open_read_only(&state)?, &program, &request.ask);
-    tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| Err(Problem::Failed("the answer could not be made; please report this".to_owned())))
+    tokio::task::spawn_blocking(look)
+        .await
+        .unwrap_or_else(|_| Err(Problem::Failed("the answer could not be made; please report this".to_owned())))
 }
 
 fn refuse(status: StatusCode, text: &str) -> Response {

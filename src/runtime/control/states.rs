@@ -61,14 +61,13 @@ impl Hand<'_> {
                 format!("the map {name} is paused, with its queue\n  = fix: `dwmap resume {name}`")
             }
             Phase::Stopped | Phase::Blocked if !how.is_initial && !self.had_initial_sync(name)? => {
-                format!("the map {name} has not had its initial sync\n  = fix: `dwmap start {name} --initial` reads both sides and makes them agree")
+                format!(
+                    "the map {name} has not had its initial sync\n  = fix: `dwmap start {name} --initial` reads both sides and makes them agree"
+                )
             }
-            Phase::Running
-            | Phase::CatchingUp
-            | Phase::Paused
-            | Phase::Stopped
-            | Phase::Blocked
-            | Phase::Initializing => return Ok(()),
+            Phase::Running | Phase::CatchingUp | Phase::Paused | Phase::Stopped | Phase::Blocked | Phase::Initializing => {
+                return Ok(());
+            }
         };
         Err(Problem::Usage(text))
     }
@@ -121,7 +120,9 @@ impl Hand<'_> {
             let before = self.store.standing(&plan.name)?;
             match before.phase {
                 Phase::Paused => {}
-                Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Stopped | Phase::Blocked if maps.is_empty() => continue,
+                Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Stopped | Phase::Blocked if maps.is_empty() => {
+                    continue;
+                }
                 Phase::Running | Phase::CatchingUp | Phase::Initializing => {
                     moved.push(self.stays(plan, &before, "it runs already"));
                     continue;
@@ -156,7 +157,14 @@ impl Hand<'_> {
         Ok(Reply::Moved { maps: moved })
     }
 
-    fn moves(&mut self, plan: &Plan, before: &Standing, phase: Phase, what: &str, master: Option<Side>) -> Result<Moved, Problem> {
+    fn moves(
+        &mut self,
+        plan: &Plan,
+        before: &Standing,
+        phase: Phase,
+        what: &str,
+        master: Option<Side>,
+    ) -> Result<Moved, Problem> {
         let at = self.world.moment();
         let standing = Standing { phase, why: self.why.to_owned(), since: Some(at.now), who: self.who.to_owned(), master };
         self.store.stand(&plan.name, &standing)?;
@@ -201,8 +209,14 @@ impl Hand<'_> {
         }
         let at = self.world.moment();
         let (what, text) = match how {
-            Skip::Keep => (format!("skipped {count} queued changes, kept as errors"), format!("{count} queued changes are errors now; `dwmap errors list {}`", plan.name)),
-            Skip::Discard => (format!("discarded {count} queued changes"), format!("{count} queued changes were discarded; a record follows again with its next edit")),
+            Skip::Keep => (
+                format!("skipped {count} queued changes, kept as errors"),
+                format!("{count} queued changes are errors now; `dwmap errors list {}`", plan.name),
+            ),
+            Skip::Discard => (
+                format!("discarded {count} queued changes"),
+                format!("{count} queued changes were discarded; a record follows again with its next edit"),
+            ),
         };
         self.record(at.op, at.now, &plan.name, &what)?;
         Ok(text)
@@ -235,7 +249,8 @@ impl Hand<'_> {
             retry_at: None,
             waits_on: None,
         };
-        let commit = |link: Link| Commit { link: Link { hold: Some(hold.clone()), ..link }, ledger: Vec::new(), activity: Vec::new() };
+        let commit =
+            |link: Link| Commit { link: Link { hold: Some(hold.clone()), ..link }, ledger: Vec::new(), activity: Vec::new() };
         Ok(links.into_iter().map(commit).collect())
     }
 }

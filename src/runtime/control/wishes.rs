@@ -3,10 +3,10 @@
 use super::ask::{Answer, Ask, Choice, Problem, Reply};
 use super::find::{self, Found};
 use super::states::Hand;
-use crate::engine::link::{Activity, ActivityKind, Commit, Link, LinkState};
-use crate::engine::merge::rule_slots;
 use crate::change::Side;
 use crate::diag::suggest::nearest;
+use crate::engine::link::{Activity, ActivityKind, Commit, Link, LinkState};
+use crate::engine::merge::rule_slots;
 use crate::interp;
 use crate::ir::{Plan, RuleId};
 use crate::store::desk::{Act, Decision, Load, Verdict};
@@ -69,7 +69,10 @@ impl Hand<'_> {
     fn held(&mut self, plan: &Plan, key: &str) -> Found<Link> {
         let link = find::link(self.store, plan, key)?;
         if link.hold.is_none() {
-            let text = format!("the record `{key}` of {0} is not held\n  = fix: `dwmap errors list {0}` shows those that are", plan.name);
+            let text = format!(
+                "the record `{key}` of {0} is not held\n  = fix: `dwmap errors list {0}` shows those that are",
+                plan.name
+            );
             return Err(Problem::Usage(text));
         }
         Ok(link)
@@ -79,7 +82,9 @@ impl Hand<'_> {
         let plan = find::plan(self.program, map)?;
         let link = self.held(plan, key)?;
         if link.state == LinkState::PendingCreate && !link.intents.is_empty() {
-            let text = format!("a create of `{key}` was sent and may yet arrive, so it cannot be given up\n  = fix: `dwmap errors retry {map} '{key}'`, or delete its source");
+            let text = format!(
+                "a create of `{key}` was sent and may yet arrive, so it cannot be given up\n  = fix: `dwmap errors retry {map} '{key}'`, or delete its source"
+            );
             return Err(Problem::Usage(text));
         }
         self.put_on_file(plan, &link, Verdict::Discard)
@@ -102,11 +107,15 @@ impl Hand<'_> {
         let link = find::link(self.store, plan, key)?;
         let labels: Vec<&str> = link.conflicts.iter().map(|it| it.label.as_str()).collect();
         if labels.is_empty() {
-            let text = format!("the record `{key}` of {0} has no open conflict\n  = fix: `dwmap conflicts list {0}` shows those that have", plan.name);
+            let text = format!(
+                "the record `{key}` of {0} has no open conflict\n  = fix: `dwmap conflicts list {0}` shows those that have",
+                plan.name
+            );
             return Err(Problem::Usage(text));
         }
         if let Some(rule) = rule.filter(|it| !labels.contains(it)) {
-            let help = nearest(rule, labels.iter().copied()).map_or_else(|| format!("in conflict are {}", labels.join(", ")), |it| format!("`{it}`"));
+            let help = nearest(rule, labels.iter().copied())
+                .map_or_else(|| format!("in conflict are {}", labels.join(", ")), |it| format!("`{it}`"));
             return Err(Problem::Usage(format!("the record `{key}` has no conflict of `{rule}`\n  = fix: {help}")));
         }
         let verdict = match choice {
@@ -116,7 +125,11 @@ impl Hand<'_> {
                     (Some(rule), _) => rule.to_owned(),
                     (None, [rule]) => (*rule).to_owned(),
                     (None, _) => {
-                        let text = format!("which one is this the value of? In conflict are {}\n  = fix: add `--rule {}`", labels.join(", "), labels[0]);
+                        let text = format!(
+                            "which one is this the value of? In conflict are {}\n  = fix: add `--rule {}`",
+                            labels.join(", "),
+                            labels[0]
+                        );
                         return Err(Problem::Usage(text));
                     }
                 };
@@ -140,11 +153,17 @@ impl Hand<'_> {
         let plan = find::plan(self.program, map)?;
         let standing = self.store.standing(&plan.name)?;
         if !super::states::had_initial_sync(self.store, &plan.name)? {
-            let text = format!("the map {0} has not had its initial sync\n  = fix: `dwmap start {0} --initial` reads all its rows", plan.name);
+            let text = format!(
+                "the map {0} has not had its initial sync\n  = fix: `dwmap start {0} --initial` reads all its rows",
+                plan.name
+            );
             return Err(Problem::Usage(text));
         }
         if self.store.load(&plan.name)?.is_some() {
-            return Err(Problem::Usage(format!("a reload of {} is under way\n  = fix: wait for its end; `dwmap activity {}` tells of it", plan.name, plan.name)));
+            return Err(Problem::Usage(format!(
+                "a reload of {} is under way\n  = fix: wait for its end; `dwmap activity {}` tells of it",
+                plan.name, plan.name
+            )));
         }
         let range = format!("{}..{}", from.as_deref().unwrap_or(""), to.as_deref().unwrap_or(""));
         let load = Load { from, to, side: Side::Left, after: None, rows_read: 0, rows_taken: 0 };
@@ -153,7 +172,9 @@ impl Hand<'_> {
         let act = self.noted(at, &plan.name, format!("reload {range}"));
         self.store.record(&act)?;
         let outcome = match standing.phase {
-            crate::store::Phase::Running | crate::store::Phase::CatchingUp => "the keys are read again beside live sync".to_owned(),
+            crate::store::Phase::Running | crate::store::Phase::CatchingUp => {
+                "the keys are read again beside live sync".to_owned()
+            }
             other => format!("on file; the map is {}, and reads them when it runs", crate::store::phase_name(other)),
         };
         Ok(Reply::Loading { map: plan.name.clone(), keys: range, outcome })
@@ -183,12 +204,18 @@ pub fn parse_field(plan: &Plan, side: Side, field: &str, text: &str) -> Found<(S
     let shape = &plan.shapes[side];
     let Some(slot) = shape.slot(field) else {
         let names: Vec<&str> = shape.fields.iter().map(|it| it.name.as_str()).collect();
-        let help = nearest(field, names.iter().copied()).map_or_else(|| format!("the map uses {}", names.join(", ")), |it| format!("`{it}`"));
-        return Err(Problem::Usage(format!("the map {} uses no field `{field}` of {}\n  = fix: {help}", plan.name, shape.entity)));
+        let help = nearest(field, names.iter().copied())
+            .map_or_else(|| format!("the map uses {}", names.join(", ")), |it| format!("`{it}`"));
+        return Err(Problem::Usage(format!(
+            "the map {} uses no field `{field}` of {}\n  = fix: {help}",
+            plan.name, shape.entity
+        )));
     };
     let own = shape.field(slot);
     if own.readonly || shape.key.contains(&slot) {
-        return Err(Problem::Usage(format!("`{field}` cannot be written: it is a key, or read-only\n  = fix: mend another field")));
+        return Err(Problem::Usage(format!(
+            "`{field}` cannot be written: it is a key, or read-only\n  = fix: mend another field"
+        )));
     }
     if text == "null" && own.nullable {
         return Ok((slot, Value::Null));

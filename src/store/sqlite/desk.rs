@@ -6,8 +6,8 @@ use super::image::{Bytes, Nanos, SideNumber};
 use super::{Outcome, Sqlite, bound, journal, links, plan_number, views};
 use crate::change::{Class, LinkId, Side};
 use crate::engine::link::{Commit, LedgerEntry, Link, OpId};
-use crate::store::desk::{Act, Decision, Desk, Line, Load, Standing, Verified};
 use crate::store::Result;
+use crate::store::desk::{Act, Decision, Desk, Line, Load, Standing, Verified};
 use crate::value::Timestamp;
 
 impl Desk for Sqlite {
@@ -157,9 +157,8 @@ impl Desk for Sqlite {
     fn set_verified(&mut self, plan: &str, it: Verified) -> Result<()> {
         self.write(|db| {
             let number = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-            db.prepare_cached("INSERT OR REPLACE INTO verified(plan, at, pairs, differing) VALUES (?1, ?2, ?3, ?4)")?.execute(
-                params![plan_number(db, plan)?, Nanos(it.at), number(it.pairs), number(it.differing)],
-            )?;
+            db.prepare_cached("INSERT OR REPLACE INTO verified(plan, at, pairs, differing) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![plan_number(db, plan)?, Nanos(it.at), number(it.pairs), number(it.differing)])?;
             Ok(())
         })
     }
@@ -211,9 +210,8 @@ fn stand(db: &Connection, plan: &str, it: &Standing) -> Outcome<()> {
 }
 
 fn put_act(db: &Connection, act: &Act) -> Outcome<()> {
-    db.prepare_cached("INSERT INTO act(at, plan, link, op, who, what, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-        params![Nanos(act.at), act.plan, act.link.map(Bytes::from), Bytes::from(act.op), act.who, act.what, act.why],
-    )?;
+    db.prepare_cached("INSERT INTO act(at, plan, link, op, who, what, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![Nanos(act.at), act.plan, act.link.map(Bytes::from), Bytes::from(act.op), act.who, act.what, act.why])?;
     Ok(())
 }
 

@@ -111,9 +111,8 @@ pub fn conflicted(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Link>
 
 /// The living first: those that were buried are of interest only where nothing took their place.
 pub fn with_key(db: &Connection, plan: i64, key: &str, limit: usize) -> Outcome<Vec<Link>> {
-    let select = db.prepare_cached(select_links!(
-        "WHERE link.plan = ?1 AND link.key = ?2 ORDER BY state = 3, link.id DESC LIMIT ?3"
-    ))?;
+    let select =
+        db.prepare_cached(select_links!("WHERE link.plan = ?1 AND link.key = ?2 ORDER BY state = 3, link.id DESC LIMIT ?3"))?;
     read(db, select, params![plan, key, bound(limit)])
 }
 

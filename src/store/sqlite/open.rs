@@ -61,7 +61,9 @@ impl Sqlite {
         store.settings().map_err(|fault| fault.at(&store.path))?;
         match store.owner().map_err(|fault| fault.at(&store.path))? {
             Owner::Ours if store.has_desk().map_err(|fault| fault.at(&store.path))? => Ok(store),
-            Owner::Ours => Err(Error::Foreign(format!("{} was made by an earlier dwmap; `dwmap run` brings it up to date", store.path))),
+            Owner::Ours => {
+                Err(Error::Foreign(format!("{} was made by an earlier dwmap; `dwmap run` brings it up to date", store.path)))
+            }
             Owner::Nobody => Err(Error::Foreign(format!("{} is an empty file, not a dwmap state file", store.path))),
             Owner::Other(what) => Err(store.foreign(&what)),
         }

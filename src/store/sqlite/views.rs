@@ -116,9 +116,8 @@ pub fn line(row: &Row<'_>) -> Outcome<Activity> {
 /// every displaced value. Looks at no more lines than it may forget, and at those that stay.
 pub fn forget_activity(db: &Connection, before: Timestamp, limit: usize) -> Outcome<u64> {
     let open = "SELECT link FROM hold UNION SELECT link FROM conflict";
-    let kept: i64 = db
-        .prepare_cached(&format!("SELECT count(*) FROM activity WHERE link IN ({open})"))?
-        .query_row([], |row| row.get(0))?;
+    let kept: i64 =
+        db.prepare_cached(&format!("SELECT count(*) FROM activity WHERE link IN ({open})"))?.query_row([], |row| row.get(0))?;
     let forgotten = db
         .prepare_cached(&format!(
             "DELETE FROM activity WHERE num IN (SELECT num FROM activity ORDER BY num LIMIT ?2) AND at < ?1 AND link NOT IN ({open})"
