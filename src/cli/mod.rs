@@ -7,6 +7,7 @@ mod compile;
 mod demo;
 mod explain;
 mod fmt;
+mod import;
 mod output;
 mod progress;
 mod project;
@@ -97,6 +98,8 @@ enum Verb {
     Status(status::Args),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
+    /// Turn saved dual-write maps into text.
+    Import(import::Args),
     /// Start simulated systems to work with.
     Sandbox(sandbox::Args),
     /// Lock schema snapshots, or read one from a system's metadata.
@@ -143,6 +146,7 @@ fn act(cli: Cli) -> Result {
         Verb::Run(args) => run::run(&args, color),
         Verb::Status(args) => status::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Import(args) => import::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {

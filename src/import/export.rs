@@ -1,0 +1,1 @@
+//! The road back: maps of this language as the JSON that dual-write stores.
