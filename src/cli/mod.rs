@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod demo;
 mod explain;
+mod export;
 mod fmt;
 mod import;
 mod output;
@@ -98,6 +99,8 @@ enum Verb {
     Status(status::Args),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
+    /// Write maps in the form of another tool.
+    Export(export::Args),
     /// Turn saved dual-write maps into text.
     Import(import::Args),
     /// Start simulated systems to work with.
@@ -146,6 +149,7 @@ fn act(cli: Cli) -> Result {
         Verb::Run(args) => run::run(&args, color),
         Verb::Status(args) => status::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Export(args) => export::run(&args, color),
         Verb::Import(args) => import::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),

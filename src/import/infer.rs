@@ -283,7 +283,7 @@ fn choice<'k>(name: String, keys: impl Iterator<Item = &'k String>, numbers: &[i
 /// What two maps imply together: the surer of the two, and of two sets all members.
 fn merged(known: &Kind, new: Kind) -> Kind {
     match (known, new) {
-        (Kind::Text { .. }, new) => new,
+        (Kind::Text { .. }, new) if !matches!(new, Kind::Text { .. }) => new,
         (Kind::Enum(known), Kind::Enum(new)) => {
             let mut all = EnumType::clone(known);
             for member in &new.members {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::mapping::{Direction, Mapping, Row, Transform};
 use super::path::Target;
-use super::plan::{COMPANY_CODE, Planned, right_company};
+use super::plan::{COMPANY_CODE, COMPANY_RIGHT, Planned, right_company};
 use super::{Note, solution};
 use crate::change::{Side, Sides};
 use crate::schema::Schema;
@@ -55,6 +55,8 @@ pub fn find(map: &Planned, given: &Sides<Option<Schema>>, keys: &Keys, notes: &m
     let identity = map.mapping.identity();
     let schema = given[Side::Right].as_ref();
     let by_schema = schema.and_then(|it| right_company(&map.entities[Side::Right], it));
+    // A map that fills the company's column itself says which company its rows are about, not to which they belong.
+    let by_schema = by_schema.filter(|it| map.rows_of(it).next().is_none());
     if let Some(paths) = keys.of(&map.mapping) {
         return listed(map, paths, by_schema, notes);
     }
@@ -75,14 +77,15 @@ pub fn find(map: &Planned, given: &Sides<Option<Schema>>, keys: &Keys, notes: &m
 
 fn listed(map: &Planned, paths: &[String], by_schema: Option<String>, notes: &mut Vec<Note>) -> Found {
     let mut columns: Vec<String> = Vec::new();
-    let mut company = None;
+    let (mut company, mut has_nested_company) = (None, false);
     for path in paths {
         let first = path.split('.').next().unwrap_or(path).to_owned();
         let rest = &path[first.len()..];
         if rest.trim_start_matches('.') == COMPANY_CODE {
             company = Some(first);
         } else if rest.ends_with(COMPANY_CODE) {
-            // The company of a row that is referred to: the reference brings it.
+            // The company of a row that is referred to: the reference brings it, and the row is of the same company.
+            has_nested_company = true;
         } else if map.rows_of(&first).next().is_none() {
             notes.push(Note::error(&map.mapping.identity(), None, format!("the key column `{path}` is not mapped")));
         } else if !columns.contains(&first) {
@@ -90,7 +93,8 @@ fn listed(map: &Planned, paths: &[String], by_schema: Option<String>, notes: &mu
         }
     }
     // A table that keeps its own rows per company does so whatever the list says of the rows it refers to.
-    Found { columns, company: company.or(by_schema) }
+    let implied = has_nested_company.then(|| COMPANY_RIGHT.to_owned());
+    Found { columns, company: company.or(by_schema).or(implied) }
 }
 
 /// The first unique key of the table whose columns are all mapped.

@@ -37,7 +37,7 @@ impl Planned {
 pub const COMPANY_TABLE: &str = "cdm_company";
 pub const COMPANY_CODE: &str = "cdm_companycode";
 pub const COMPANY_LEFT: &str = "dataAreaId";
-const COMPANY_RIGHT: &str = "msdyn_company";
+pub const COMPANY_RIGHT: &str = "msdyn_company";
 
 /// Decides for all maps together, because lookups lead from one to another.
 pub fn plan(mappings: Vec<Mapping>, given: &Sides<Option<Schema>>, keys: &Keys, notes: &mut Vec<Note>) -> Vec<Planned> {

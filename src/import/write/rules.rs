@@ -7,7 +7,8 @@ use super::body::symbol;
 use crate::change::{Side, Sides};
 use crate::import::mapping::{Direction, Row, Transform};
 use crate::import::path::Target;
-use crate::import::{MARK, names, values};
+use crate::import::plan::Planned;
+use crate::import::{MARK, Note, names, values};
 use crate::schema::Field;
 use crate::value::Kind;
 
@@ -60,7 +61,8 @@ impl Writer<'_> {
     pub fn rule(&mut self, rows: &[Row], is_key: bool) -> Result<Line, String> {
         let first = &rows[0];
         let implied = if is_key { self.arrow() } else { rows.iter().map(|it| it.direction).reduce(Direction::with).unwrap_or(first.direction) };
-        let arrow = if is_key { Direction::Both } else { implied };
+        let arrow = if is_key { Direction::Both } else { self.with_one_writer(rows, implied) };
+        let implied = if is_key { implied } else { arrow };
         let text = match &first.right {
             Some(Target::Column(column)) => self.field_rule(first, column, arrow, is_key)?,
             Some(target @ (Target::Lookup { .. } | Target::Several { .. })) => self.reference_rule(rows, target, arrow)?,
@@ -68,6 +70,24 @@ impl Writer<'_> {
         };
         let rows: Vec<&Row> = rows.iter().collect();
         Ok(Line { marks: self.marks(&rows, implied), text })
+    }
+
+    /// A field of Finance & Operations that another row writes already, or that names the row, is not written by this one.
+    fn with_one_writer(&mut self, rows: &[Row], direction: Direction) -> Direction {
+        if direction != Direction::Both {
+            return direction;
+        }
+        let own = &rows[0];
+        let is_earlier = |other: &Row| {
+            let is_key = other.right.as_ref().is_some_and(|it| self.map.key.iter().any(|key| key == it.column()));
+            let is_same = other.right.as_ref().map(Target::column) == own.right.as_ref().map(Target::column);
+            !is_same && other.direction.leads_left() && (is_key || other.number < own.number)
+        };
+        let is_written = |row: &Row| self.map.mapping.rows.iter().any(|it| it.left.eq_ignore_ascii_case(&row.left) && is_earlier(it));
+        let Some(row) = rows.iter().find(|it| is_written(it)) else { return direction };
+        let text = format!("{}: another row writes `{}` already, so this one goes to Dataverse only", row.text(), row.left);
+        self.notes.push(Note::warning(&self.map.mapping.identity(), Some(row.number), text));
+        Direction::Right
     }
 
     fn field_rule(&mut self, row: &Row, column: &str, direction: Direction, is_key: bool) -> Result<String, String> {
@@ -78,9 +98,12 @@ impl Writer<'_> {
             Some(Transform::Values(_)) if !matches!(fields[Side::Left].kind, Kind::Date | Kind::DateTime) => {
                 self.through_values(row, &fields, &mut draft)?;
             }
-            Some(Transform::Values(_)) | None => copy(&fields, &mut draft, is_key).map_err(|why| self.refuse(row, &why))?,
+            Some(Transform::Values(_)) | None => {
+                let is_compared = self.is_compared(column);
+                copy(&fields, &mut draft, is_key, is_compared).map_err(|why| self.refuse(row, &why))?;
+            }
             Some(Transform::Default(value)) => {
-                copy(&fields, &mut draft, is_key).map_err(|why| self.refuse(row, &why))?;
+                copy(&fields, &mut draft, is_key, false).map_err(|why| self.refuse(row, &why))?;
                 let side = if direction == Direction::Left { Side::Right } else { Side::Left };
                 let literal = values::value(&fields[side].kind, value);
                 let Some(literal) = literal.filter(|_| fields[side].nullable) else {
@@ -92,6 +115,14 @@ impl Writer<'_> {
             }
         }
         Ok(draft.text())
+    }
+
+    /// A filter of this map or the key of another one reads the column.
+    fn is_compared(&self, column: &str) -> bool {
+        let table = &self.map.entities[Side::Right];
+        let is_key = |it: &Planned| it.entities[Side::Right] == *table && it.key.iter().any(|it| it == column);
+        let mut words = self.map.mapping.right_filter.split(|it: char| !it.is_alphanumeric() && it != '_');
+        self.world.maps.iter().any(is_key) || words.any(|it| it.eq_ignore_ascii_case(column))
     }
 
     fn fields(&mut self, row: &Row, column: &str) -> Result<Sides<Field>, String> {
@@ -183,11 +214,15 @@ fn empty_value(left: &Kind, right: &Kind, shared: &values::Shared) -> Option<Str
 }
 
 /// A copy, with what the two kinds and the two stores make necessary.
-fn copy(fields: &Sides<Field>, draft: &mut Draft, is_key: bool) -> Result<(), String> {
+fn copy(fields: &Sides<Field>, draft: &mut Draft, is_key: bool, is_compared: bool) -> Result<(), String> {
     let (left, right) = (&fields[Side::Left], &fields[Side::Right]);
     match (&left.kind, &right.kind) {
         (Kind::Text { max: from }, Kind::Text { max: to }) => {
-            if draft.direction == Direction::Both && !is_key {
+            if draft.direction == Direction::Both && is_compared && !is_key {
+                // Something else compares the field, so both sides are to spell it alike.
+                draft.left = format!("trim({})", draft.left);
+                draft.right = format!("trim({})", draft.right);
+            } else if draft.direction == Direction::Both && !is_key {
                 draft.clauses.push("modulo trim".to_owned());
             }
             draft.can_fail |= draft.leads(Side::Right) && longer(*from, *to);
