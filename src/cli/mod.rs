@@ -9,7 +9,9 @@ mod demo;
 mod desk;
 mod errors;
 mod explain;
+mod export;
 mod fmt;
+mod import;
 mod output;
 mod plan;
 mod progress;
@@ -130,6 +132,10 @@ enum Verb {
     Activity(trace::ActivityArgs),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
+    /// Write maps in the form of another tool.
+    Export(export::Args),
+    /// Turn saved dual-write maps into text.
+    Import(import::Args),
     /// Start simulated systems to work with.
     Sandbox(sandbox::Args),
     /// Lock schema snapshots, or read one from a system's metadata.
@@ -188,6 +194,8 @@ fn act(cli: Cli) -> Result {
         Verb::Verify(args) => verify::run(&args),
         Verb::Activity(args) => trace::activity(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Export(args) => export::run(&args, color),
+        Verb::Import(args) => import::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {
