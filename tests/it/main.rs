@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 
+mod alerts;
 mod broken;
 mod circles;
 mod cli;
@@ -10,6 +11,7 @@ mod deployment;
 mod diag;
 mod diagnostics;
 mod editors;
+mod first_reading;
 mod folder;
 mod format;
 mod functions;
