@@ -61,6 +61,9 @@ pub async fn page(
     after: Option<&Token>,
     page_max: usize,
 ) -> Result<Page, Fault> {
+    if !target.is_watched {
+        return scan(client, target, shape, after, page_max).await;
+    }
     let position = after.map(Position::parse).transpose()?;
     let tx = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
     let page = match position {

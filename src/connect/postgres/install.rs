@@ -72,6 +72,8 @@ pub struct Target {
     pub key: Vec<(String, String)>,
     /// Types of all columns by name, without lengths: a cast to `varchar(20)` would cut in silence what the column refuses.
     pub columns: Vec<(String, String)>,
+    /// Our triggers are there; without them rows are only looked at.
+    pub is_watched: bool,
 }
 
 impl Target {
@@ -107,7 +109,7 @@ impl Target {
         let typed = |name: String| columns.iter().find(|(it, _)| *it == name).cloned();
         let key: Option<Vec<_>> = names.into_iter().map(typed).collect();
         match key.filter(|it| !it.is_empty()) {
-            Some(key) => Ok(Self { name, table, key, columns }),
+            Some(key) => Ok(Self { name, table, key, columns, is_watched: true }),
             None => Err(Fault::schema(format!("table `{name}` has no primary key; declare one"))),
         }
     }

@@ -50,6 +50,8 @@ pub struct Settings {
 pub struct Postgres {
     config: tokio_postgres::Config,
     page_max: usize,
+    /// Nothing is added to the database; its feed is one reading of all rows.
+    only_looks: bool,
     session: Mutex<Option<Session>>,
 }
 
@@ -155,12 +157,17 @@ impl Postgres {
             config.password(password.expose_secret());
         }
         config.connect_timeout(CONNECT_TIMEOUT);
-        Ok(Self { config, page_max: PAGE_MAX, session: Mutex::default() })
+        Ok(Self { config, page_max: PAGE_MAX, only_looks: false, session: Mutex::default() })
     }
 
     /// With pages of at most this many rows.
     pub fn with_page_max(self, page_max: usize) -> Self {
         Self { page_max: page_max.max(1), ..self }
+    }
+
+    /// To look only: no triggers are added, and changes are not told.
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
     }
 
     /// The tables of the search path, without our own. Nothing is changed.
@@ -193,7 +200,7 @@ impl Postgres {
     async fn target(&self, shape: &Shape) -> Result<(MutexGuard<'_, Option<Session>>, Target), Failure> {
         let mut guard = self.session().await?;
         let session = guard.as_mut().expect("a session was just made");
-        let target = session.target(shape).await.map_err(Fault::failure)?;
+        let target = session.target(shape, self.only_looks).await.map_err(Fault::failure)?;
         Ok((guard, target))
     }
 }
@@ -209,7 +216,10 @@ fn is_local(host: &tokio_postgres::config::Host) -> bool {
 }
 
 impl Session {
-    async fn target(&mut self, shape: &Shape) -> Result<Target, Fault> {
+    async fn target(&mut self, shape: &Shape, only_looks: bool) -> Result<Target, Fault> {
+        if only_looks {
+            return Ok(Target { is_watched: false, ..Target::of(&self.client, shape).await? });
+        }
         if let Some(target) = self.checked.get(&shape.set) {
             // An owner who alters or restores a table may have removed our triggers.
             if target.is_installed(&self.client).await? {

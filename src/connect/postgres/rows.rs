@@ -13,6 +13,9 @@ use crate::value::{Record, Slot, Uuid, Value};
 fn select(target: &Target, shape: &Shape, rest: &str) -> String {
     let columns: String = shape.fields.iter().map(|it| format!(", t.{}::text", quoted(&it.name))).collect();
     let (address, tab) = (target.address("t"), literal(&target.name));
+    if !target.is_watched {
+        return format!("SELECT {address}, t.xmin::text, NULL::text{columns} FROM {} AS t {rest}", target.table);
+    }
     format!(
         "SELECT {address}, t.xmin::text, l.link::text{columns} FROM {} AS t \
          LEFT JOIN dwmap.link AS l ON l.tab = {tab} AND l.address = {address} {rest}",
@@ -129,6 +132,9 @@ pub async fn after(
 
 /// The row that a create of this link made.
 pub async fn by_link(client: &impl GenericClient, target: &Target, shape: &Shape, link: LinkId) -> Result<Option<Seen>, Fault> {
+    if !target.is_watched {
+        return Ok(None);
+    }
     let sql = "SELECT address FROM dwmap.link WHERE tab = $1 AND link = CAST($2::text AS uuid)";
     match client.query_opt(sql, &[&target.name, &link.to_string()]).await? {
         Some(row) => by_address(client, target, shape, row.get(0)).await,

@@ -298,6 +298,18 @@ async fn a_server_that_went_away_is_connected_to_again() {
     assert_eq!(drain(&database.ours, None).await.0, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn who_only_looks_leaves_nothing_behind() {
+    let database = Database::new(ITEM);
+    database.user("INSERT INTO item(code) SELECT 'c' || it FROM generate_series(1, 5) AS it");
+    let looking = connector(&database.name).only_looking();
+    let (told, _) = drain(&looking, None).await;
+    assert_eq!(told, ["c1", "c2", "c3", "c4", "c5"]);
+    assert!(looking.find_created(&shape(), &create(1, "c1", "")).await.unwrap().is_some());
+    assert_eq!(database.user("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'dwmap%'"), "0");
+    assert_eq!(database.user("SELECT count(*) FROM pg_namespace WHERE nspname = 'dwmap'"), "0");
+}
+
 #[test]
 fn another_machine_and_a_written_password_are_refused() {
     let refused = |url: &str| Postgres::new(&Settings { url: url.to_owned(), password: None }).err().unwrap().message;
