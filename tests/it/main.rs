@@ -8,6 +8,7 @@ mod demo_data;
 mod deployment;
 mod diag;
 mod diagnostics;
+mod dual_write;
 mod editors;
 mod folder;
 mod format;
