@@ -59,7 +59,10 @@ pub fn all() -> Vec<Facts> {
     let text = |it: &Value, key: &str| it.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let row = |it: &Value| {
         let more = it.get(3).cloned().unwrap_or_default();
-        let values = more.get("values").and_then(Value::as_u64).map(|it| facts["values"][it as usize].as_object().expect("a dictionary").clone());
+        let values = more
+            .get("values")
+            .and_then(Value::as_u64)
+            .map(|it| facts["values"][it as usize].as_object().expect("a dictionary").clone());
         let word = |at: usize| it[at].as_str().expect("a text").to_owned();
         let own = |key: &str| more.get(key).and_then(Value::as_str).map(str::to_owned);
         Row { left: word(0), symbol: word(1), right: word(2), default: own("default"), values, lookup: own("lookup") }
@@ -89,9 +92,10 @@ fn transforms(row: &Row, dialect: Dialect) -> Vec<Value> {
         }
         it
     };
-    let values = row.values.iter().map(|it| {
-        typed("ValueMap", json!({ "transformType": "ValueMap", "valueMap": it, "createValuesOnDestination": false }))
-    });
+    let values = row
+        .values
+        .iter()
+        .map(|it| typed("ValueMap", json!({ "transformType": "ValueMap", "valueMap": it, "createValuesOnDestination": false })));
     let default = row.default.iter().map(|it| typed("DefaultValue", json!({ "transformType": "Default", "defaultValue": it })));
     values.chain(default).collect()
 }

@@ -41,7 +41,10 @@ fn the_standard_maps_check_without_a_warning_and_all_have_tests() {
     let mut files = standard(Dialect::Full).files;
     let entries = std::fs::read_dir(folder().join("tests")).expect("the folder is there");
     let tests = entries.map(|it| it.expect("it can be listed").path());
-    files.extend(tests.map(|it| dwmap::import::File { name: format!("tests/{}", it.file_name().expect("a file has a name").display()), text: read(&it) }));
+    files.extend(tests.map(|it| dwmap::import::File {
+        name: format!("tests/{}", it.file_name().expect("a file has a name").display()),
+        text: read(&it),
+    }));
     let (trees, checked, messages) = check(&files);
     assert_eq!(messages, Vec::<String>::new());
     assert_eq!(checked.program.plans.len(), 104);
@@ -82,10 +85,13 @@ fn customizations() -> Vec<u8> {
         let column = |name: &str| escape(facts::record(it, Dialect::Sparse)[name].as_str().expect("a text").to_owned());
         let columns = ["msdyn_name", "msdyn_version", "msdyn_mapping", "msdyn_properties"];
         let columns: String = columns.map(|name| format!("<{name}>\n    {}\n  </{name}>", column(name))).concat();
-        format!("<msdyn_dualwriteentitymap msdyn_dualwriteentitymapid=\"0\">{columns}<statecode>0</statecode></msdyn_dualwriteentitymap>")
+        format!(
+            "<msdyn_dualwriteentitymap msdyn_dualwriteentitymapid=\"0\">{columns}<statecode>0</statecode></msdyn_dualwriteentitymap>"
+        )
     };
     let rows: String = facts::all().iter().take(12).map(row).collect();
-    format!("\u{feff}<ImportExportXml><Entities/><msdyn_dualwriteentitymaps>{rows}</msdyn_dualwriteentitymaps></ImportExportXml>").into_bytes()
+    format!("\u{feff}<ImportExportXml><Entities/><msdyn_dualwriteentitymaps>{rows}</msdyn_dualwriteentitymaps></ImportExportXml>")
+        .into_bytes()
 }
 
 fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {

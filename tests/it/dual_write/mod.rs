@@ -4,6 +4,7 @@ mod engine;
 mod export;
 mod facts;
 mod import;
+mod layer;
 mod odd;
 
 use std::path::{Path, PathBuf};
