@@ -10,6 +10,7 @@ use dwmap::connect::memory::{Fields, Memory};
 use dwmap::import::import;
 use dwmap::ir::{Plan, Program, RefTarget};
 use dwmap::runtime::deployment::{Deployment, Settings};
+use dwmap::runtime::pipe::PipeId;
 use dwmap::runtime::world::Scripted;
 use dwmap::schema::{Field, Profile, Schema};
 use dwmap::store::Sqlite;
@@ -165,16 +166,21 @@ fn plans_in_order(program: &Program) -> impl Iterator<Item = &Plan> {
     program.order.iter().flatten().map(|it| &program.plans[it.index()])
 }
 
+/// No row is held, and every row of both sides agrees with its partner. Returns how many pairs there are.
 async fn check_agreement(deployment: &mut Deployment) -> u64 {
-    let mut pairs = 0;
-    for id in deployment.pipe_ids().collect::<Vec<_>>() {
+    let ids: Vec<PipeId> = deployment.pipe_ids().collect();
+    let mut held = Vec::new();
+    for &id in &ids {
         let name = deployment.name(id).to_owned();
-        let held = deployment.store.held(&name, 10).expect("the state can be read");
-        let held: Vec<String> = held.into_iter().filter_map(|it| it.hold).map(|it| it.message).collect();
-        assert_eq!(held, Vec::<String>::new(), "{name}");
+        let links = deployment.store.held(&name, 10).expect("the state can be read");
+        held.extend(links.into_iter().filter_map(|it| it.hold).map(|it| format!("{name}: {}", it.message)));
+    }
+    assert!(held.is_empty(), "{} are held:\n{}", held.len(), held.join("\n"));
+    let mut pairs = 0;
+    for id in ids {
         let comparison = deployment.compare(id).await.expect("both systems answer");
-        assert!(comparison.agrees(), "{name}: {:?}", comparison.shown);
-        assert!(comparison.pairs > 0, "{name} has no pairs");
+        assert!(comparison.agrees(), "{}: {:?}", deployment.name(id), comparison.shown);
+        assert!(comparison.pairs > 0, "{} has no pairs", deployment.name(id));
         pairs += comparison.pairs;
     }
     pairs

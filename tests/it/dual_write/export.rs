@@ -156,7 +156,7 @@ fn what_dual_write_says_differently_is_written() {
 #[test]
 fn what_dual_write_cannot_say_is_refused_with_the_reason() {
     let cases = [
-        ("  upper(First) -> xyz_name   else reject", POLICIES, "no column"),
+        ("  upper(First) -> xyz_name   else reject", POLICIES, "calculates nothing"),
         ("  First <-> xyz_name   modulo trim, case   else reject", POLICIES, "compares values as they are"),
         ("  First -> xyz_name   when Hold == No", POLICIES, "no conditions"),
         ("  First -> xyz_name   on update", POLICIES, "updates only"),

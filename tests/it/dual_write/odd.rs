@@ -116,8 +116,9 @@ fn the_highest_version_is_the_map_unless_it_is_parked() {
     let version = |it: &str| json!({ "msdyn_name": "xyz_[xyz_widgets - Widgets]", "msdyn_version": it, "msdyn_mapping": mapping(json!([number()])).to_string() });
     let imported = imported(&json!({ "value": [version("1.0.0.2"), version("9.9.9.9"), version("1.0.0.10")] }));
     assert!(text(&imported).contains("version 1.0.0.10"), "{}", text(&imported));
-    let older: Vec<&str> =
+    let mut older: Vec<&str> =
         imported.files.iter().filter_map(|it| it.name.strip_prefix("older/")).filter(|it| it.ends_with("/other.dwmap")).collect();
+    older.sort_unstable();
     assert_eq!(older, ["XyzWidgetsWidgets-1.0.0.2/other.dwmap", "XyzWidgetsWidgets-9.9.9.9/other.dwmap"]);
 }
 
