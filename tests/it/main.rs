@@ -10,6 +10,7 @@ mod demo_data;
 mod deployment;
 mod diag;
 mod diagnostics;
+mod dual_write;
 mod editors;
 mod first_reading;
 mod folder;
