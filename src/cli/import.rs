@@ -48,7 +48,11 @@ pub fn run(args: &Args) -> Result {
     write_all(args, &imported, &schemas)?;
     let errors = imported.notes.iter().filter(|it| it.is_error).count();
     let (maps, warnings) = (imported.maps, imported.notes.len() - errors);
-    eprintln!("{maps} maps in {} files, {errors} errors, {warnings} warnings; next: dwmap check {}", imported.files.len(), args.out.display());
+    eprintln!(
+        "{maps} maps in {} files, {errors} errors, {warnings} warnings; next: dwmap check {}",
+        imported.files.len(),
+        args.out.display()
+    );
     Ok(if errors > 0 { Exit::Found } else { Exit::Success })
 }
 

@@ -42,7 +42,8 @@ impl Opening {
         if bytes.starts_with(b"MSCF") {
             return self.open_cabinet(name, bytes, depth);
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| format!("`{name}` is neither text in UTF-8, nor a zip, nor a cabinet"))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| format!("`{name}` is neither text in UTF-8, nor a zip, nor a cabinet"))?;
         self.found.push(Text { name: name.to_owned(), text: text.trim_start_matches('\u{feff}').to_owned() });
         Ok(())
     }

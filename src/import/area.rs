@@ -3,12 +3,29 @@
 
 /// Areas in the order in which they lean on each other, with words of tables and entities that belong to them.
 const AREAS: &[(&str, &[&str])] = &[
-    ("organization", &["compan", "currenc", "exchange rate", "internalorganization", "language codes", "units", "location roles"]),
+    (
+        "organization",
+        &["compan", "currenc", "exchange rate", "internalorganization", "language codes", "units", "location roles"],
+    ),
     ("finance", &["ledger", "main account", "chart of accounts", "dimension", "fiscal", "tax", "posting"]),
     ("workers", &["worker", "job", "position", "veteran", "ethnic", "employment"]),
     ("warehouses", &["warehouse", "site", "aisle", "zone", "inventory"]),
     ("products", &["product", "barcode", "unit conversion"]),
-    ("parties", &["part", "address", "salutation", "affix", "decision making", "loyalty level", "personal character", "closing", "contact", "title"]),
+    (
+        "parties",
+        &[
+            "part",
+            "address",
+            "salutation",
+            "affix",
+            "decision making",
+            "loyalty level",
+            "personal character",
+            "closing",
+            "contact",
+            "title",
+        ],
+    ),
     ("terms", &["payment", "terms of", "modes of delivery", "origin", "schedule"]),
     ("vendors", &["vendor"]),
     ("customers", &["customer", "prospect", "lead", "loyalty"]),

@@ -81,7 +81,8 @@ impl<'p> Exporter<'p, '_> {
         let (ends, arrow) = self.ends()?;
         let full_name = marks(&item.docs).into_iter().next().unwrap_or_else(|| full_name(&ends));
         let (set, label) = identity(&full_name, &ends);
-        let description = item.docs.iter().filter(|it| !it.trim_start().starts_with(MARK)).map(|it| it.trim()).collect::<Vec<_>>().join(" ");
+        let description =
+            item.docs.iter().filter(|it| !it.trim_start().starts_with(MARK)).map(|it| it.trim()).collect::<Vec<_>>().join(" ");
         let mut mapping = Mapping {
             full_name,
             label,

@@ -7,9 +7,17 @@ use scan::{Scanner, Word};
 /// What a filter says, whichever language said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    Compare { column: String, op: Op, value: Literal },
+    Compare {
+        column: String,
+        op: Op,
+        value: Literal,
+    },
     /// `startswith(a, 'b')`, `a like "b*"`
-    Call { function: Function, column: String, text: String },
+    Call {
+        function: Function,
+        column: String,
+        text: String,
+    },
     Not(Box<Condition>),
     And(Vec<Condition>),
     Or(Vec<Condition>),

@@ -209,7 +209,9 @@ fn text() -> Kind {
 fn kinds(map: &Planned, row: &Row) -> (Kind, Kind) {
     match (&row.right, &row.transform) {
         (Some(Target::Lookup { column, .. }), _) => (text(), Kind::Lookup([map.targets[column].clone()].into())),
-        (Some(Target::Several { tables, .. }), _) => (text(), Kind::Lookup(tables.iter().map(|it| it.0.to_lowercase()).collect())),
+        (Some(Target::Several { tables, .. }), _) => {
+            (text(), Kind::Lookup(tables.iter().map(|it| it.0.to_lowercase()).collect()))
+        }
         (_, None) => (text(), text()),
         (Some(_), Some(Transform::Default(value))) => {
             let right = kind_of(&literal(value));
@@ -240,7 +242,8 @@ fn kind_of(literal: &Literal) -> Kind {
 }
 
 fn value_kinds(map: &Planned, row: &Row, pairs: &IndexMap<String, String>) -> (Kind, Kind) {
-    let is_word = |it: &String| it.starts_with(|it: char| it.is_alphabetic()) && it.chars().all(|it| it.is_alphanumeric() || it == '_');
+    let is_word =
+        |it: &String| it.starts_with(|it: char| it.is_alphabetic()) && it.chars().all(|it| it.is_alphanumeric() || it == '_');
     let are_truths = |mut it: indexmap::map::Values<'_, String, String>| it.all(|it| names::truth(it).is_some());
     let numbers: Option<Vec<i64>> = pairs.values().map(|it| it.parse().ok()).collect();
     let right_name = format!("{}.{}", map.entities[Side::Right], row.right.as_ref().map_or("", Target::column));

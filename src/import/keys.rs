@@ -26,12 +26,12 @@ impl Keys {
             return Ok(Self(rows.into_iter().map(|(name, list)| (name, columns(list))).collect()));
         }
         let value: Value = serde_json::from_str(text).map_err(|error| format!("no readable JSON: {error}"))?;
-        let object = value.get("integrationKeys").unwrap_or(&value).as_object().ok_or("no JSON object from map names to key columns")?;
+        let object =
+            value.get("integrationKeys").unwrap_or(&value).as_object().ok_or("no JSON object from map names to key columns")?;
         let mut keys = BTreeMap::new();
         for (name, list) in object {
-            let columns: Option<Vec<String>> = list
-                .as_array()
-                .and_then(|it| it.iter().map(|it| it.as_str().map(|it| it.trim().to_lowercase())).collect());
+            let columns: Option<Vec<String>> =
+                list.as_array().and_then(|it| it.iter().map(|it| it.as_str().map(|it| it.trim().to_lowercase())).collect());
             keys.insert(name.clone(), columns.ok_or_else(|| format!("the key of `{name}` is no list of columns"))?);
         }
         Ok(Self(keys))

@@ -217,8 +217,12 @@ fn misplaced(row: &Row) -> Option<&'static str> {
     let is_constant = matches!(row.transform, Some(Transform::Default(_)));
     match (row.left.is_empty(), row.right.is_none()) {
         (true, true) => Some("names no column on either side"),
-        (true, false) if !is_constant || row.direction.leads_left() => Some("names no column of Finance & Operations and is no constant for Dataverse"),
-        (false, true) if !is_constant || row.direction.leads_right() => Some("names no column of Dataverse and is no constant for Finance & Operations"),
+        (true, false) if !is_constant || row.direction.leads_left() => {
+            Some("names no column of Finance & Operations and is no constant for Dataverse")
+        }
+        (false, true) if !is_constant || row.direction.leads_right() => {
+            Some("names no column of Dataverse and is no constant for Finance & Operations")
+        }
         _ => None,
     }
 }
@@ -239,7 +243,13 @@ fn direction(value: Option<&Value>) -> Option<Direction> {
 
 /// The one transform of a row. `None`: one that is not understood, and a note says so.
 #[expect(clippy::option_option, reason = "no transform is not the same as one that was refused")]
-fn transform(map: &str, number: usize, place: &str, row: &Map<String, Value>, notes: &mut Vec<Note>) -> Option<Option<Transform>> {
+fn transform(
+    map: &str,
+    number: usize,
+    place: &str,
+    row: &Map<String, Value>,
+    notes: &mut Vec<Note>,
+) -> Option<Option<Transform>> {
     let list = match row.get("valueTransforms") {
         None | Some(Value::Null) => return Some(None),
         Some(Value::Array(list)) => list.as_slice(),
@@ -266,7 +276,9 @@ fn transform(map: &str, number: usize, place: &str, row: &Map<String, Value>, no
         },
         "valuemap" => match first.get("valueMap").and_then(Value::as_object) {
             Some(pairs) if !pairs.is_empty() => {
-                let text = |it: &Value| it.as_str().map_or_else(|| if it.is_null() { String::new() } else { it.to_string() }, str::to_owned);
+                let text = |it: &Value| {
+                    it.as_str().map_or_else(|| if it.is_null() { String::new() } else { it.to_string() }, str::to_owned)
+                };
                 Some(Some(Transform::Values(pairs.iter().map(|(key, it)| (key.clone(), text(it))).collect())))
             }
             Some(_) | None => refuse("its value map has no pairs".to_owned()),

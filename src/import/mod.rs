@@ -130,7 +130,8 @@ pub fn import(inputs: &[(String, Vec<u8>)], options: &Options) -> Imported {
     for (folder, mapping) in older {
         let text = format!("is an older version of the same map; it is written into `{folder}/`");
         notes.push(Note::warning(&mapping.identity(), None, text));
-        let name = format!("{folder}/{}-{}.dwmap", names::pascal(&mapping.identity()), mapping.version.clone().unwrap_or_default());
+        let name =
+            format!("{folder}/{}-{}.dwmap", names::pascal(&mapping.identity()), mapping.version.clone().unwrap_or_default());
         let mut own = Vec::new();
         let written = write(vec![mapping], options, &mut own);
         files.extend(written.into_iter().map(|it| File { name: name.clone(), text: it.text }));

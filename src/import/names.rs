@@ -36,14 +36,45 @@ pub fn singular(set: &str) -> String {
 
 /// Words that mean something at the start of a line or of an expression.
 const WORDS: &[&str] = &[
-    "and", "or", "not", "in", "if", "then", "else", "null", "true", "false", "it", "key", "partition", "filter", "version", "on", "via", "modulo",
-    "when", "loses", "split", "override", "drop", "seal", "for", "unique", "enum", "choice", "choices", "reject", "park",
-    "skip", "create",
+    "and",
+    "or",
+    "not",
+    "in",
+    "if",
+    "then",
+    "else",
+    "null",
+    "true",
+    "false",
+    "it",
+    "key",
+    "partition",
+    "filter",
+    "version",
+    "on",
+    "via",
+    "modulo",
+    "when",
+    "loses",
+    "split",
+    "override",
+    "drop",
+    "seal",
+    "for",
+    "unique",
+    "enum",
+    "choice",
+    "choices",
+    "reject",
+    "park",
+    "skip",
+    "create",
 ];
 
 /// The name as it may be written: in backticks where it could be taken for something else.
 pub fn written(name: &str) -> String {
-    let is_word = name.starts_with(|it: char| it.is_alphabetic() || it == '_') && name.chars().all(|it| it.is_alphanumeric() || it == '_');
+    let is_word =
+        name.starts_with(|it: char| it.is_alphabetic() || it == '_') && name.chars().all(|it| it.is_alphanumeric() || it == '_');
     if is_word && !WORDS.contains(&name) { name.to_owned() } else { format!("`{}`", name.replace('`', "'")) }
 }
 

@@ -140,7 +140,8 @@ fn target(
     let schema = given[Side::Right].as_ref();
     let field = schema.and_then(|it| it.entities.get(&map.entities[Side::Right])?.fields.get(column));
     if let Some(Kind::Lookup(targets)) = field.map(|it| &it.kind) {
-        let has_key = |it: &&String| schema.is_some_and(|schema| schema.entities.get(*it).is_some_and(|it| it.fields.contains_key(key)));
+        let has_key =
+            |it: &&String| schema.is_some_and(|schema| schema.entities.get(*it).is_some_and(|it| it.fields.contains_key(key)));
         return targets.iter().find(has_key).or_else(|| targets.first()).cloned().unwrap_or_default();
     }
     let said = map.rows_of(column).find_map(|it| it.related.as_deref());
@@ -156,7 +157,8 @@ fn target(
     }
     let keyed: Vec<&Planned> = all.iter().filter(|it| it.key.first().is_some_and(|it| it == key)).collect();
     let own = names::without_prefix(column).trim_end_matches("id");
-    let alike = |it: &&&Planned| it.entities[Side::Right].contains(own) || own.contains(names::without_prefix(&it.entities[Side::Right]));
+    let alike =
+        |it: &&&Planned| it.entities[Side::Right].contains(own) || own.contains(names::without_prefix(&it.entities[Side::Right]));
     let found = keyed.iter().find(alike).or_else(|| if keyed.len() == 1 { keyed.first() } else { None });
     found.map_or_else(
         || {

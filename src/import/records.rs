@@ -70,7 +70,9 @@ fn of_value(source: &str, value: Value, out: &mut Vec<Record>) -> Result<(), Str
                 return Ok(());
             }
             if !object.contains_key("msdyn_mapping") {
-                return Err(format!("`{source}` holds JSON, but no dual-write map: neither `msdyn_mapping` nor `legs` nor `value`"));
+                return Err(format!(
+                    "`{source}` holds JSON, but no dual-write map: neither `msdyn_mapping` nor `legs` nor `value`"
+                ));
             }
             let text = |it: Value| match it {
                 Value::String(text) => text,

@@ -62,7 +62,8 @@ fn walk(xml: &str, mut visit: impl FnMut(Step<'_>)) -> Result<(), String> {
     let mut reader = Reader::from_str(xml);
     let mut open: Vec<Seen> = Vec::new();
     loop {
-        let event = reader.read_event().map_err(|error| format!("no readable XML at byte {}: {error}", reader.error_position()))?;
+        let event =
+            reader.read_event().map_err(|error| format!("no readable XML at byte {}: {error}", reader.error_position()))?;
         match event {
             Event::Start(start) => {
                 open.push(element(&start)?);

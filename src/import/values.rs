@@ -105,7 +105,10 @@ pub fn collect(world: &World, notes: &mut Vec<Note>) -> ValueMaps {
 /// The members of a set, so that sets of several fields can be compared.
 fn set_of(kind: &Kind) -> String {
     match kind {
-        Kind::Enum(it) => it.members.iter().map(|it| format!("{}={} ", it.name, it.value)).collect::<String>() + if it.open { "…" } else { "" },
+        Kind::Enum(it) => {
+            it.members.iter().map(|it| format!("{}={} ", it.name, it.value)).collect::<String>()
+                + if it.open { "…" } else { "" }
+        }
         other => other.to_string(),
     }
 }
@@ -122,7 +125,12 @@ fn used<'w>(world: &World, map: &'w Planned, row: &'w Row, notes: &mut Vec<Note>
     for (from, to) in values {
         let ends = (value(&left.kind, from), value(&right.kind, to));
         let (Some(left_text), Some(right_text)) = ends else {
-            let text = format!("{}: the pair `{from}` – `{to}` has no place in `{}` and `{}`; it is left out", row.text(), left.kind, right.kind);
+            let text = format!(
+                "{}: the pair `{from}` – `{to}` has no place in `{}` and `{}`; it is left out",
+                row.text(),
+                left.kind,
+                right.kind
+            );
             notes.push(Note::error(&map.mapping.identity(), Some(row.number), text));
             continue;
         };

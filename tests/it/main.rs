@@ -22,6 +22,7 @@ mod maps;
 mod metadata;
 mod odata;
 mod pages;
+mod postgres;
 mod push;
 mod readme;
 mod sandbox;

@@ -9,7 +9,9 @@ use crate::change::Side;
 use crate::import::mapping::{Direction, Mapping, Row, Transform};
 use crate::import::path::Target;
 use crate::schema::Field;
-use crate::syntax::ast::{ActionKind, Arrow, BinaryOp, ClauseKind, Expr, ExprKind, MapHead, MemberKind, Rule, RowEnd, TableKey, ValueRow};
+use crate::syntax::ast::{
+    ActionKind, Arrow, BinaryOp, ClauseKind, Expr, ExprKind, MapHead, MemberKind, RowEnd, Rule, TableKey, ValueRow,
+};
 use crate::value::Kind;
 
 /// Maps that lead to maps.
@@ -54,7 +56,15 @@ impl<'p> Exporter<'p, '_> {
         };
         let mut row = |left: &Expr, target: Target| -> Result<Row, String> {
             let left = plain(left).ok_or("the left side is no column of Finance & Operations")?;
-            Ok(Row { number: 0, direction, left: left.to_uppercase(), right: Some(target), related: None, transform: None, extra: Map::new() })
+            Ok(Row {
+                number: 0,
+                direction,
+                left: left.to_uppercase(),
+                right: Some(target),
+                related: None,
+                transform: None,
+                extra: Map::new(),
+            })
         };
         let right = plain(&rule.right).ok_or("the right side is no column of Dataverse")?.to_owned();
         match via {
@@ -69,7 +79,8 @@ impl<'p> Exporter<'p, '_> {
                 Ok(vec![it])
             }
             Via::Tables([one]) => {
-                let keys: Vec<Vec<String>> = one.columns.iter().map(|it| it.segments.iter().map(|it| it.text.clone()).collect()).collect();
+                let keys: Vec<Vec<String>> =
+                    one.columns.iter().map(|it| it.segments.iter().map(|it| it.text.clone()).collect()).collect();
                 let table = &one.table.segments.last().expect("a path is never empty").text;
                 references(&lefts, &right, keys, &set_of(ends.schemas[Side::Right], table), &mut row)
             }
@@ -103,10 +114,16 @@ impl<'p> Exporter<'p, '_> {
                 ClauseKind::ViaTables(keys) => via = Via::Tables(keys),
                 ClauseKind::ViaRows(rows) => via = Via::Values(rows),
                 ClauseKind::Modulo(words) if words.iter().all(|it| it.text == "trim") => {}
-                ClauseKind::Modulo(_) => return Err("dual-write compares values as they are; only blanks at the ends fall away by themselves".to_owned()),
+                ClauseKind::Modulo(_) => {
+                    return Err(
+                        "dual-write compares values as they are; only blanks at the ends fall away by themselves".to_owned()
+                    );
+                }
                 ClauseKind::Loses(_) => {}
                 ClauseKind::Else { action, .. } if matches!(action.kind, ActionKind::Reject) => {}
-                ClauseKind::Else { .. } => return Err("dual-write fails a row that it cannot carry; it knows no other `else` than `reject`".to_owned()),
+                ClauseKind::Else { .. } => {
+                    return Err("dual-write fails a row that it cannot carry; it knows no other `else` than `reject`".to_owned());
+                }
                 ClauseKind::OnCreate => {}
                 ClauseKind::OnUpdate => return Err("dual-write has no rule for updates only".to_owned()),
                 ClauseKind::OnMissing(action) if matches!(action.kind, ActionKind::Reject | ActionKind::Park) => {}
@@ -134,7 +151,9 @@ fn field<'p>(expr: &Expr, side: Side, ends: &Ends<'p>) -> Option<&'p Field> {
 fn plain(expr: &Expr) -> Option<&str> {
     match &bare(expr).kind {
         ExprKind::Path(_) => single(expr),
-        ExprKind::Call { function, arguments } if matches!(function.to_string().as_str(), "trim" | "round") => plain(arguments.first()?),
+        ExprKind::Call { function, arguments } if matches!(function.to_string().as_str(), "trim" | "round") => {
+            plain(arguments.first()?)
+        }
         ExprKind::Binary { op: BinaryOp::Coalesce, left, .. } => plain(left),
         _ => None,
     }
@@ -156,12 +175,14 @@ fn constant(rule: &Rule, direction: Direction, left: Option<&Field>, right: Opti
     }
     if left.is_none() && direction == Direction::Right {
         let name = single(&rule.right).ok_or("a constant goes to a column")?;
-        let value = literal(&rule.left, right.map(|it| &it.kind)).ok_or("dual-write calculates nothing; a constant is a fixed value")?;
+        let value =
+            literal(&rule.left, right.map(|it| &it.kind)).ok_or("dual-write calculates nothing; a constant is a fixed value")?;
         return Ok(Some(row(String::new(), Some(Target::Column(name.to_owned())), value)));
     }
     if right.is_none() && direction == Direction::Left {
         let name = single(&rule.left).ok_or("a constant goes to a column")?;
-        let value = literal(&rule.right, left.map(|it| &it.kind)).ok_or("dual-write calculates nothing; a constant is a fixed value")?;
+        let value =
+            literal(&rule.right, left.map(|it| &it.kind)).ok_or("dual-write calculates nothing; a constant is a fixed value")?;
         return Ok(Some(row(name.to_uppercase(), None, value)));
     }
     Ok(None)
@@ -170,7 +191,9 @@ fn constant(rule: &Rule, direction: Direction, left: Option<&Field>, right: Opti
 /// `A ?? 0 -> b`: the default where the left side has no value.
 fn default_of(rule: &Rule, direction: Direction, kind: Option<&Kind>) -> Option<Transform> {
     match &bare(&rule.left).kind {
-        ExprKind::Binary { op: BinaryOp::Coalesce, right, .. } if direction == Direction::Right => literal(right, kind).map(Transform::Default),
+        ExprKind::Binary { op: BinaryOp::Coalesce, right, .. } if direction == Direction::Right => {
+            literal(right, kind).map(Transform::Default)
+        }
         _ => None,
     }
 }
@@ -186,8 +209,11 @@ fn pairs(rows: &[ValueRow], left: Option<&Field>, right: Option<&Field>) -> Resu
                 let from = if left.is_some_and(|it| it.kind == Kind::Bool) { from.to_lowercase() } else { from };
                 out.insert(from, to);
             }
-            (RowEnd::Value(_), RowEnd::Value(_)) => return Err("a value map of dual-write has no rows for one direction".to_owned()),
-            (RowEnd::Action(action), RowEnd::Else(_)) | (RowEnd::Else(_), RowEnd::Action(action)) if matches!(action.kind, ActionKind::Reject) => {}
+            (RowEnd::Value(_), RowEnd::Value(_)) => {
+                return Err("a value map of dual-write has no rows for one direction".to_owned());
+            }
+            (RowEnd::Action(action), RowEnd::Else(_)) | (RowEnd::Else(_), RowEnd::Action(action))
+                if matches!(action.kind, ActionKind::Reject) => {}
             _ => return Err("dual-write refuses a value that its value map does not name; there is no other `else`".to_owned()),
         }
     }

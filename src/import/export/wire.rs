@@ -7,7 +7,8 @@ use crate::import::path::Target;
 
 /// A name that every file system takes.
 pub fn file_name(mapping: &Mapping) -> String {
-    let plain: String = mapping.identity().chars().map(|it| if it.is_alphanumeric() || "-_ ".contains(it) { it } else { '_' }).collect();
+    let plain: String =
+        mapping.identity().chars().map(|it| if it.is_alphanumeric() || "-_ ".contains(it) { it } else { '_' }).collect();
     format!("{plain}.json")
 }
 

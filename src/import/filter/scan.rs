@@ -101,7 +101,9 @@ impl<'t> Scanner<'t> {
         let mut chars = self.rest.char_indices().skip(1).peekable();
         while let Some((at, it)) = chars.next() {
             let is_escaped = self.language == Language::QueryRange && it == '\\';
-            if let Some((_, next)) = chars.next_if(|(_, next)| (is_escaped && (*next == quote || *next == '\\')) || (it == quote && *next == quote)) {
+            if let Some((_, next)) =
+                chars.next_if(|(_, next)| (is_escaped && (*next == quote || *next == '\\')) || (it == quote && *next == quote))
+            {
                 text.push(next);
             } else if it == quote {
                 self.rest = &self.rest[at + it.len_utf8()..];
@@ -115,7 +117,10 @@ impl<'t> Scanner<'t> {
 
     /// A number, `23\06\2021`, or `2021-06-23` with or without a time.
     fn number(&mut self) -> Word {
-        let end = self.rest.find(|it: char| !(it.is_ascii_alphanumeric() || matches!(it, '.' | '\\' | '-' | ':'))).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|it: char| !(it.is_ascii_alphanumeric() || matches!(it, '.' | '\\' | '-' | ':')))
+            .unwrap_or(self.rest.len());
         let word = &self.rest[..end];
         self.rest = &self.rest[end..];
         let parts: Vec<&str> = word.split('\\').collect();

@@ -42,7 +42,9 @@ impl Writer<'_> {
         let (left, right) = (names::written(&entities[Side::Left]), names::written(&entities[Side::Right]));
         text.push_str(&format!("map {}: {LEFT}.{left} {} {RIGHT}.{right} {{\n", self.map.name, symbol(arrow)));
         let version = mapping.version.iter().map(|it| format!("version {it}")).collect();
-        for part in [version, parts.head, parts.constants, parts.fields, parts.references, parts.missing, policies(arrow, has_filter)] {
+        for part in
+            [version, parts.head, parts.constants, parts.fields, parts.references, parts.missing, policies(arrow, has_filter)]
+        {
             if !part.is_empty() {
                 text.push_str(&format!("  {}\n\n", part.join("\n  ")));
             }

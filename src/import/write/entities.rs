@@ -29,7 +29,12 @@ fn item(side: Side, entity: &Entity) -> String {
     for field in entity.fields.values() {
         let key = if single == Some(&field.name) { "key " } else { "" };
         let partition = if entity.partition.as_ref() == Some(&field.name) { "partition " } else { "" };
-        text.push_str(&format!("  {partition}{key}{}: {}{}\n", written(&field.name), kind(side, field), if field.nullable { "?" } else { "" }));
+        text.push_str(&format!(
+            "  {partition}{key}{}: {}{}\n",
+            written(&field.name),
+            kind(side, field),
+            if field.nullable { "?" } else { "" }
+        ));
     }
     if single.is_none() && !entity.key.is_empty() {
         text.push_str(&format!("  key ({})\n", list(&entity.key)));

@@ -23,7 +23,10 @@ impl Writer<'_> {
     /// The filter lines of the map.
     pub fn filters(&mut self) -> Vec<String> {
         let conditions = parse(&self.map.mapping, self.notes);
-        let texts = Sides::new(self.condition_text(Side::Left, &conditions[Side::Left]), self.condition_text(Side::Right, &conditions[Side::Right]));
+        let texts = Sides::new(
+            self.condition_text(Side::Left, &conditions[Side::Left]),
+            self.condition_text(Side::Right, &conditions[Side::Right]),
+        );
         match (&texts[Side::Left], &texts[Side::Right]) {
             (Some(left), Some(right)) if Side::BOTH.iter().all(|&side| self.keeps(side, conditions[side].as_ref())) => {
                 vec![format!("filter {left} <-> {right}")]
@@ -42,7 +45,11 @@ impl Writer<'_> {
             Ok(text) => Some(text),
             Err(error) => {
                 let written = if side == Side::Left { &self.map.mapping.left_filter } else { &self.map.mapping.right_filter };
-                self.notes.push(Note::error(&self.map.mapping.identity(), None, format!("the filter `{written}` is left out: {error}")));
+                self.notes.push(Note::error(
+                    &self.map.mapping.identity(),
+                    None,
+                    format!("the filter `{written}` is left out: {error}"),
+                ));
                 None
             }
         }
@@ -55,7 +62,9 @@ impl Writer<'_> {
             Some(Condition::Compare { column, op: Op::Equal, value }) => {
                 self.constant(side, column).is_some_and(|constant| is_same(&constant, value))
             }
-            Some(Condition::Compare { column, op: Op::NotEqual, value: Literal::Null }) => self.map.key.contains(&column.to_lowercase()),
+            Some(Condition::Compare { column, op: Op::NotEqual, value: Literal::Null }) => {
+                self.map.key.contains(&column.to_lowercase())
+            }
             Some(Condition::Compare { .. } | Condition::Call { .. } | Condition::Not(_) | Condition::Or(_)) | None => false,
         }
     }
@@ -64,7 +73,9 @@ impl Writer<'_> {
     fn constant(&self, side: Side, column: &str) -> Option<String> {
         self.map.mapping.rows.iter().find_map(|row| match (&row.transform, side, &row.right) {
             (Some(Transform::Default(value)), Side::Left, None) if row.left.eq_ignore_ascii_case(column) => Some(value.clone()),
-            (Some(Transform::Default(value)), Side::Right, Some(target)) if row.left.is_empty() && target.column().eq_ignore_ascii_case(column) => {
+            (Some(Transform::Default(value)), Side::Right, Some(target))
+                if row.left.is_empty() && target.column().eq_ignore_ascii_case(column) =>
+            {
                 Some(value.clone())
             }
             _ => None,
@@ -123,7 +134,9 @@ impl Writer<'_> {
 
     fn filter_field(&self, side: Side, column: &str) -> Result<(String, Kind), String> {
         let field = self.world.field(side, &self.map.entities[side], column);
-        field.map(|it| (it.name.clone(), it.kind.clone())).ok_or_else(|| format!("`{}` has no column `{column}`", self.map.entities[side]))
+        field
+            .map(|it| (it.name.clone(), it.kind.clone()))
+            .ok_or_else(|| format!("`{}` has no column `{column}`", self.map.entities[side]))
     }
 
     fn literal(&mut self, side: Side, column: &str, literal: &Literal) -> Result<String, String> {

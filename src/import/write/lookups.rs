@@ -71,7 +71,8 @@ impl Writer<'_> {
             rows.sort_by_key(|row| order.iter().position(|it| Some(it) == key(row).as_ref()));
             return self.name_in(area, &name);
         }
-        let columns: Vec<String> = rows.iter().filter_map(key).map(|it| it.split('.').map(names::written).collect::<Vec<_>>().join(".")).collect();
+        let columns: Vec<String> =
+            rows.iter().filter_map(key).map(|it| it.split('.').map(names::written).collect::<Vec<_>>().join(".")).collect();
         format!("{RIGHT}.{}({})", names::written(&table), columns.join(", "))
     }
 
@@ -108,6 +109,8 @@ fn key_paths(map: &Planned) -> Vec<String> {
 }
 
 fn several(tables: &[(String, String)]) -> String {
-    let one = |(table, column): &(String, String)| format!("{RIGHT}.{}({})", names::written(&table.to_lowercase()), names::written(column));
+    let one = |(table, column): &(String, String)| {
+        format!("{RIGHT}.{}({})", names::written(&table.to_lowercase()), names::written(column))
+    };
     tables.iter().map(one).collect::<Vec<_>>().join(" | ")
 }

@@ -60,7 +60,11 @@ impl Writer<'_> {
     /// The rule of all rows that feed one column of Dataverse.
     pub fn rule(&mut self, rows: &[Row], is_key: bool) -> Result<Line, String> {
         let first = &rows[0];
-        let implied = if is_key { self.arrow() } else { rows.iter().map(|it| it.direction).reduce(Direction::with).unwrap_or(first.direction) };
+        let implied = if is_key {
+            self.arrow()
+        } else {
+            rows.iter().map(|it| it.direction).reduce(Direction::with).unwrap_or(first.direction)
+        };
         let arrow = if is_key { Direction::Both } else { self.with_one_writer(rows, implied) };
         let implied = if is_key { implied } else { arrow };
         let text = match &first.right {
@@ -83,7 +87,8 @@ impl Writer<'_> {
             let is_same = other.right.as_ref().map(Target::column) == own.right.as_ref().map(Target::column);
             !is_same && other.direction.leads_left() && (is_key || other.number < own.number)
         };
-        let is_written = |row: &Row| self.map.mapping.rows.iter().any(|it| it.left.eq_ignore_ascii_case(&row.left) && is_earlier(it));
+        let is_written =
+            |row: &Row| self.map.mapping.rows.iter().any(|it| it.left.eq_ignore_ascii_case(&row.left) && is_earlier(it));
         let Some(row) = rows.iter().find(|it| is_written(it)) else { return direction };
         let text = format!("{}: another row writes `{}` already, so this one goes to Dataverse only", row.text(), row.left);
         self.notes.push(Note::warning(&self.map.mapping.identity(), Some(row.number), text));
@@ -107,7 +112,10 @@ impl Writer<'_> {
                 let side = if direction == Direction::Left { Side::Right } else { Side::Left };
                 let literal = values::value(&fields[side].kind, value);
                 let Some(literal) = literal.filter(|_| fields[side].nullable) else {
-                    return Err(self.refuse(row, &format!("the default `{value}` does not fit `{}`, or that is never empty", fields[side].name)));
+                    return Err(self.refuse(
+                        row,
+                        &format!("the default `{value}` does not fit `{}`, or that is never empty", fields[side].name),
+                    ));
                 };
                 let end = if side == Side::Left { &mut draft.left } else { &mut draft.right };
                 *end = format!("{end} ?? {literal}");
@@ -138,15 +146,19 @@ impl Writer<'_> {
     fn through_values(&mut self, row: &Row, fields: &Sides<Field>, draft: &mut Draft) -> Result<(), String> {
         let values = self.values;
         let Some(shared) = values.of(self.map, row) else {
-            return Err(self.refuse(row, &format!("no pair fits `{}` and `{}`", fields[Side::Left].kind, fields[Side::Right].kind)));
+            return Err(
+                self.refuse(row, &format!("no pair fits `{}` and `{}`", fields[Side::Left].kind, fields[Side::Right].kind))
+            );
         };
         let via = self.name_in(shared.area, &shared.name);
         draft.clauses.push(format!("via {via}"));
         if !shared.merged().is_empty() {
             draft.loses = Some(format!("which of {}", shared.confused().join(", ")));
         }
-        draft.can_fail |= draft.leads(Side::Right) && is_open(&fields[Side::Left].kind, shared.pairs.iter().map(|it| it.left.as_str()));
-        draft.can_fail |= draft.leads(Side::Left) && is_open(&fields[Side::Right].kind, shared.pairs.iter().map(|it| it.right.as_str()));
+        draft.can_fail |=
+            draft.leads(Side::Right) && is_open(&fields[Side::Left].kind, shared.pairs.iter().map(|it| it.left.as_str()));
+        draft.can_fail |=
+            draft.leads(Side::Left) && is_open(&fields[Side::Right].kind, shared.pairs.iter().map(|it| it.right.as_str()));
         let (left, right) = (&fields[Side::Left], &fields[Side::Right]);
         if draft.leads(Side::Left) && right.nullable && !left.nullable {
             match empty_value(&left.kind, &right.kind, shared) {
@@ -176,7 +188,12 @@ impl Writer<'_> {
 /// Keys of a row that the text has no word for.
 fn rest(row: &Row, writer: &Writer<'_>) -> Map<String, Value> {
     let mut rest = row.extra.clone();
-    let is_date = || writer.world.field(Side::Left, &writer.map.entities[Side::Left], &row.left).is_some_and(|it| matches!(it.kind, Kind::Date | Kind::DateTime));
+    let is_date = || {
+        writer
+            .world
+            .field(Side::Left, &writer.map.entities[Side::Left], &row.left)
+            .is_some_and(|it| matches!(it.kind, Kind::Date | Kind::DateTime))
+    };
     if let Some(Transform::Values(pairs)) = &row.transform
         && is_date()
     {
@@ -190,7 +207,9 @@ fn rest(row: &Row, writer: &Writer<'_>) -> Map<String, Value> {
 fn is_open<'p>(kind: &Kind, mut named: impl Iterator<Item = &'p str> + Clone) -> bool {
     match kind {
         Kind::Bool => named.clone().all(|it| it != "true") || named.all(|it| it != "false"),
-        Kind::Enum(set) => set.open || set.members.iter().any(|member| !named.clone().any(|it| it == names::written(&member.name))),
+        Kind::Enum(set) => {
+            set.open || set.members.iter().any(|member| !named.clone().any(|it| it == names::written(&member.name)))
+        }
         _ => named.next().is_some(),
     }
 }
