@@ -91,6 +91,8 @@ pub struct Checked {
     pub overrides: BTreeMap<String, String>,
     /// What was written of each plan, in the order of the plans.
     pub texts: Vec<texts::MapText>,
+    /// What each system offers, by its name in the maps.
+    pub schemas: BTreeMap<String, Schema>,
 }
 
 /// Checks all files of a project together; a `use` can only name one of them.
@@ -127,5 +129,6 @@ pub fn check_project(
     let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };
     program.seal();
     let overrides = layered.iter().filter(|it| it.is_active).flat_map(layers::Layered::locked).collect();
-    Checked { program, tests, overrides, texts }
+    let schemas = world.systems.into_iter().map(|(name, it)| (name, it.schema)).collect();
+    Checked { program, tests, overrides, schemas, texts }
 }

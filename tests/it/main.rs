@@ -1,9 +1,11 @@
 //! All integration tests in one binary.
 
+mod alerts;
 mod broken;
 mod circles;
 mod cli;
 mod connectors;
+mod control;
 mod demo_data;
 mod deployment;
 mod diag;
@@ -11,6 +13,7 @@ mod diagnostics;
 mod diff;
 mod doc;
 mod editors;
+mod first_reading;
 mod folder;
 mod format;
 mod forms;

@@ -58,7 +58,7 @@ fn rules(book: &Book<'_>, entry: &Entry<'_>) -> String {
         escaped(&format!("{name}.{}", entry.plan.shapes[side].entity))
     };
     let mut out = format!(
-        "<h2>Rules</h2>\n<div class=\"scroll\">\n<table class=\"rules\">\n<thead><tr><th class=\"left\" scope=\"col\">{}</th>\
+        "<h2>Rules</h2>\n<div class=\"scroll\" role=\"region\" aria-label=\"Rules\" tabindex=\"0\">\n<table class=\"rules\">\n<thead><tr><th class=\"left\" scope=\"col\">{}</th>\
          <th class=\"arrow\" scope=\"col\">arrow</th><th class=\"right\" scope=\"col\">{}</th><th scope=\"col\">more</th></tr></thead>\n<tbody>\n",
         system(Side::Left),
         system(Side::Right)
