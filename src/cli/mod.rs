@@ -7,16 +7,21 @@ mod compile;
 mod conflicts;
 mod demo;
 mod desk;
+mod diff;
+mod doc;
 mod doctor;
 mod errors;
 mod explain;
 mod export;
 mod fmt;
+mod graph;
 mod import;
+mod mend;
 mod output;
 mod plan;
 mod progress;
 mod project;
+mod revision;
 mod run;
 mod sandbox;
 mod schema;
@@ -101,6 +106,12 @@ enum Verb {
     Fmt(fmt::Args),
     /// Run the `test` items of maps through the real interpreter and engine.
     Test(test::Args),
+    /// Compare two versions of maps by what they mean.
+    Diff(diff::Args),
+    /// Write the documentation of maps, as HTML or Markdown.
+    Doc(doc::Args),
+    /// Show how maps depend on each other, and in which order they are filled.
+    Graph(graph::Args),
     /// Say what a diagnostic code means.
     Explain(explain::Args),
     /// Keep the systems of a project in step.
@@ -181,6 +192,9 @@ fn act(cli: Cli) -> Result {
         Verb::Compile(args) => compile::run(&args, color),
         Verb::Fmt(args) => fmt::run(&args, color),
         Verb::Test(args) => test::run(&args, color),
+        Verb::Diff(args) => diff::run(&args, color),
+        Verb::Doc(args) => doc::run(&args, color),
+        Verb::Graph(args) => graph::run(&args, color),
         Verb::Explain(args) => explain::run(&args),
         Verb::Run(args) => run::run(&args, color),
         Verb::Plan(args) => plan::run(&args, color),

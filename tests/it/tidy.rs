@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "interp",
     "check",
     "import",
+    "view",
     "engine",
     "connect",
     "store",
