@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::project::{Project, read_text};
+use super::project::{Project, read_text, shown};
 use super::{Exit, Result, Stopped, block_on, output, systems};
 use crate::change::Side;
 use crate::connect::sqlite;
@@ -95,7 +95,8 @@ fn lock_overrides(paths: &[PathBuf]) -> Result {
     let mut all = if path.is_file() { Lock::parse(&read_text(&path)?).map_err(Stopped::usage)? } else { Lock::default() };
     all.overrides = compiled.checked.overrides;
     write(&path, &all.format())?;
-    eprintln!("{} holds {} base rules", path.display(), all.overrides.len());
+    let rules = if all.overrides.len() == 1 { "base rule" } else { "base rules" };
+    eprintln!("{} holds {} {rules}", shown(&path), all.overrides.len());
     Ok(Exit::Success)
 }
 
