@@ -24,6 +24,8 @@ pub mod check;
 
 pub mod import;
 
+pub mod view;
+
 pub mod engine;
 
 pub mod connect;

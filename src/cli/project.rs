@@ -71,11 +71,16 @@ impl Project {
 
     /// Reads and checks all files together.
     pub fn compile(&self) -> Result<Compiled, Stopped> {
+        self.compile_with(&BTreeMap::new())
+    }
+
+    /// The same, with these texts in the place of what stands in the files.
+    pub fn compile_with(&self, texts: &BTreeMap<PathBuf, String>) -> Result<Compiled, Stopped> {
         let mut sources = Sources::default();
         let mut diags = Diagnostics::default();
         let mut files = Vec::with_capacity(self.paths.len());
         for path in &self.paths {
-            let text = read_text(path)?;
+            let text = texts.get(path).map_or_else(|| read_text(path), |it| Ok(it.clone()))?;
             let id = sources.add(shown(path), text).map_err(|it| {
                 Stopped::usage(format!("`{}` has {} bytes; a map file has at most {FILE_BYTES_MAX}", path.display(), it.bytes))
             })?;

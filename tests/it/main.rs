@@ -1,25 +1,34 @@
 //! All integration tests in one binary.
 
+mod alerts;
 mod broken;
 mod circles;
 mod cli;
 mod connectors;
+mod control;
 mod demo_data;
 mod deployment;
 mod diag;
 mod diagnostics;
+mod diff;
+mod doc;
 mod dual_write;
 mod editors;
+mod first_reading;
 mod folder;
 mod format;
+mod forms;
 mod functions;
+mod graph;
 mod kernel;
 mod layers;
 mod lowering;
 mod maps;
+mod mend;
 mod metadata;
 mod odata;
 mod pages;
+mod postgres;
 mod push;
 mod readme;
 mod sandbox;
