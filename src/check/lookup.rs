@@ -86,8 +86,7 @@ impl Scope<'_, '_> {
         if let Some(partition) = entity.partition.as_ref().filter(|it| !columns.iter().any(|column| column.field == **it))
             && self.has_partition
         {
-            let field = &entity.fields[partition];
-            columns.insert(0, Column { field: partition.clone(), via: None, kind: field.kind.clone() });
+            columns.insert(0, partition_column(system, entity, partition));
             is_partitioned = true;
         }
         let named: Vec<&str> = columns.iter().map(|it| it.field.as_str()).collect();
@@ -193,6 +192,21 @@ fn column(system: &System, owner: &Entity, path: &[ast::Name], depth: u32) -> Re
     let inner = column(system, next, rest, depth + 1)?;
     let kind = inner.kind.clone();
     Ok(Column { field: field.name.clone(), via: Some(Box::new(target(system, next, vec![inner]))), kind })
+}
+
+/// The partition of a table as a key column. Where it refers to a row, as `msdyn_company` does, that row's own code stands for it.
+fn partition_column(system: &System, entity: &Entity, partition: &str) -> Column {
+    let kind = entity.fields[partition].kind.clone();
+    let referred = match &kind {
+        Kind::Lookup(targets) => targets.first().and_then(|it| system.schema.entities.get(it)),
+        _ => None,
+    };
+    let code = referred.and_then(|it| Some((it, it.unique.iter().find(|unique| unique.len() == 1)?.first()?)));
+    let via = code.map(|(it, code)| {
+        let column = Column { field: code.clone(), via: None, kind: it.fields[code].kind.clone() };
+        Box::new(target(system, it, vec![column]))
+    });
+    Column { field: partition.to_owned(), via, kind }
 }
 
 fn target(system: &System, entity: &Entity, columns: Vec<Column>) -> RefTarget {

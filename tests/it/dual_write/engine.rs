@@ -208,6 +208,14 @@ async fn all_standard_maps_come_to_full_agreement_and_nothing_echoes() {
         world.advance(Duration::from_secs(24 * 60 * 60));
         deployment.settle().await.expect("both systems answer");
     }
+    // What the table's own default would do: the map of vendors' contacts filters by a column that it never sets.
+    for (id, row) in stage.dv.rows("contact") {
+        if row.get("msdyn_sellable").is_none_or(|it| !it.is_value()) {
+            let change = [("msdyn_sellable", Value::Bool(false))];
+            stage.dv.update("contact", &id, crate::stage::fields_of(&change)).expect("the row is there");
+        }
+    }
+    deployment.settle().await.expect("both systems answer");
     let pairs = check_agreement(&mut deployment).await;
     assert!(pairs > 500, "{pairs}");
     let before = stage.writes();
