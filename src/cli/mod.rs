@@ -9,6 +9,7 @@ mod demo;
 mod desk;
 mod diff;
 mod doc;
+mod doctor;
 mod errors;
 mod explain;
 mod export;
@@ -141,6 +142,8 @@ enum Verb {
     Verify(verify::Args),
     /// Show what was done, by whom, and why.
     Activity(trace::ActivityArgs),
+    /// Ask the systems of a project what they can do, and say what that is worth.
+    Doctor(doctor::Args),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
     /// Write maps in the form of another tool.
@@ -207,6 +210,7 @@ fn act(cli: Cli) -> Result {
         Verb::Trace(args) => trace::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Activity(args) => trace::activity(&args),
+        Verb::Doctor(args) => doctor::run(&args, color),
         Verb::Demo(args) => demo::run(&args),
         Verb::Export(args) => export::run(&args, color),
         Verb::Import(args) => import::run(&args),

@@ -136,7 +136,9 @@ impl Compiled {
 fn places(sources: &Sources, project: &Files) -> Vec<Place> {
     let place = |(id, file): (FileId, &SourceFile)| {
         if project.is_library(id) && file.name.starts_with(uses::STANDARD) {
-            return Place::Standard;
+            let folder =
+                file.name[uses::STANDARD.len()..].rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+            return Place::Standard(folder);
         }
         Place::Folder(Path::new(&file.name).parent().map_or_else(PathBuf::new, Path::to_owned))
     };
@@ -210,8 +212,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Where a map file stands.
 enum Place {
     Folder(PathBuf),
-    /// In the program itself.
-    Standard,
+    /// In the program itself, in this folder of `std/`.
+    Standard(String),
 }
 
 /// Snapshots and used files, beside the maps that name them.
@@ -232,7 +234,7 @@ impl Schemas for Snapshots {
 
     fn load(&self, from: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem> {
         let file = match &self.places[from.0 as usize] {
-            Place::Standard => return standard::snapshot_of(path),
+            Place::Standard(folder) => return standard::snapshot_of(&format!("{folder}{path}")),
             Place::Folder(folder) => folder.join(path),
         };
         if !file.is_file() {

@@ -127,14 +127,13 @@ pub fn import(inputs: &[(String, Vec<u8>)], options: &Options) -> Imported {
     let (current, older) = versions(mappings);
     let maps = current.len();
     let mut files = write(current, options, &mut notes);
-    for (folder, mapping) in older {
-        let text = format!("is an older version of the same map; it is written into `{folder}/`");
+    for mapping in older {
+        let folder = format!("{OLDER}/{}-{}", names::pascal(&mapping.identity()), mapping.version.clone().unwrap_or_default());
+        let text = format!("is another version of the same map; it is written into `{folder}`");
         notes.push(Note::warning(&mapping.identity(), None, text));
-        let name =
-            format!("{folder}/{}-{}.dwmap", names::pascal(&mapping.identity()), mapping.version.clone().unwrap_or_default());
-        let mut own = Vec::new();
-        let written = write(vec![mapping], options, &mut own);
-        files.extend(written.into_iter().map(|it| File { name: name.clone(), text: it.text }));
+        // What there is to say of it was said of the version that counts.
+        let written = write(vec![mapping], options, &mut Vec::new());
+        files.extend(written.into_iter().map(|it| File { name: format!("{folder}/{}", it.name), text: it.text }));
     }
     notes.sort();
     notes.dedup();
@@ -145,7 +144,7 @@ pub fn import(inputs: &[(String, Vec<u8>)], options: &Options) -> Imported {
 const OLDER: &str = "older";
 
 /// One version of each map, and the others. A version such as 9.9.9.9 is parked: it is the highest, and not what runs.
-fn versions(mappings: Vec<mapping::Mapping>) -> (Vec<mapping::Mapping>, Vec<(&'static str, mapping::Mapping)>) {
+fn versions(mappings: Vec<mapping::Mapping>) -> (Vec<mapping::Mapping>, Vec<mapping::Mapping>) {
     let number = |it: &mapping::Mapping| -> Vec<u64> {
         it.version.iter().flat_map(|it| it.split('.')).map(|it| it.parse().unwrap_or(u64::MAX)).collect()
     };
@@ -159,8 +158,8 @@ fn versions(mappings: Vec<mapping::Mapping>) -> (Vec<mapping::Mapping>, Vec<(&'s
         match current.iter_mut().find(|it| it.identity() == mapping.identity()) {
             None => current.push(mapping),
             Some(known) if *known == mapping => {}
-            Some(known) if rank(known) < rank(&mapping) => older.push((OLDER, std::mem::replace(known, mapping))),
-            Some(_) => older.push((OLDER, mapping)),
+            Some(known) if rank(known) < rank(&mapping) => older.push(std::mem::replace(known, mapping)),
+            Some(_) => older.push(mapping),
         }
     }
     (current, older)

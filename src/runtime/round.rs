@@ -13,7 +13,7 @@ use super::pipe::{Job, Landed, Pipe, PipeId};
 use super::references::References;
 use super::world::World;
 use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
-use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX, Tally};
+use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, Tally, resolve_rounds_max};
 use crate::engine::link::{Commit, LinkState};
 use crate::interp::Query;
 use crate::store::{self, Store};
@@ -21,8 +21,8 @@ use crate::value::{Slot, Value};
 
 /// Most links that share a round.
 pub const LINKS_MAX: usize = 100;
-/// Most turns of a round: every flight ends long before.
-const TURNS_MAX: u32 = LOOKS_MAX * (RESOLVE_ROUNDS_MAX + 8);
+/// Turns between two looks of a flight that are no look-ups.
+const STEPS_MAX: u32 = 8;
 
 /// What a round works with.
 pub struct Round<'a> {
@@ -57,7 +57,10 @@ impl Round<'_> {
     /// Carries all jobs to their end. An error of the store stops everything; nothing that is not on file was sent.
     pub async fn fly(&mut self, mut jobs: Vec<Job>) -> store::Result<Vec<Landed>> {
         let mut landed = Vec::with_capacity(jobs.len());
-        for _ in 0..TURNS_MAX {
+        let look_ups = self.pipes.iter().map(|it| resolve_rounds_max(&it.plan)).max().unwrap_or_default();
+        // Most turns of a round: every flight ends long before.
+        let turns_max = LOOKS_MAX * (look_ups + STEPS_MAX);
+        for _ in 0..turns_max {
             if jobs.is_empty() {
                 return Ok(landed);
             }
@@ -68,7 +71,7 @@ impl Round<'_> {
             landed.append(&mut turn.landed);
             jobs = self.carry_out(turn, &mut landed).await?;
         }
-        panic!("a flight took more than {TURNS_MAX} turns: {:?}", jobs.iter().map(Job::link).collect::<Vec<_>>());
+        panic!("a flight took more than {turns_max} turns: {:?}", jobs.iter().map(Job::link).collect::<Vec<_>>());
     }
 
     fn step(&self, turn: &mut Turn, mut job: Job) {

@@ -89,8 +89,7 @@ impl Writer<'_> {
         let (one, other) = (found.next()?, found.next());
         let is_before = area::rank(one.area) <= area::rank(self.map.area);
         let is_kept_alike = one.partition.is_none() || self.map.partition.is_some();
-        let is_whole = one.mapping.left_filter.is_empty() && one.mapping.right_filter.is_empty();
-        (other.is_none() && is_before && is_kept_alike && is_whole).then(|| (one.area, one.name.clone(), key_paths(one)))
+        (other.is_none() && is_before && is_kept_alike).then(|| (one.area, one.name.clone(), key_paths(one)))
     }
 }
 

@@ -67,6 +67,10 @@ impl Writer<'_> {
         };
         let arrow = if is_key { Direction::Both } else { self.with_one_writer(rows, implied) };
         let implied = if is_key { implied } else { arrow };
+        if arrow == Direction::Both && rows.iter().any(|it| it.direction != first.direction) {
+            let text = format!("{}: the parts of this reference go different ways; here the whole goes both ways", first.text());
+            self.notes.push(Note::warning(&self.map.mapping.identity(), Some(first.number), text));
+        }
         let text = match &first.right {
             Some(Target::Column(column)) => self.field_rule(first, column, arrow, is_key)?,
             Some(target @ (Target::Lookup { .. } | Target::Several { .. })) => self.reference_rule(rows, target, arrow)?,
