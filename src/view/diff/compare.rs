@@ -36,7 +36,7 @@ pub fn maps(old: Version<'_>, new: Version<'_>) -> Option<MapDifference> {
     rules(old, new, &mut found);
     words(old, new, &mut found);
     let level = found.changes.iter().map(|it| it.level).max()?;
-    found.changes.sort_by(|a, b| b.level.cmp(&a.level));
+    found.changes.sort_by_key(|it| std::cmp::Reverse(it.level));
     let (before, after) = (old.plan.version.clone(), new.plan.version.clone());
     let version_wanted = match version::raise(before.as_deref(), after.as_deref(), level) {
         Raise::TooLittle { least } => Some(least),

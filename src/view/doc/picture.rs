@@ -4,7 +4,7 @@ use super::Book;
 use super::html::escaped;
 use crate::view::graph::{Edge, Target};
 
-const BOX_WIDTH: f64 = 196.0;
+const BOX_WIDTH: f64 = 236.0;
 const BOX_HEIGHT: f64 = 40.0;
 const GAP_X: f64 = 96.0;
 const GAP_Y: f64 = 14.0;
