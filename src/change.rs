@@ -173,7 +173,7 @@ pub enum Answer {
     Exists,
     /// The row's version is not the expected one any more.
     Moved,
-    /// The row to update or delete is not there.
+    /// The row to update or delete is not there. To a create: an earlier copy of it made the row, which was deleted since.
     Gone,
     Failed(Failure),
 }

@@ -1,10 +1,11 @@
 //! Everything that runs together: the maps, their systems, the state, and what is known for a while.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pipe::{Cause, Job, Landed, Pipe, PipeId};
+use super::confirm::{self, StaleReads};
+use super::pipe::{Cause, Job, Landed, Pipe, PipeId, Told};
 use super::references::References;
 use super::round::{LINKS_MAX, Round};
 use super::stats::Stats;
@@ -15,7 +16,7 @@ use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
 use crate::ir::Program;
-use crate::store::{self, Phase, Store};
+use crate::store::{self, Conclusion, Phase, Store};
 use crate::value::Value;
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
@@ -86,11 +87,10 @@ pub struct Deployment {
     pub stats: Vec<Stats>,
     pub watcher: Arc<dyn Watcher>,
     pub settings: Settings,
-    /// Maps whose every link must be looked at: a feed lost its place, and may have lost a delete.
-    pub(super) look_at_all: BTreeSet<PipeId>,
     own_writes: OwnWrites,
-    /// Links that another link's reconcile asked to look at.
-    asked_for: VecDeque<(PipeId, LinkId)>,
+    stale: StaleReads,
+    /// The map whose turn it is to be served first.
+    turn: usize,
     /// Maps that others refer to: their links may be waited for.
     is_referred_to: Vec<bool>,
 }
@@ -123,26 +123,29 @@ impl Deployment {
             references: References::default(),
             watcher: Arc::new(Unwatched),
             settings,
-            look_at_all: BTreeSet::new(),
             own_writes: OwnWrites::default(),
-            asked_for: VecDeque::new(),
+            stale: StaleReads::default(),
+            turn: 0,
         };
-        // What arrived just before the last end may not have been told to those who waited for it.
+        // What a map that is new here keeps in step may be waited for already.
+        let mut end = Conclusion::default();
         for id in deployment.pipe_ids() {
-            deployment.wake(id, None)?;
+            deployment.wake(id, None, &mut end)?;
         }
+        deployment.conclude(&end)?;
         Ok(deployment)
     }
 
-    /// Puts those who wait for this row of the map, or for any, on the list.
-    fn wake(&mut self, awaited: PipeId, row: Option<&Value>) -> store::Result<()> {
+    /// Asks for those who wait for this row of the map, or for any.
+    fn wake(&mut self, awaited: PipeId, row: Option<&Value>, end: &mut Conclusion) -> store::Result<()> {
+        let now = self.world.now();
         let waiting = self.store.waiting_for(&self.pipes[awaited.0].plan.name, row, WOKEN_MAX)?;
-        for link in waiting {
-            if let Some(id) = self.pipe_ids().find(|&it| self.name(it) == link.plan) {
-                self.asked_for.push_back((id, link.id));
-            }
-        }
+        end.asked.extend(waiting.into_iter().map(|it| (it.id, now)));
         Ok(())
+    }
+
+    fn conclude(&mut self, end: &Conclusion) -> store::Result<()> {
+        if end.is_empty() { Ok(()) } else { self.store.conclude(end) }
     }
 
     /// Tells the systems which rows are linked, so that those which cannot report a delete can notice one that happened
@@ -185,29 +188,29 @@ impl Deployment {
         let mut jobs = Vec::new();
         let mut busy = HashSet::new();
         let mut done = Vec::new();
-        self.ask_for_all()?;
-        self.take_asked_for(&mut jobs, &mut busy)?;
-        self.take_due(&mut jobs, &mut busy)?;
-        for id in self.pipe_ids() {
-            let room = LINKS_MAX.saturating_sub(jobs.len());
-            if room == 0 {
-                break;
-            }
+        self.turn = self.turn.wrapping_add(1);
+        let count = self.pipes.len();
+        for nth in 0..count {
+            // Each map has its share of what is left; what it does not need is the others'.
+            let id = PipeId((self.turn + nth) % count);
+            let room = LINKS_MAX.saturating_sub(jobs.len()).div_ceil(count - nth);
+            let before = jobs.len();
+            self.take_asked(id, room.div_ceil(2), &mut jobs, &mut busy)?;
+            self.take_due(id, room.div_ceil(4), &mut jobs, &mut busy)?;
+            let room = room.saturating_sub(jobs.len() - before).max(1);
             let own = |side, version: &Version| self.own_writes.holds(id, side, version);
             let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), room, &mut busy, is_replay, own)?;
             self.stats[id.0].skipped += taken.skipped;
             for (side, row) in taken.quiet {
                 self.watcher.note(self.name(id), Note::Done { side, row });
             }
-            done.extend(taken.done.into_iter().map(|(side, seq)| (self.pipes[id.0].plan.name.clone(), side, seq)));
+            done.extend(taken.done.into_iter().map(|it| (self.pipes[id.0].plan.name.clone(), it.side, it.seq)));
             jobs.extend(taken.jobs);
         }
         if jobs.is_empty() && done.is_empty() {
             return Ok(false);
         }
-        if !done.is_empty() {
-            self.store.commit(&[], &done)?;
-        }
+        self.conclude(&Conclusion { done, ..Conclusion::default() })?;
         self.fly(jobs).await?;
         Ok(true)
     }
@@ -222,15 +225,12 @@ impl Deployment {
             store: self.store.as_mut(),
             world: self.world.as_ref(),
             references: &mut self.references,
+            stale: &mut self.stale,
             void: HashSet::new(),
         };
         let landed = round.fly(jobs).await?;
-        let name = |it: &Landed| self.pipes[it.pipe.0].plan.name.clone();
-        let done: Vec<(String, Side, u64)> =
-            landed.iter().flat_map(|it| it.cause.entries.iter().map(move |&(side, seq)| (name(it), side, seq))).collect();
-        if !done.is_empty() {
-            self.store.commit(&[], &done)?;
-        }
+        let end = self.conclusion(&landed)?;
+        self.conclude(&end)?;
         for it in &landed {
             self.stats[it.pipe.0].count(it, self.world.as_ref());
             self.own_writes.remember(it);
@@ -240,61 +240,60 @@ impl Deployment {
             if it.tally.deleted != Sides::default() {
                 self.references.forget();
             }
-            if let Some(link) = it.tally.look_at {
-                self.asked_for.push_back((it.pipe, link));
-            }
         }
-        for it in &landed {
+        Ok(())
+    }
+
+    /// What is finished by these reconciles, what must be looked at again, and who can go on.
+    fn conclusion(&mut self, landed: &[Landed]) -> store::Result<Conclusion> {
+        let now = self.world.now();
+        let mut end = Conclusion::default();
+        for it in landed {
+            let pipe = &self.pipes[it.pipe.0];
+            for told in &it.cause.entries {
+                match confirm::keep(pipe, it, told, now) {
+                    Some(kept) => end.kept.push(kept),
+                    None => end.done.push(finished(pipe, told)),
+                }
+            }
+            if it.cause.is_asked {
+                end.answered.push(it.link.id);
+            }
+            end.asked.extend(it.tally.look_at.map(|link| (link, now)));
             if self.is_referred_to[it.pipe.0] {
                 for row in &it.tally.arrived {
-                    self.wake(it.pipe, Some(row))?;
+                    self.wake(it.pipe, Some(row), &mut end)?;
                 }
             }
         }
-        Ok(())
+        Ok(end)
     }
 
-    /// Puts every link of a map on the list once its feed has been read again.
-    fn ask_for_all(&mut self) -> store::Result<()> {
-        for id in std::mem::take(&mut self.look_at_all) {
-            let plan = self.pipes[id.0].plan.name.clone();
-            let mut after = None;
-            loop {
-                let links = self.store.links(&plan, after, LINKS_MAX)?;
-                let Some(last) = links.last() else { break };
-                after = Some(last.id);
-                self.asked_for.extend(links.iter().filter(|it| it.state != LinkState::Dead).map(|it| (id, it.id)));
-            }
-        }
-        Ok(())
-    }
-
-    fn take_asked_for(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
-        while let Some((pipe, id)) = self.asked_for.pop_front() {
-            if let Some(link) = self.store.link(id)?.filter(|it| busy.insert(it.id)) {
-                let flight = Flight::new(self.pipes[pipe.0].plan.clone(), link, true, None);
-                jobs.push(Job::new(pipe, flight, Cause::default()));
-            }
-            if jobs.len() >= LINKS_MAX {
-                break;
-            }
+    /// Links that somebody asked to look at.
+    fn take_asked(&mut self, id: PipeId, room: usize, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
+        let pipe = &self.pipes[id.0];
+        let links = self.store.asked(&pipe.plan.name, self.world.now(), room)?;
+        for link in links.into_iter().filter(|it| busy.insert(it.id)) {
+            let flight = Flight::new(pipe.plan.clone(), link, true, None);
+            jobs.push(Job::new(id, flight, Cause { is_asked: true, ..Cause::default() }));
         }
         Ok(())
     }
 
     /// Held links whose time has come.
-    fn take_due(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
-        let now = self.world.now();
-        for id in self.pipe_ids() {
-            let room = LINKS_MAX.saturating_sub(jobs.len());
-            let links = self.store.due(&self.pipes[id.0].plan.name, now, room)?;
-            for link in links.into_iter().filter(|it| busy.insert(it.id)) {
-                let flight = Flight::new(self.pipes[id.0].plan.clone(), link, true, None);
-                jobs.push(Job::new(id, flight, Cause::default()));
-            }
+    fn take_due(&mut self, id: PipeId, room: usize, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
+        let pipe = &self.pipes[id.0];
+        let links = self.store.due(&pipe.plan.name, self.world.now(), room)?;
+        for link in links.into_iter().filter(|it| busy.insert(it.id)) {
+            let flight = Flight::new(pipe.plan.clone(), link, true, None);
+            jobs.push(Job::new(id, flight, Cause::default()));
         }
         Ok(())
     }
+}
+
+fn finished(pipe: &Pipe, told: &Told) -> (String, Side, u64) {
+    (pipe.plan.name.clone(), told.side, told.seq)
 }
 
 /// Versions that our own writes made, the latest ones.

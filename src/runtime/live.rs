@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::confirm::STALE_MAX;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
@@ -133,6 +134,12 @@ impl Deployment {
         let plan = self.name(id).to_owned();
         let stream = self.store.stream(&plan, side)?;
         let is_news = !page.changes.is_empty() || stream.token.as_ref() != Some(&page.next) || !stream.is_live;
+        if stream.is_live && stream.token.is_none() {
+            // The feed had lost its place, and maybe a delete with it. The page was read after that, and no look in half a minute
+            // can show an older state than the page.
+            let due = self.world.now().checked_add(STALE_MAX).expect("the calendar is longer than that");
+            self.store.ask_for_all(&plan, due)?;
+        }
         if is_news {
             let is_live = stream.is_live || page.is_last;
             self.store.append(&plan, side, &page.changes, &page.next, is_live, self.world.now())?;
@@ -146,7 +153,6 @@ impl Deployment {
         if failure.class == Class::Schema {
             // The position is too old for the system to know: everything is read again; shadows keep this quiet.
             self.store.rewind(&plan, side)?;
-            self.look_at_all.insert(id);
         }
         self.watcher.note(&plan, Note::Unreadable { side, message: failure.message.clone(), retry_in });
         Ok(())
@@ -154,6 +160,7 @@ impl Deployment {
 
     /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity.
     pub async fn settle(&mut self) -> Result<(), super::initial::Error> {
+        let mut is_hastened = false;
         loop {
             let mut is_quiet = true;
             for id in self.pipe_ids() {
@@ -164,8 +171,13 @@ impl Deployment {
             while self.work(false).await? {
                 is_quiet = false;
             }
-            if is_quiet {
+            if is_quiet && is_hastened {
                 return Ok(());
+            }
+            if is_quiet {
+                // What was told and not seen is looked at once more now, rather than at its hour.
+                self.store.hasten(self.world.now())?;
+                is_hastened = true;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod config;
+pub mod confirm;
 pub mod deployment;
 pub mod evaluate;
 pub mod initial;

@@ -6,9 +6,11 @@
 //! must see each other.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use futures::future::join_all;
 
+use super::confirm::{STALE, StaleReads};
 use super::pipe::{Job, Landed, Pipe, PipeId};
 use super::references::References;
 use super::world::World;
@@ -17,10 +19,12 @@ use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX,
 use crate::engine::link::{Commit, LinkState};
 use crate::interp::Query;
 use crate::store::{self, Store};
-use crate::value::{Slot, Value};
+use crate::value::{Slot, Timestamp, Value};
 
 /// Most links that share a round.
 pub const LINKS_MAX: usize = 100;
+/// Wait before a row that was read in an older state is read again.
+const STALE_WAIT: Duration = Duration::from_secs(1);
 /// Most turns of a round: every flight ends long before.
 const TURNS_MAX: u32 = LOOKS_MAX * (RESOLVE_ROUNDS_MAX + 8);
 
@@ -30,6 +34,7 @@ pub struct Round<'a> {
     pub store: &'a mut dyn Store,
     pub world: &'a dyn World,
     pub references: &'a mut References,
+    pub stale: &'a mut StaleReads,
     /// Links that gave up their row to another one meanwhile: their flights are void, as after a crash.
     pub void: HashSet<LinkId>,
 }
@@ -94,7 +99,9 @@ impl Round<'_> {
         let mut next = self.commit(turn.commit)?;
         let pipes = self.pipes;
         let resolving = resolve(pipes, self.references, turn.resolve);
-        let (observed, resolved, sent) = futures::join!(observe(pipes, turn.observe), resolving, send(pipes, turn.send));
+        let now = self.world.now();
+        let (observed, resolved, sent) =
+            futures::join!(observe(pipes, self.stale, now, turn.observe), resolving, send(pipes, turn.send));
         if sent
             .iter()
             .any(|it| matches!(&it.event, Event::Answered(Answer::Failed(failure)) if failure.class == Class::Reference))
@@ -161,7 +168,7 @@ impl Round<'_> {
 }
 
 /// Fetches the rows of all links, one call a map and side.
-async fn observe(pipes: &[Pipe], mut jobs: Vec<Job>) -> Vec<Job> {
+async fn observe(pipes: &[Pipe], stale: &mut StaleReads, now: Timestamp, mut jobs: Vec<Job>) -> Vec<Job> {
     let mut wanted: BTreeMap<(PipeId, Side), Vec<(usize, RemoteId)>> = BTreeMap::new();
     for (index, job) in jobs.iter().enumerate() {
         for side in Side::BOTH {
@@ -182,6 +189,10 @@ async fn observe(pipes: &[Pipe], mut jobs: Vec<Job>) -> Vec<Job> {
         match answer {
             Ok(rows) => {
                 for (index, row) in indices.into_iter().zip(rows) {
+                    let (link, system) = (jobs[index].flight.link(), pipes[jobs[index].pipe.0].systems[side].as_ref());
+                    if row.as_ref().is_some_and(|it| stale.is_stale(system, link, side, &it.version, now)) {
+                        failed[index] = Some(Failure { retry_after: Some(STALE_WAIT), ..Failure::new(Class::Transient, STALE) });
+                    }
                     seen[index][side] = row;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::pipe::{Cause, Job, Pipe, PipeId};
+use super::pipe::{Cause, Job, Pipe, PipeId, Told};
 use super::world::World;
 use crate::change::{Change, LinkId, RemoteId, Side, Version};
 use crate::engine::flight::Flight;
@@ -14,7 +14,7 @@ use crate::store::{self, Entry, Store};
 pub struct Taken {
     pub jobs: Vec<Job>,
     /// Entries that need no reconcile, and their rows.
-    pub done: Vec<(Side, u64)>,
+    pub done: Vec<Told>,
     pub quiet: Vec<(Side, RemoteId)>,
     /// How many of those were rows that nobody has to write, and not our own writes coming back.
     pub skipped: u64,
@@ -55,7 +55,9 @@ pub fn take(
     is_own: impl Fn(Side, &Version) -> bool,
 ) -> store::Result<Taken> {
     let mut taken = Taken::default();
-    let rows = fold(store.pending(&pipe.plan.name, limit)?, is_own);
+    let mut entries = store.later(&pipe.plan.name, world.now(), limit)?;
+    entries.extend(store.pending(&pipe.plan.name, limit)?);
+    let rows = fold(entries, is_own);
     let links = links_of(store, &pipe.plan.name, &rows)?;
     let mut own: Vec<(LinkId, usize)> = Vec::new();
     for (row, link) in rows.into_iter().zip(links) {
@@ -107,7 +109,14 @@ fn fold(entries: Vec<Entry>, is_own: impl Fn(Side, &Version) -> bool) -> Vec<Row
     for entry in entries {
         let is_echo = matches!(&entry.change, Change::Upsert(seen) if is_own(entry.side, &seen.version));
         let rows = vec![(entry.side, entry.change.id().clone())];
-        let cause = Cause { entries: vec![(entry.side, entry.seq)], rows, since: Some(entry.at), is_echo };
+        let told = Told {
+            side: entry.side,
+            seq: entry.seq,
+            row: entry.change.id().clone(),
+            version: if let Change::Upsert(seen) = &entry.change { Some(seen.version.clone()) } else { None },
+            unconfirmed_since: entry.unconfirmed_since,
+        };
+        let cause = Cause { entries: vec![told], rows, since: Some(entry.at), is_echo, is_asked: false };
         match index.get(&(entry.side, entry.change.id().clone())) {
             Some(&at) => {
                 let row: &mut Row = &mut folded[at];

@@ -90,6 +90,12 @@ fn create(db: &Connection, target: &Target, shape: &Shape, link: LinkId, record:
     if rows::by_link(db, target, shape, link)?.is_some() {
         return Ok(Answer::Exists);
     }
+    if db
+        .prepare_cached("SELECT 1 FROM _dwmap_link WHERE tab = ?1 AND row = 'gone:' || ?2")?
+        .exists([&target.table, &link.to_string()])?
+    {
+        return Ok(Answer::Gone);
+    }
     let record = with_own_key(shape, link, record);
     let said = said(shape, &record)?;
     let columns: Vec<String> = said.iter().map(|(name, _)| quoted(name)).collect();

@@ -79,6 +79,13 @@ pub fn due(db: &Connection, plan: i64, now: Timestamp, limit: usize) -> Outcome<
     read(db, select, params![plan, Nanos(now), bound(limit)])
 }
 
+pub fn asked(db: &Connection, plan: i64, now: Timestamp, limit: usize) -> Outcome<Vec<Link>> {
+    let select = db.prepare_cached(select_links!(
+        "JOIN asked ON asked.link = link.id WHERE asked.plan = ?1 AND due <= ?2 ORDER BY due, link.id LIMIT ?3"
+    ))?;
+    read(db, select, params![plan, Nanos(now), bound(limit)])
+}
+
 pub fn waiting_for(db: &Connection, awaited: &str, key: Option<&Value>, limit: usize) -> Outcome<Vec<Link>> {
     match key {
         Some(key) => {

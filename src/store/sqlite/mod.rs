@@ -6,6 +6,7 @@
 
 mod image;
 mod journal;
+mod later;
 mod links;
 mod open;
 mod shapes;
@@ -16,7 +17,7 @@ use std::fs::File;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
+use super::{Conclusion, Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
 use crate::change::{Change, LinkId, RemoteId, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
 use crate::schema::Shape;
@@ -142,6 +143,10 @@ impl Store for Sqlite {
         self.read(|db| journal::pending(db, plan_number(db, plan)?, limit))
     }
 
+    fn later(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Entry>> {
+        self.read(|db| later::due(db, plan_number(db, plan)?, now, limit))
+    }
+
     fn stage(&mut self, plan: &str, side: Side, rows: &[Staged], next: &Token, is_complete: bool) -> Result<()> {
         self.write(|db| {
             let plan = plan_number(db, plan)?;
@@ -178,6 +183,18 @@ impl Store for Sqlite {
         self.read(|db| links::due(db, plan_number(db, plan)?, now, limit))
     }
 
+    fn asked(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Link>> {
+        self.read(|db| links::asked(db, plan_number(db, plan)?, now, limit))
+    }
+
+    fn hasten(&mut self, now: Timestamp) -> Result<()> {
+        self.write(|db| later::hasten(db, now))
+    }
+
+    fn ask_for_all(&mut self, plan: &str, due: Timestamp) -> Result<()> {
+        self.write(|db| later::ask_for_all(db, plan_number(db, plan)?, due))
+    }
+
     fn waiting_for(&mut self, awaited_plan: &str, key: Option<&Value>, limit: usize) -> Result<Vec<Link>> {
         self.read(|db| links::waiting_for(db, awaited_plan, key, limit))
     }
@@ -199,6 +216,19 @@ impl Store for Sqlite {
                 journal::finish(db, plan_number(db, plan)?, *side, *seq)?;
             }
             Ok(gone)
+        })
+    }
+
+    fn conclude(&mut self, end: &Conclusion) -> Result<()> {
+        self.write(|db| {
+            for (plan, side, seq) in &end.done {
+                journal::finish(db, plan_number(db, plan)?, *side, *seq)?;
+            }
+            for kept in &end.kept {
+                later::keep(db, plan_number(db, &kept.plan)?, kept)?;
+            }
+            later::answer(db, &end.answered)?;
+            later::ask(db, &end.asked)
         })
     }
 
