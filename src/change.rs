@@ -35,7 +35,7 @@ impl Side {
 }
 
 /// A pair with one thing for each side.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sides<T>(pub [T; 2]);
 
 impl<T> std::ops::Index<Side> for Sides<T> {

@@ -1,23 +1,25 @@
 //! Everything that runs together: the maps, their systems, the state, and what is known for a while.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::confirm::{self, StaleReads};
+use super::endpoint::Endpoint;
+use super::guard::{Guard, Guards};
 use super::pipe::{Cause, Job, Landed, Pipe, PipeId, Told};
 use super::references::References;
 use super::round::{LINKS_MAX, Round};
 use super::stats::Stats;
-use super::take::take;
+use super::take::{Bounds, take};
 use super::world::World;
-use crate::change::{LinkId, RemoteId, Side, Sides, Version};
+use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
-use crate::ir::Program;
+use crate::ir::{OnError, Program};
 use crate::store::{self, Conclusion, Phase, Store};
-use crate::value::Value;
+use crate::value::{Timestamp, Value};
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
 const OWN_WRITES_MAX: usize = 200_000;
@@ -69,11 +71,14 @@ impl Watcher for Unwatched {
 pub struct Settings {
     /// Between two readings of a feed that had nothing new.
     pub poll_every: Duration,
+    /// How long a change waits for others of the same row before it is carried.
+    pub settle_time: Duration,
+    pub guards: Guards,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { poll_every: Duration::from_millis(500) }
+        Self { poll_every: Duration::from_millis(500), settle_time: Duration::ZERO, guards: Guards::default() }
     }
 }
 
@@ -89,6 +94,12 @@ pub struct Deployment {
     pub settings: Settings,
     own_writes: OwnWrites,
     stale: StaleReads,
+    endpoints: Vec<Endpoint>,
+    guard: Guard,
+    /// Maps that are paused or blocked.
+    halted: BTreeSet<PipeId>,
+    /// Changes are carried at once, whatever the settle time.
+    pub(super) is_hasty: bool,
     /// The map whose turn it is to be served first.
     turn: usize,
     /// Maps that others refer to: their links may be waited for.
@@ -125,12 +136,20 @@ impl Deployment {
             settings,
             own_writes: OwnWrites::default(),
             stale: StaleReads::default(),
+            endpoints: vec![Endpoint::default(); systems.len()],
+            guard: Guard::new(settings.guards),
+            halted: BTreeSet::new(),
+            is_hasty: false,
             turn: 0,
         };
         // What a map that is new here keeps in step may be waited for already.
         let mut end = Conclusion::default();
         for id in deployment.pipe_ids() {
             deployment.wake(id, None, &mut end)?;
+            let name = deployment.name(id).to_owned();
+            if is_halted(deployment.store.phase(&name)?.0) {
+                deployment.halted.insert(id);
+            }
         }
         deployment.conclude(&end)?;
         Ok(deployment)
@@ -178,8 +197,48 @@ impl Deployment {
     pub fn set_phase(&mut self, pipe: PipeId, phase: Phase, why: &str) -> store::Result<()> {
         let name = self.pipes[pipe.0].plan.name.clone();
         self.store.set_phase(&name, phase, why)?;
+        if is_halted(phase) {
+            self.halted.insert(pipe);
+        } else if self.halted.remove(&pipe) {
+            self.release(pipe)?;
+        }
         self.watcher.note(&name, Note::Phase(phase));
         Ok(())
+    }
+
+    /// A map that stood still goes on: what it was stopped for is let pass, and what a person may have mended is tried again.
+    fn release(&mut self, pipe: PipeId) -> store::Result<()> {
+        let now = self.world.now();
+        self.guard.release(pipe, now);
+        let name = self.name(pipe).to_owned();
+        let held = self.store.held(&name, WOKEN_MAX)?;
+        let is_mendable = |class: Class| matches!(class, Class::Schema | Class::Auth);
+        let mendable = held.into_iter().filter(|it| it.hold.as_ref().is_some_and(|hold| is_mendable(hold.class)));
+        let asked = mendable.map(|it| (it.id, now)).collect();
+        self.conclude(&Conclusion { asked, ..Conclusion::default() })
+    }
+
+    /// How many links of a map may be worked on now, for its systems' sake.
+    fn room(&self, pipe: PipeId, now: Timestamp) -> usize {
+        if self.halted.contains(&pipe) {
+            return 0;
+        }
+        let systems = &self.pipes[pipe.0].plan.systems;
+        systems.iter().map(|(_, &it)| self.endpoints[usize::from(it)].room(now)).min().unwrap_or(0)
+    }
+
+    /// Until when a map has to wait for one of its systems.
+    pub(super) fn shut_until(&self, pipe: PipeId, now: Timestamp) -> Option<Timestamp> {
+        let systems = &self.pipes[pipe.0].plan.systems;
+        let shut = systems.iter().filter_map(|(_, &it)| self.endpoints[usize::from(it)].shut(now));
+        shut.map(|(until, _)| until).max().filter(|_| !self.halted.contains(&pipe))
+    }
+
+    /// Systems that are left alone: until when, and why.
+    pub fn left_alone(&self) -> Vec<(&str, Timestamp, &str)> {
+        let now = self.world.now();
+        let systems = self.program.systems.iter().zip(&self.endpoints);
+        systems.filter_map(|(system, it)| it.shut(now).map(|(until, why)| (system.name.as_str(), until, why))).collect()
     }
 
     /// Carries out one round of what is waiting; false: nothing was. `is_replay` looks at links even where the journal
@@ -190,16 +249,22 @@ impl Deployment {
         let mut done = Vec::new();
         self.turn = self.turn.wrapping_add(1);
         let count = self.pipes.len();
+        let now = self.world.now();
         for nth in 0..count {
             // Each map has its share of what is left; what it does not need is the others'.
             let id = PipeId((self.turn + nth) % count);
-            let room = LINKS_MAX.saturating_sub(jobs.len()).div_ceil(count - nth);
+            let room = LINKS_MAX.saturating_sub(jobs.len()).div_ceil(count - nth).min(self.room(id, now));
+            if room == 0 {
+                continue;
+            }
             let before = jobs.len();
             self.take_asked(id, room.div_ceil(2), &mut jobs, &mut busy)?;
             self.take_due(id, room.div_ceil(4), &mut jobs, &mut busy)?;
             let room = room.saturating_sub(jobs.len() - before).max(1);
             let own = |side, version: &Version| self.own_writes.holds(id, side, version);
-            let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), room, &mut busy, is_replay, own)?;
+            let settled = now.checked_sub(if self.is_hasty { Duration::ZERO } else { self.settings.settle_time });
+            let bounds = Bounds { room, is_replay, settled: settled.unwrap_or(now) };
+            let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), bounds, &mut busy, own)?;
             self.stats[id.0].skipped += taken.skipped;
             for (side, row) in taken.quiet {
                 self.watcher.note(self.name(id), Note::Done { side, row });
@@ -226,9 +291,16 @@ impl Deployment {
             world: self.world.as_ref(),
             references: &mut self.references,
             stale: &mut self.stale,
+            endpoints: &mut self.endpoints,
+            guard: &mut self.guard,
+            stopped: BTreeMap::new(),
             void: HashSet::new(),
         };
         let landed = round.fly(jobs).await?;
+        for (pipe, why) in std::mem::take(&mut round.stopped) {
+            self.set_phase(pipe, Phase::Blocked, &why)?;
+        }
+        self.stop_after_errors(&landed)?;
         let end = self.conclusion(&landed)?;
         self.conclude(&end)?;
         for it in &landed {
@@ -239,6 +311,26 @@ impl Deployment {
             }
             if it.tally.deleted != Sides::default() {
                 self.references.forget();
+            }
+        }
+        Ok(())
+    }
+
+    /// A record that cannot be carried pauses a map that says so (`on error pause`); a system of another shape blocks any map.
+    fn stop_after_errors(&mut self, landed: &[Landed]) -> store::Result<()> {
+        for it in landed {
+            let Some((class, message)) = &it.tally.held else { continue };
+            let pauses = self.pipes[it.pipe.0].plan.on_error == OnError::Pause;
+            let (phase, why) = match class {
+                Class::Schema => (Phase::Blocked, format!("the system is not as the map knows it: {message}")),
+                Class::Validation | Class::Conflict | Class::TooLarge | Class::Bug if pauses => {
+                    (Phase::Paused, format!("record {} (`on error pause`): {message}", it.link.key))
+                }
+                Class::Validation | Class::Conflict | Class::TooLarge | Class::Bug => continue,
+                Class::Transient | Class::Throttled | Class::Auth | Class::Reference => continue,
+            };
+            if !self.halted.contains(&it.pipe) {
+                self.set_phase(it.pipe, phase, &why)?;
             }
         }
         Ok(())
@@ -289,6 +381,13 @@ impl Deployment {
             jobs.push(Job::new(id, flight, Cause::default()));
         }
         Ok(())
+    }
+}
+
+fn is_halted(phase: Phase) -> bool {
+    match phase {
+        Phase::Paused | Phase::Blocked => true,
+        Phase::Stopped | Phase::Initializing | Phase::Running => false,
     }
 }
 

@@ -18,6 +18,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
 /// Longest rest while held links may come due.
 const REST_MAX: Duration = Duration::from_secs(1);
+/// Shortest wait for a system that is left alone.
+const POLL_MIN: Duration = Duration::from_millis(10);
+/// Changes of one feed that wait; beyond it the feed is not read on until there are fewer.
+const BACKLOG_MAX: u64 = 100_000;
 
 /// Half a second, doubled with every try, up to a minute.
 pub fn backoff(tries: u32) -> Duration {
@@ -59,7 +63,8 @@ impl Ender {
     }
 }
 
-type Reading = (PipeId, Side, Result<Page, Failure>);
+/// `None`: there was no room for more; maybe there is now.
+type Reading = (PipeId, Side, Option<Result<Page, Failure>>);
 
 /// The readings under way: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
@@ -100,10 +105,12 @@ impl Deployment {
     fn read_feed(&mut self, feeds: &mut Feeds, id: PipeId, side: Side, after: Duration) -> store::Result<()> {
         let pipe = &self.pipes[id.0];
         let (system, plan) = (pipe.systems[side].clone(), pipe.plan.clone());
-        let token = self.store.stream(&plan.name, side)?.token;
+        let stream = self.store.stream(&plan.name, side)?;
+        let (token, is_full) = (stream.token, stream.last_seq.saturating_sub(stream.done_seq) > BACKLOG_MAX);
         feeds.under_way.spawn(async move {
-            tokio::time::sleep(after).await;
-            (id, side, system.feed(&plan.shapes[side], token.as_ref()).await)
+            tokio::time::sleep(if is_full { after.max(REST_MAX) } else { after }).await;
+            let page = if is_full { None } else { Some(system.feed(&plan.shapes[side], token.as_ref()).await) };
+            (id, side, page)
         });
         Ok(())
     }
@@ -111,13 +118,14 @@ impl Deployment {
     fn take_in(&mut self, feeds: &mut Feeds, (id, side, page): Reading) -> store::Result<()> {
         let failures = feeds.failures.entry((id, side)).or_default();
         let wait = match page {
-            Ok(page) => {
+            None => Duration::ZERO,
+            Some(Ok(page)) => {
                 *failures = 0;
                 let wait = if page.is_last { self.settings.poll_every } else { Duration::ZERO };
                 self.journal(id, side, page)?;
                 wait
             }
-            Err(failure) => {
+            Some(Err(failure)) => {
                 let wait = match failure.class {
                     Class::Auth => REFUSED_WAIT,
                     _ => failure.retry_after.unwrap_or_else(|| backoff(*failures)),
@@ -160,6 +168,13 @@ impl Deployment {
 
     /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity.
     pub async fn settle(&mut self) -> Result<(), super::initial::Error> {
+        self.is_hasty = true;
+        let done = self.settle_hastily().await;
+        self.is_hasty = false;
+        done
+    }
+
+    async fn settle_hastily(&mut self) -> Result<(), super::initial::Error> {
         let mut is_hastened = false;
         loop {
             let mut is_quiet = true;
@@ -171,6 +186,11 @@ impl Deployment {
             while self.work(false).await? {
                 is_quiet = false;
             }
+            if let Some(wait) = self.wait_for_systems()? {
+                tokio::time::sleep(wait).await;
+                self.world.waited(wait);
+                continue;
+            }
             if is_quiet && is_hastened {
                 return Ok(());
             }
@@ -180,6 +200,22 @@ impl Deployment {
                 is_hastened = true;
             }
         }
+    }
+
+    /// How long a map with changes that wait is kept from them by a system that is left alone.
+    fn wait_for_systems(&mut self) -> store::Result<Option<Duration>> {
+        let now = self.world.now();
+        let mut wait: Option<Duration> = None;
+        for id in self.pipe_ids() {
+            let Some(until) = self.shut_until(id, now) else { continue };
+            let plan = self.name(id).to_owned();
+            let figures = self.store.figures(&plan)?;
+            if figures.queued > 0 {
+                let own = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO).max(POLL_MIN);
+                wait = Some(wait.map_or(own, |it| it.min(own)));
+            }
+        }
+        Ok(wait)
     }
 
     /// Reads all feeds from their start and looks at every row again. What is in step is not written.
@@ -196,7 +232,7 @@ impl Deployment {
     }
 
     /// Journals a feed up to now. True: there was something.
-    async fn read_to_end(&mut self, id: PipeId, side: Side) -> Result<bool, super::initial::Error> {
+    pub(super) async fn read_to_end(&mut self, id: PipeId, side: Side) -> Result<bool, super::initial::Error> {
         let pipe = self.pipes[id.0].clone();
         let mut had_news = false;
         loop {

@@ -27,6 +27,9 @@ pub struct Job {
     /// What the flight hears next.
     pub event: Event,
     pub cause: Cause,
+    /// The sides that the last call was made to, and the one that failed.
+    pub asked: Sides<bool>,
+    pub failed_at: Option<Side>,
 }
 
 /// What called for a reconcile.
@@ -58,7 +61,7 @@ pub struct Told {
 
 impl Job {
     pub fn new(pipe: PipeId, flight: Flight, cause: Cause) -> Self {
-        Self { pipe, flight, event: Event::Begin, cause }
+        Self { pipe, flight, event: Event::Begin, cause, asked: Sides::default(), failed_at: None }
     }
 
     pub fn link(&self) -> LinkId {

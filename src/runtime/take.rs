@@ -8,6 +8,7 @@ use crate::change::{Change, LinkId, RemoteId, Side, Version};
 use crate::engine::flight::Flight;
 use crate::engine::link::{Link, LinkState};
 use crate::store::{self, Entry, Store};
+use crate::value::Timestamp;
 
 /// What was taken from the journal.
 #[derive(Default)]
@@ -44,26 +45,36 @@ impl Row {
     }
 }
 
+/// What is taken at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub room: usize,
+    /// Links are looked at even where the journal tells nothing new.
+    pub is_replay: bool,
+    /// Only what was told by then.
+    pub settled: Timestamp,
+}
+
 /// Takes the next entries, at most one reconcile a link. Entries of links in `busy` stay for a later round.
 pub fn take(
     store: &mut dyn Store,
     world: &dyn World,
     (id, pipe): (PipeId, &Pipe),
-    limit: usize,
+    bounds: Bounds,
     busy: &mut HashSet<LinkId>,
-    is_replay: bool,
     is_own: impl Fn(Side, &Version) -> bool,
 ) -> store::Result<Taken> {
     let mut taken = Taken::default();
-    let mut entries = store.later(&pipe.plan.name, world.now(), limit)?;
-    entries.extend(store.pending(&pipe.plan.name, limit)?);
+    let mut entries = store.later(&pipe.plan.name, world.now(), bounds.room)?;
+    entries.extend(store.pending(&pipe.plan.name, bounds.room)?);
+    entries.retain(|it| it.at <= bounds.settled);
     let rows = fold(entries, is_own);
     let links = links_of(store, &pipe.plan.name, &rows)?;
     let mut own: Vec<(LinkId, usize)> = Vec::new();
     for (row, link) in rows.into_iter().zip(links) {
         let link = owner(store, &pipe.plan.name, &row, link)?;
         match link {
-            Some(link) if !is_replay && row.is_known_to(&link) => {
+            Some(link) if !bounds.is_replay && row.is_known_to(&link) => {
                 taken.skipped += u64::from(!row.cause.is_echo);
                 taken.done.extend(row.cause.entries);
                 taken.quiet.extend(row.cause.rows);

@@ -75,6 +75,16 @@ impl Memory {
         table.update(&self.profile, number, fields, now).map_err(|it| refused(entity, it))
     }
 
+    /// Fields of a row are bent behind everybody's back: no version moves, and no feed tells of it.
+    pub fn corrupt(&self, entity: &str, id: &RemoteId, fields: Fields) -> Result<(), Failure> {
+        let mut state = self.state();
+        let table = state.table(entity)?;
+        let number = existing(table, id).ok_or_else(|| missing(entity, id))?;
+        let row = table.rows.get_mut(&number).expect("it is existing");
+        row.fields.extend(fields);
+        Ok(())
+    }
+
     /// A user removes a row.
     pub fn delete(&self, entity: &str, id: &RemoteId) -> Result<(), Failure> {
         let mut state = self.state();

@@ -160,7 +160,7 @@ impl Simulation {
         let mut count = 0;
         for plan in self.plans() {
             let figures = self.deployment.store.figures(&plan).map_err(|it| it.to_string())?;
-            count += figures.unconfirmed + figures.asked;
+            count += figures.unconfirmed + figures.asked + figures.queued;
         }
         Ok(count)
     }
