@@ -23,6 +23,7 @@ pub mod interp;
 pub mod check;
 
 pub mod engine;
+pub mod failpoint;
 
 pub mod connect;
 

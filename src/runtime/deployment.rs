@@ -17,6 +17,7 @@ use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
+use crate::failpoint;
 use crate::ir::{OnError, Program};
 use crate::store::{self, Conclusion, Phase, Store};
 use crate::value::{Timestamp, Value};
@@ -247,6 +248,7 @@ impl Deployment {
         let mut jobs = Vec::new();
         let mut busy = HashSet::new();
         let mut done = Vec::new();
+        failpoint::pass("work", "begun");
         self.turn = self.turn.wrapping_add(1);
         let count = self.pipes.len();
         let now = self.world.now();
@@ -275,7 +277,9 @@ impl Deployment {
         if jobs.is_empty() && done.is_empty() {
             return Ok(false);
         }
+        failpoint::pass("work", "taken");
         self.conclude(&Conclusion { done, ..Conclusion::default() })?;
+        failpoint::pass("work", "skipped");
         self.fly(jobs).await?;
         Ok(true)
     }
@@ -301,8 +305,11 @@ impl Deployment {
             self.set_phase(pipe, Phase::Blocked, &why)?;
         }
         self.stop_after_errors(&landed)?;
+        failpoint::pass("round", "landed");
         let end = self.conclusion(&landed)?;
+        failpoint::pass("round", "concluding");
         self.conclude(&end)?;
+        failpoint::pass("round", "over");
         for it in &landed {
             self.stats[it.pipe.0].count(it, self.world.as_ref());
             self.own_writes.remember(it);

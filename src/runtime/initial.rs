@@ -13,6 +13,7 @@ use super::round::LINKS_MAX;
 use crate::change::{Class, Failure, LinkId, Page, Side, Sides, Token};
 use crate::engine::flight::{Event, Flight};
 use crate::engine::link::{Commit, Hold, Link, LinkState};
+use crate::failpoint;
 use crate::interp;
 use crate::store::{self, Match, Phase, Staged};
 
@@ -114,6 +115,7 @@ impl Deployment {
     async fn stage_page(&mut self, id: PipeId, side: Side, page: Page) -> Result<(), Error> {
         let (next, is_last) = (page.next.clone(), page.is_last);
         let rows = page.into_rows();
+        failpoint::pass("stage", "read");
         let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
         let staged: Vec<Staged> =
             rows.into_iter().zip(keys).map(|(seen, key)| Staged { seen, key: key.ok().flatten() }).collect();
@@ -143,7 +145,9 @@ impl Deployment {
             for group in groups {
                 jobs.extend(self.job_for(id, group, master)?.filter(|it| busy.insert(it.link())));
             }
+            failpoint::pass("apply", "matched");
             self.fly(jobs).await?;
+            failpoint::pass("apply", "flown");
             self.store.unstage(&plan, &rows)?;
             let done = total.saturating_sub(left_to_do(self.store.staged_count(&plan)?));
             self.watcher.note(&plan, Note::Applied { done, total });

@@ -10,6 +10,7 @@ use super::confirm::STALE_MAX;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
+use crate::failpoint;
 use crate::store;
 
 /// Longest wait between two tries of a feed that fails.
@@ -139,6 +140,7 @@ impl Deployment {
     }
 
     fn journal(&mut self, id: PipeId, side: Side, page: Page) -> store::Result<()> {
+        failpoint::pass("page", if page.changes.is_empty() { "empty" } else { "read" });
         let plan = self.name(id).to_owned();
         let stream = self.store.stream(&plan, side)?;
         let is_news = !page.changes.is_empty() || stream.token.as_ref() != Some(&page.next) || !stream.is_live;

@@ -20,6 +20,7 @@ use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Side, Sides,
 use crate::connect::Connector;
 use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX, Tally};
 use crate::engine::link::{Commit, LinkState, OpId};
+use crate::failpoint;
 use crate::interp::Query;
 use crate::schema::Shape;
 use crate::store::{self, Store};
@@ -123,6 +124,8 @@ impl Round<'_> {
 
     async fn carry_out(&mut self, turn: Turn, landed: &mut Vec<Landed>) -> store::Result<Vec<Job>> {
         let mut next = self.commit(turn.commit)?;
+        pass_if("round", "before_observe", !turn.observe.is_empty());
+        pass_if("round", "before_send", !turn.send.is_empty());
         let pipes = self.pipes;
         let resolving = resolve(pipes, self.references, turn.resolve);
         let now = self.world.now();
@@ -134,6 +137,8 @@ impl Round<'_> {
         {
             self.references.forget();
         }
+        pass_if("round", "observed", !observed.is_empty());
+        pass_if("round", "sent", !sent.is_empty());
         self.listen(&observed, &sent);
         next.extend(observed);
         next.extend(resolved);
@@ -193,6 +198,7 @@ impl Round<'_> {
             }
             other => other,
         };
+        failpoint::pass("round", "found");
         job.event = match found {
             Err(failure) => Event::Failed(failure),
             Ok(seen) => {
@@ -218,6 +224,12 @@ impl Round<'_> {
         let links = self.store.links_of(&self.pipes[pipe.0].plan.name, side, std::slice::from_ref(row))?;
         let link = links.into_iter().next().flatten().filter(|it| it.state != LinkState::Dead);
         Ok(link.map(|it| Owner { link: it.id, is_pending: it.state == LinkState::PendingCreate }))
+    }
+}
+
+fn pass_if(what: &str, when: &str, is_so: bool) {
+    if is_so {
+        failpoint::pass(what, when);
     }
 }
 

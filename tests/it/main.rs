@@ -14,6 +14,7 @@ mod format;
 mod functions;
 mod guards;
 mod kernel;
+mod kills;
 mod layers;
 mod lowering;
 mod maps;

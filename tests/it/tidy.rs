@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "check",
     "import",
     "engine",
+    "failpoint",
     "connect",
     "store",
     "runtime",

@@ -7,6 +7,7 @@ use super::cells::encode;
 use super::install::{Target, quoted};
 use super::{Fault, rows};
 use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Version, Write};
+use crate::failpoint;
 use crate::schema::Shape;
 use crate::value::{Kind, Record, Slot, Uuid, Value};
 
@@ -26,12 +27,14 @@ pub fn all(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]
 
 fn batch(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]) -> Result<Vec<Answer>, Fault> {
     let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    failpoint::pass("system", "begun");
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
         let savepoint = tx.savepoint()?;
         match one(&savepoint, target, shape, write) {
             Ok(answer) => {
                 savepoint.commit()?;
+                failpoint::pass("system", "row");
                 answers.push(answer);
             }
             Err(fault) if fault.ends_transaction() => return Err(fault),
@@ -41,7 +44,9 @@ fn batch(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]) 
             }
         }
     }
+    failpoint::pass("system", "written");
     tx.commit()?;
+    failpoint::pass("system", "durable");
     Ok(answers)
 }
 

@@ -6,6 +6,7 @@ use super::image::{Bytes, Nanos, SideNumber, read_record, write_record, write_va
 use super::{Fault, Outcome, bound};
 use crate::change::{LinkId, RemoteId, Side, Sides, Version};
 use crate::engine::link::{Intent, Link, LinkState, OpId};
+use crate::failpoint;
 use crate::value::{Timestamp, Value};
 
 /// The one shard of a state file; a shared database has more.
@@ -241,9 +242,13 @@ fn put_whole(db: &Connection, plan: i64, link: &Link) -> Outcome<()> {
         link.key,
     ])
     .map_err(|error| taken(error, link))?;
+    failpoint::pass("link", "row");
     put_shadows(db, link)?;
+    failpoint::pass("link", "shadows");
     put_intents(db, link)?;
+    failpoint::pass("link", "intents");
     put_hold(db, plan, link)?;
+    failpoint::pass("link", "hold");
     put_conflicts(db, plan, link)
 }
 

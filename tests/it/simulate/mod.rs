@@ -3,7 +3,7 @@
 //! `DWMAP_SEEDS` sets how many seeds run, `DWMAP_SEED` prints one of them step by step.
 
 mod faulty;
-mod history;
+pub mod history;
 mod users;
 
 use std::collections::HashSet;
