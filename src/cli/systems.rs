@@ -8,7 +8,7 @@ use super::Stopped;
 use crate::connect::Connector;
 use crate::connect::http::Settings;
 use crate::connect::odata::{Dataverse, Finops, Polling};
-use crate::connect::sqlite::Sqlite;
+use crate::connect::sqlite::{self, Sqlite};
 use crate::diag::suggest::nearest;
 use crate::ir::Program;
 use crate::runtime::config::{Auth, Config, System};
@@ -18,6 +18,32 @@ const PAGE_ROWS: usize = 1000;
 
 /// A connector for each system of the program, in its order.
 pub fn connect(program: &Program, config: &Config, root: &Path) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
+    connect_by(program, config, |_, bound| one(bound, root))
+}
+
+/// The same to look only: nothing is left in any system. Databases are copied into the folder `copies`, because a database that
+/// is read gets the triggers that will tell of its changes.
+pub fn connect_to_look(
+    program: &Program,
+    config: &Config,
+    root: &Path,
+    copies: &Path,
+) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
+    connect_by(program, config, |name, bound| match bound {
+        System::Sqlite { path } => {
+            let copy = copies.join(format!("{name}.db"));
+            sqlite::copy(&root.join(path), &copy).map_err(Stopped::environment)?;
+            one(&System::Sqlite { path: copy }, Path::new(""))
+        }
+        System::Dataverse { .. } | System::Finops { .. } => one(bound, root),
+    })
+}
+
+fn connect_by(
+    program: &Program,
+    config: &Config,
+    one: impl Fn(&str, &System) -> Result<Arc<dyn Connector>, Stopped>,
+) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
     for name in config.systems.keys() {
         if !program.systems.iter().any(|it| it.name == *name) {
             let near = nearest(name, program.systems.iter().map(|it| it.name.as_str()));
@@ -34,8 +60,8 @@ pub fn connect(program: &Program, config: &Config, root: &Path) -> Result<Vec<Ar
             );
             return Err(Stopped::usage(text));
         };
-        let connector =
-            one(bound, root).map_err(|it| Stopped { message: format!("system `{}`: {}", system.name, it.message), ..it })?;
+        let connector = one(&system.name, bound)
+            .map_err(|it| Stopped { message: format!("system `{}`: {}", system.name, it.message), ..it })?;
         made.insert(&system.name, connector);
     }
     Ok(program.systems.iter().map(|it| made[it.name.as_str()].clone()).collect())

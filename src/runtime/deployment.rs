@@ -1,10 +1,14 @@
 //! Everything that runs together: the maps, their systems, the state, and what is known for a while.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::confirm::{self, StaleReads};
+use super::control::Call;
+use super::control::tend::Tending;
 use super::endpoint::Endpoint;
 use super::guard::{Guard, Guards};
 use super::pipe::{Cause, Job, Landed, Pipe, PipeId, Told};
@@ -58,6 +62,8 @@ pub enum Note {
         retry_in: Duration,
     },
     Phase(Phase),
+    /// Something about no map in particular.
+    Said(String),
 }
 
 /// Watches nothing.
@@ -93,12 +99,21 @@ pub struct Deployment {
     pub stats: Vec<Stats>,
     pub watcher: Arc<dyn Watcher>,
     pub settings: Settings,
+    /// What each map is to do, as the store has it.
+    pub(super) phases: Vec<Phase>,
+    /// Maps with a range of keys to be read again.
+    pub(super) has_load: Vec<bool>,
+    pub(super) loads_rest_until: Option<Timestamp>,
+    /// Rows of an initial sync that is under way, for its progress.
+    pub(super) staged_at_first: Vec<u64>,
+    /// Where commands come from, if anybody may give any.
+    pub(super) calls: Option<mpsc::Receiver<Call>>,
+    /// Settings that can change meanwhile, and alerts.
+    pub(super) tending: Option<Tending>,
     own_writes: OwnWrites,
     stale: StaleReads,
     endpoints: Vec<Endpoint>,
     guard: Guard,
-    /// Maps that are paused or blocked.
-    halted: BTreeSet<PipeId>,
     /// Changes are carried at once, whatever the settle time.
     pub(super) is_hasty: bool,
     /// The map whose turn it is to be served first.
@@ -135,22 +150,28 @@ impl Deployment {
             references: References::default(),
             watcher: Arc::new(Unwatched),
             settings,
+            phases: Vec::new(),
+            has_load: Vec::new(),
+            loads_rest_until: None,
+            staged_at_first: Vec::new(),
+            calls: None,
+            tending: None,
             own_writes: OwnWrites::default(),
             stale: StaleReads::default(),
             endpoints: vec![Endpoint::default(); systems.len()],
             guard: Guard::new(settings.guards),
-            halted: BTreeSet::new(),
             is_hasty: false,
             turn: 0,
         };
+        let count = deployment.pipes.len();
+        deployment.phases = vec![Phase::Stopped; count];
+        deployment.has_load = vec![false; count];
+        deployment.staged_at_first = vec![0; count];
+        deployment.refresh_phases()?;
         // What a map that is new here keeps in step may be waited for already.
         let mut end = Conclusion::default();
         for id in deployment.pipe_ids() {
             deployment.wake(id, None, &mut end)?;
-            let name = deployment.name(id).to_owned();
-            if is_halted(deployment.store.phase(&name)?.0) {
-                deployment.halted.insert(id);
-            }
         }
         deployment.conclude(&end)?;
         Ok(deployment)
@@ -198,17 +219,11 @@ impl Deployment {
     pub fn set_phase(&mut self, pipe: PipeId, phase: Phase, why: &str) -> store::Result<()> {
         let name = self.pipes[pipe.0].plan.name.clone();
         self.store.set_phase(&name, phase, why)?;
-        if is_halted(phase) {
-            self.halted.insert(pipe);
-        } else if self.halted.remove(&pipe) {
-            self.release(pipe)?;
-        }
-        self.watcher.note(&name, Note::Phase(phase));
-        Ok(())
+        self.refresh_phases()
     }
 
     /// A map that stood still goes on: what it was stopped for is let pass, and what a person may have mended is tried again.
-    fn release(&mut self, pipe: PipeId) -> store::Result<()> {
+    pub(super) fn release(&mut self, pipe: PipeId) -> store::Result<()> {
         let now = self.world.now();
         self.guard.release(pipe, now);
         let name = self.name(pipe).to_owned();
@@ -221,7 +236,7 @@ impl Deployment {
 
     /// How many links of a map may be worked on now, for its systems' sake.
     fn room(&self, pipe: PipeId, now: Timestamp) -> usize {
-        if self.halted.contains(&pipe) {
+        if !self.flows(pipe) {
             return 0;
         }
         let systems = &self.pipes[pipe.0].plan.systems;
@@ -232,7 +247,7 @@ impl Deployment {
     pub(super) fn shut_until(&self, pipe: PipeId, now: Timestamp) -> Option<Timestamp> {
         let systems = &self.pipes[pipe.0].plan.systems;
         let shut = systems.iter().filter_map(|(_, &it)| self.endpoints[usize::from(it)].shut(now));
-        shut.map(|(until, _)| until).max().filter(|_| !self.halted.contains(&pipe))
+        shut.map(|(until, _)| until).max().filter(|_| self.flows(pipe))
     }
 
     /// Systems that are left alone: until when, and why.
@@ -336,7 +351,7 @@ impl Deployment {
                 Class::Validation | Class::Conflict | Class::TooLarge | Class::Bug => continue,
                 Class::Transient | Class::Throttled | Class::Auth | Class::Reference => continue,
             };
-            if !self.halted.contains(&it.pipe) {
+            if self.flows(it.pipe) {
                 self.set_phase(it.pipe, phase, &why)?;
             }
         }
@@ -388,13 +403,6 @@ impl Deployment {
             jobs.push(Job::new(id, flight, Cause::default()));
         }
         Ok(())
-    }
-}
-
-fn is_halted(phase: Phase) -> bool {
-    match phase {
-        Phase::Paused | Phase::Blocked => true,
-        Phase::Stopped | Phase::Initializing | Phase::Running => false,
     }
 }
 

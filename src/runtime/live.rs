@@ -1,17 +1,19 @@
 //! Live sync: feeds are read side by side, pages become journal entries, entries become rounds of reconciles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::confirm::STALE_MAX;
+use super::control::next_call;
+use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
 use crate::failpoint;
-use crate::store;
+use crate::store::{self, Phase};
 
 /// Longest wait between two tries of a feed that fails.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
@@ -64,37 +66,38 @@ impl Ender {
     }
 }
 
-/// `None`: there was no room for more; maybe there is now.
-type Reading = (PipeId, Side, Option<Result<Page, Failure>>);
+/// A page, and the position after which it was asked for. No page: there was no room for more; maybe there is now.
+type Reading = (PipeId, Side, Option<Token>, Option<Result<Page, Failure>>);
 
 /// The readings under way: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
     under_way: JoinSet<Reading>,
+    open: BTreeSet<(PipeId, Side)>,
     failures: BTreeMap<(PipeId, Side), u32>,
 }
 
 impl Deployment {
     /// Keeps all maps in step until the end is wished for.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> store::Result<()> {
-        let mut feeds = Feeds { under_way: JoinSet::new(), failures: BTreeMap::new() };
-        for pipe in self.pipe_ids() {
-            for side in Side::BOTH {
-                self.read_feed(&mut feeds, pipe, side, Duration::ZERO)?;
-            }
-        }
+        let mut feeds = Feeds { under_way: JoinSet::new(), open: BTreeSet::new(), failures: BTreeMap::new() };
+        self.carry_out_decisions().await?;
         while !shutdown.is_wished() {
             while let Some(reading) = feeds.under_way.try_join_next() {
-                self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled"))?;
+                self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
             }
-            if self.work(false).await? {
+            self.attend().await?;
+            self.tend().await?;
+            self.read_feeds(&mut feeds)?;
+            let has_worked = self.work(false).await?;
+            if self.initial_turn().await? || has_worked || self.load_turn().await? {
                 continue;
             }
+            self.have_caught_up()?;
             tokio::select! {
-                reading = feeds.under_way.join_next() => {
-                    if let Some(reading) = reading {
-                        self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled"))?;
-                    }
+                Some(reading) = feeds.under_way.join_next() => {
+                    self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
                 }
+                call = next_call(&mut self.calls) => self.serve(call).await?,
                 () = shutdown.wished() => {}
                 () = tokio::time::sleep(REST_MAX) => {}
             }
@@ -102,28 +105,56 @@ impl Deployment {
         Ok(())
     }
 
+    /// Starts the readings of maps that have come to listen.
+    fn read_feeds(&mut self, feeds: &mut Feeds) -> store::Result<()> {
+        for id in self.pipe_ids() {
+            for side in Side::BOTH {
+                if self.listens(id) && !feeds.open.contains(&(id, side)) {
+                    self.read_feed(feeds, id, side, Duration::ZERO)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Starts the next reading of a feed, unless this map does not listen to that side.
     fn read_feed(&mut self, feeds: &mut Feeds, id: PipeId, side: Side, after: Duration) -> store::Result<()> {
+        if !self.listens(id) {
+            return Ok(());
+        }
         let pipe = &self.pipes[id.0];
         let (system, plan) = (pipe.systems[side].clone(), pipe.plan.clone());
         let stream = self.store.stream(&plan.name, side)?;
         let (token, is_full) = (stream.token, stream.last_seq.saturating_sub(stream.done_seq) > BACKLOG_MAX);
+        feeds.open.insert((id, side));
         feeds.under_way.spawn(async move {
             tokio::time::sleep(if is_full { after.max(REST_MAX) } else { after }).await;
             let page = if is_full { None } else { Some(system.feed(&plan.shapes[side], token.as_ref()).await) };
-            (id, side, page)
+            (id, side, token, page)
         });
         Ok(())
     }
 
-    fn take_in(&mut self, feeds: &mut Feeds, (id, side, page): Reading) -> store::Result<()> {
+    async fn take_in(&mut self, feeds: &mut Feeds, (id, side, token, page): Reading) -> store::Result<()> {
+        feeds.open.remove(&(id, side));
+        let plan = self.name(id).to_owned();
+        let stream = self.store.stream(&plan, side)?;
+        if !self.listens(id) || stream.token != token {
+            // The map was stopped, or starts anew: the page is not what is asked for now.
+            return self.read_feed(feeds, id, side, Duration::ZERO);
+        }
         let failures = feeds.failures.entry((id, side)).or_default();
         let wait = match page {
             None => Duration::ZERO,
             Some(Ok(page)) => {
                 *failures = 0;
                 let wait = if page.is_last { self.settings.poll_every } else { Duration::ZERO };
-                self.journal(id, side, page)?;
+                if stream.is_live {
+                    self.journal(id, side, page)?;
+                } else {
+                    self.stage_page(id, side, page).await?;
+                }
+                self.heard(id, side);
                 wait
             }
             Some(Err(failure)) => {
@@ -177,15 +208,19 @@ impl Deployment {
     }
 
     async fn settle_hastily(&mut self) -> Result<(), super::initial::Error> {
+        self.carry_out_decisions().await?;
         let mut is_hastened = false;
         loop {
             let mut is_quiet = true;
-            for id in self.pipe_ids() {
+            for id in self.listening()? {
                 for side in Side::BOTH {
                     is_quiet &= !self.read_to_end(id, side).await?;
                 }
             }
             while self.work(false).await? {
+                is_quiet = false;
+            }
+            while self.load_turn().await? {
                 is_quiet = false;
             }
             if let Some(wait) = self.wait_for_systems()? {
@@ -194,6 +229,7 @@ impl Deployment {
                 continue;
             }
             if is_quiet && is_hastened {
+                self.have_caught_up()?;
                 return Ok(());
             }
             if is_quiet {
@@ -218,6 +254,23 @@ impl Deployment {
             }
         }
         Ok(wait)
+    }
+
+    /// Maps whose feeds tell changes: they run, or queue what comes after their first reading.
+    fn listening(&mut self) -> store::Result<Vec<PipeId>> {
+        let mut out = Vec::new();
+        for id in self.pipe_ids() {
+            let plan = self.name(id).to_owned();
+            let is_listening = match self.phases[id.0] {
+                Phase::Running | Phase::CatchingUp => true,
+                Phase::Paused | Phase::Blocked => had_initial_sync(self.store.as_mut(), &plan)?,
+                Phase::Stopped | Phase::Initializing => false,
+            };
+            if is_listening {
+                out.push(id);
+            }
+        }
+        Ok(out)
     }
 
     /// Reads all feeds from their start and looks at every row again. What is in step is not written.

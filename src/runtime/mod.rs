@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod config;
 pub mod confirm;
+pub mod control;
 pub mod deployment;
 pub mod endpoint;
 pub mod evaluate;

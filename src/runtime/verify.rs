@@ -80,7 +80,7 @@ impl Deployment {
         let mut out = Verification { rows: compared.rows.clone(), pairs: compared.pairs, ..Verification::default() };
         self.judge(id, how, compared.suspects, &mut out).await?;
         if let Some(repair) = how.repair {
-            self.repair(id, repair, &mut out).await?;
+            self.mend(id, repair, &mut out).await?;
         }
         Ok(out)
     }
@@ -168,7 +168,7 @@ impl Deployment {
     }
 
     /// Lets the engine decide the drift, and looks whether it is gone.
-    async fn repair(&mut self, id: PipeId, repair: Repair, out: &mut Verification) -> Result<(), Error> {
+    async fn mend(&mut self, id: PipeId, repair: Repair, out: &mut Verification) -> Result<(), Error> {
         for page in out.drift.chunks(LINKS_MAX) {
             let mut jobs = Vec::with_capacity(page.len());
             for suspect in page {

@@ -1,14 +1,17 @@
 //! All integration tests in one binary.
 
+mod alerts;
 mod broken;
 mod circles;
 mod cli;
 mod connectors;
+mod control;
 mod demo_data;
 mod deployment;
 mod diag;
 mod diagnostics;
 mod editors;
+mod first_reading;
 mod folder;
 mod format;
 mod functions;
