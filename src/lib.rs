@@ -22,6 +22,10 @@ pub mod interp;
 
 pub mod check;
 
+pub mod import;
+
+pub mod view;
+
 pub mod engine;
 pub mod failpoint;
 

@@ -14,11 +14,11 @@ mod trial;
 use super::built::{Built, Role, Written};
 use super::names::World;
 use crate::change::{Side, Sides};
-use crate::diag::{Code, Diagnostic, Diagnostics, codes};
+use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, codes, mend};
 use crate::functions::{self, Law};
 use crate::ir::{Certificate, Expr, Rule, RuleId};
 use crate::source::Sources;
-use crate::syntax::ast::{self, Arrow};
+use crate::syntax::ast::{self, Arrow, ClauseKind};
 use crate::value::Kind;
 use trial::{Finding, Trial};
 
@@ -54,7 +54,7 @@ pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags:
         }
         if written.rule.arrow == Arrow::Lossy && is_proved(rule) && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none())
         {
-            diags.push(weaker(&written).in_rule(&built.plan.name, Some(&rule.label)));
+            diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
         }
         let (certificate, finding) = decide(world, built, id);
         if let Some(finding) = finding {
@@ -75,10 +75,14 @@ fn no_loses(written: &Written<'_>) -> Diagnostic {
     .advice("add `loses \"…\"` in words that the approver of the map understands")
 }
 
-fn weaker(written: &Written<'_>) -> Diagnostic {
+fn weaker(written: &Written<'_>, sources: &Sources) -> Diagnostic {
     let arrow = written.rule.arrow_span;
     let diagnostic = Diagnostic::new(codes::WEAKER, arrow, "nothing is lost by this rule", "promises less than it holds");
-    diagnostic.replace("`<->`", arrow, "<->", true)
+    let mut edits = vec![Edit { span: arrow, text: "<->".to_owned() }];
+    let said = written.rule.clauses.iter().filter(|it| matches!(it.kind, ClauseKind::Loses(_)));
+    edits.extend(said.map(|it| Edit { span: mend::with_blanks(sources, it.span), text: String::new() }));
+    let message = if edits.len() > 1 { "`<->`, without `loses`" } else { "`<->`" };
+    Diagnostic { fixes: vec![Fix { message: message.to_owned(), edits, safe: true }], ..diagnostic }
 }
 
 /// How the rule was decided, and what is wrong with it.

@@ -178,7 +178,11 @@ impl Cx<'_, '_> {
         let Some(place) = found else {
             let message = format!("the base of `{}` has no rule `{}`", out.map.name.text, name.text);
             let near = unknown("rule", &name.text, name.span, known.iter().map(String::as_str), "no rule has this label");
-            let diagnostic = Diagnostic { code: codes::NO_SUCH_RULE, message, ..near };
+            let mut diagnostic = Diagnostic { code: codes::NO_SUCH_RULE, message, ..near };
+            if let Some(locked) = self.given.overrides.get(&format!("{}.{}", out.map.name.text, name.text)) {
+                diagnostic = diagnostic.note("base, then", locked);
+            }
+            diagnostic = diagnostic.note("labels of the base", known.join(", "));
             self.diags.push(diagnostic.in_rule(&out.map.name.text, Some(&name.text)));
             return None;
         };

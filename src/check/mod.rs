@@ -24,6 +24,7 @@ mod rule;
 mod scope;
 mod table;
 mod tests;
+pub mod texts;
 mod usage;
 pub mod uses;
 
@@ -88,6 +89,10 @@ pub struct Checked {
     pub tests: Vec<ir::Test>,
     /// The base rules that overrides replace now, by `Map.label`: what the lock keeps.
     pub overrides: BTreeMap<String, String>,
+    /// What was written of each plan, in the order of the plans.
+    pub texts: Vec<texts::MapText>,
+    /// What each system offers, by its name in the maps.
+    pub schemas: BTreeMap<String, Schema>,
 }
 
 /// Checks all files of a project together; a `use` can only name one of them.
@@ -117,11 +122,13 @@ pub fn check_project(
     graph::defer(&world, &mut built, diags);
     built.retain(|it| !it.is_wrong);
     let tests = tests::lower(&world, sources, &mut built, diags);
+    let texts = built.iter().map(|it| texts::of(project, sources, it)).collect();
     let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();
     let order = graph::order(&plans);
     let systems = world.systems.values().map(|it| ir::System { name: it.name.clone(), profile: it.profile.clone() }).collect();
     let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };
     program.seal();
     let overrides = layered.iter().filter(|it| it.is_active).flat_map(layers::Layered::locked).collect();
-    Checked { program, tests, overrides }
+    let schemas = world.systems.into_iter().map(|(name, it)| (name, it.schema)).collect();
+    Checked { program, tests, overrides, schemas, texts }
 }

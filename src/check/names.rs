@@ -9,7 +9,7 @@ use super::layers::Layered;
 use super::params;
 use super::uses::Project;
 use super::{Given, SchemaProblem, Schemas};
-use crate::diag::suggest::nearest;
+use crate::diag::suggest::{is_ambiguous, nearest};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::functions;
 use crate::interp;
@@ -278,8 +278,9 @@ fn schema_problem(path: &ast::Quoted, problem: &SchemaProblem) -> Diagnostic {
 /// A name that does not exist, with the nearest one that does.
 pub fn unknown<'n>(what: &str, word: &str, span: Span, known: impl IntoIterator<Item = &'n str>, label: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, span, format!("there is no {what} `{word}`"), label);
-    match nearest(word, known) {
-        Some(name) => diagnostic.replace(format!("`{name}`"), span, name, true),
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(word, known.iter().copied()) {
+        Some(name) => diagnostic.replace(format!("`{name}`"), span, name, !is_ambiguous(word, known)),
         None => diagnostic,
     }
 }

@@ -9,7 +9,8 @@ use super::names::not_yet;
 use super::scope::{Current, Scope};
 use super::table::{self, Rows, Tables};
 use crate::change::{Side, Sides};
-use crate::diag::{Diagnostic, codes, suggest::nearest};
+use crate::diag::suggest::{is_ambiguous, nearest};
+use crate::diag::{Diagnostic, codes};
 use crate::ir::{Certificate, End, Expr, Fallback, Missing, Modulo, Origin, Rule};
 use crate::source::Span;
 use crate::syntax::ast::{self, ActionKind, Arrow, ClauseKind, ExprKind};
@@ -325,7 +326,8 @@ impl<'a> Scope<'a, '_> {
             let message = format!("there is no map and no value map `{name}`");
             let mut diagnostic = Diagnostic::new(codes::LOOKUP, path.span, message, "not declared");
             if let Some(near) = nearest(&name, known.iter().map(String::as_str)) {
-                diagnostic = diagnostic.replace(format!("`{near}`"), path.span, near, true);
+                let is_sure = !is_ambiguous(&name, known.iter().map(String::as_str));
+                diagnostic = diagnostic.replace(format!("`{near}`"), path.span, near, is_sure);
             }
             self.report(diagnostic);
             return None;

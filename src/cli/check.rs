@@ -4,18 +4,29 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::mend::mend;
 use super::output::{self, Color};
 use super::project::{Compiled, Project};
 use super::{Exit, Result};
-use crate::diag::{Severity, render, report};
+use crate::diag::{Severity, annotations, render, report, sarif};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Map files, or folders that hold some. Default: this folder.
     paths: Vec<PathBuf>,
-    /// `short` prints one line a message, for editors; `json` a report for programs.
+    /// `short` prints one line a message, for editors; `json` a report for programs; `sarif` a log for code scanners;
+    /// `github` and `azure` lines that build servers show beside the code.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Make the changes that messages are sure of, and check again. Never makes a map worse.
+    #[arg(long)]
+    fix: bool,
+    /// With `--fix`: write nothing, say what would be changed; exit with 1 when something would.
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
+    /// With `--fix`: write nothing, print what would change; exit with 1 when something would.
+    #[arg(long, requires = "fix")]
+    diff: bool,
     /// `warnings`: exit with 1 on warnings, too.
     #[arg(long, value_enum)]
     deny: Option<Deny>,
@@ -27,6 +38,9 @@ enum Format {
     Text,
     Short,
     Json,
+    Sarif,
+    Github,
+    Azure,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,15 +49,39 @@ enum Deny {
 }
 
 pub fn run(args: &Args, color: Color) -> Result {
-    let compiled = Project::find(&args.paths)?.compile()?;
+    let project = Project::find(&args.paths)?;
+    let compiled = project.compile()?;
+    if !args.fix {
+        return Ok(tell(args, &compiled, color));
+    }
+    let mended = mend(&project, compiled)?;
+    let is_dry = args.dry_run || args.diff;
+    if args.diff {
+        mended.print_difference();
+    } else {
+        mended.tell(is_dry);
+    }
+    if is_dry {
+        return Ok(if mended.made.is_empty() { Exit::Success } else { Exit::Found });
+    }
+    mended.write()?;
+    Ok(tell(args, &mended.compiled, color))
+}
+
+/// Prints the messages in the form that was asked for.
+fn tell(args: &Args, compiled: &Compiled, color: Color) -> Exit {
+    let (diagnostics, sources) = (&compiled.diagnostics, &compiled.sources);
     match args.format {
-        Format::Text => eprint!("{}", render::emit(&compiled.diagnostics, &compiled.sources, color.of_messages())),
-        Format::Short => output::print(&short(&compiled)),
-        Format::Json => output::print_line(&report::to_json(&compiled.diagnostics, &compiled.sources)),
+        Format::Text => eprint!("{}", render::emit(diagnostics, sources, color.of_messages())),
+        Format::Short => output::print(&short(compiled)),
+        Format::Json => output::print_line(&report::to_json(diagnostics, sources)),
+        Format::Sarif => output::print_line(&sarif::to_sarif(diagnostics, sources)),
+        Format::Github => output::print(&annotations::to_github(diagnostics, sources)),
+        Format::Azure => output::print(&annotations::to_azure(diagnostics, sources)),
     }
     let has_warnings = compiled.diagnostics.iter().any(|it| it.severity == Severity::Warning);
     let is_found = compiled.has_errors || (args.deny.is_some() && has_warnings);
-    Ok(if is_found { Exit::Found } else { Exit::Success })
+    if is_found { Exit::Found } else { Exit::Success }
 }
 
 /// `file:line:column: error[DW0101]: message`

@@ -99,12 +99,18 @@ fn change(args: &Args, path: &Path, name: &str, old: &str, new: &str) -> std::re
     Ok(())
 }
 
-/// Writes beside the file and renames, so that a full disk or a crash cannot leave half a map.
-fn replace(path: &Path, text: &str) -> std::result::Result<(), Stopped> {
-    let beside = path.with_extension("dwmap.new");
-    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+/// Writes beside the file and renames, so that a full disk or a crash cannot leave half a map. A link stays a link, and the
+/// file keeps its permissions.
+pub(super) fn replace(path: &Path, text: &str) -> std::result::Result<(), Stopped> {
+    let unwritten = |error| Stopped::environment(format!("`{}` cannot be written: {error}", path.display()));
+    let place = std::fs::canonicalize(path).map_err(unwritten)?;
+    let beside = place.with_extension("dwmap.new");
+    let permissions = std::fs::metadata(&place).map(|it| it.permissions());
+    let written = std::fs::write(&beside, text)
+        .and_then(|()| std::fs::set_permissions(&beside, permissions?))
+        .and_then(|()| std::fs::rename(&beside, &place));
     written.map_err(|error| {
         drop(std::fs::remove_file(&beside));
-        Stopped::environment(format!("`{}` cannot be written: {error}", path.display()))
+        unwritten(error)
     })
 }

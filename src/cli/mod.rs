@@ -7,13 +7,21 @@ mod compile;
 mod conflicts;
 mod demo;
 mod desk;
+mod diff;
+mod doc;
+mod doctor;
 mod errors;
 mod explain;
+mod export;
 mod fmt;
+mod graph;
+mod import;
+mod mend;
 mod output;
 mod plan;
 mod progress;
 mod project;
+mod revision;
 mod run;
 mod sandbox;
 mod schema;
@@ -98,6 +106,12 @@ enum Verb {
     Fmt(fmt::Args),
     /// Run the `test` items of maps through the real interpreter and engine.
     Test(test::Args),
+    /// Compare two versions of maps by what they mean.
+    Diff(diff::Args),
+    /// Write the documentation of maps, as HTML or Markdown.
+    Doc(doc::Args),
+    /// Show how maps depend on each other, and in which order they are filled.
+    Graph(graph::Args),
     /// Say what a diagnostic code means.
     Explain(explain::Args),
     /// Keep the systems of a project in step.
@@ -128,8 +142,14 @@ enum Verb {
     Verify(verify::Args),
     /// Show what was done, by whom, and why.
     Activity(trace::ActivityArgs),
+    /// Ask the systems of a project what they can do, and say what that is worth.
+    Doctor(doctor::Args),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
+    /// Write maps in the form of another tool.
+    Export(export::Args),
+    /// Turn saved dual-write maps into text.
+    Import(import::Args),
     /// Start simulated systems to work with.
     Sandbox(sandbox::Args),
     /// Lock schema snapshots, or read one from a system's metadata.
@@ -172,6 +192,9 @@ fn act(cli: Cli) -> Result {
         Verb::Compile(args) => compile::run(&args, color),
         Verb::Fmt(args) => fmt::run(&args, color),
         Verb::Test(args) => test::run(&args, color),
+        Verb::Diff(args) => diff::run(&args, color),
+        Verb::Doc(args) => doc::run(&args, color),
+        Verb::Graph(args) => graph::run(&args, color),
         Verb::Explain(args) => explain::run(&args),
         Verb::Run(args) => run::run(&args, color),
         Verb::Plan(args) => plan::run(&args, color),
@@ -187,7 +210,10 @@ fn act(cli: Cli) -> Result {
         Verb::Trace(args) => trace::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Activity(args) => trace::activity(&args),
+        Verb::Doctor(args) => doctor::run(&args, color),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Export(args) => export::run(&args, color),
+        Verb::Import(args) => import::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {

@@ -13,7 +13,7 @@ use crate::runtime::config::{self, Config};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, snapshot};
 use crate::source::{FILE_BYTES_MAX, FileId, SourceFile, Sources};
-use crate::syntax;
+use crate::syntax::{self, ast};
 use crate::value::Value;
 
 /// The ending of map files.
@@ -37,6 +37,8 @@ pub struct Compiled {
     pub diagnostics: Vec<Diagnostic>,
     pub has_errors: bool,
     pub checked: Checked,
+    /// The files of the project itself, without those that they only use.
+    pub files: Vec<ast::File>,
 }
 
 impl Project {
@@ -69,11 +71,16 @@ impl Project {
 
     /// Reads and checks all files together.
     pub fn compile(&self) -> Result<Compiled, Stopped> {
+        self.compile_with(&BTreeMap::new())
+    }
+
+    /// The same, with these texts in the place of what stands in the files.
+    pub fn compile_with(&self, texts: &BTreeMap<PathBuf, String>) -> Result<Compiled, Stopped> {
         let mut sources = Sources::default();
         let mut diags = Diagnostics::default();
         let mut files = Vec::with_capacity(self.paths.len());
         for path in &self.paths {
-            let text = read_text(path)?;
+            let text = texts.get(path).map_or_else(|| read_text(path), |it| Ok(it.clone()))?;
             let id = sources.add(shown(path), text).map_err(|it| {
                 Stopped::usage(format!("`{}` has {} bytes; a map file has at most {FILE_BYTES_MAX}", path.display(), it.bytes))
             })?;
@@ -86,7 +93,8 @@ impl Project {
         files_of.places = places(&sources, &project);
         let checked = check::check_project(&project, &given, &sources, &files_of, &mut diags);
         let has_errors = diags.has_errors();
-        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked })
+        let files = project.files.into_iter().take(self.paths.len()).collect();
+        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked, files })
     }
 
     fn params(&self) -> BTreeMap<String, Setting> {
@@ -128,7 +136,9 @@ impl Compiled {
 fn places(sources: &Sources, project: &Files) -> Vec<Place> {
     let place = |(id, file): (FileId, &SourceFile)| {
         if project.is_library(id) && file.name.starts_with(uses::STANDARD) {
-            return Place::Standard;
+            let folder =
+                file.name[uses::STANDARD.len()..].rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+            return Place::Standard(folder);
         }
         Place::Folder(Path::new(&file.name).parent().map_or_else(PathBuf::new, Path::to_owned))
     };
@@ -202,8 +212,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Where a map file stands.
 enum Place {
     Folder(PathBuf),
-    /// In the program itself.
-    Standard,
+    /// In the program itself, in this folder of `std/`.
+    Standard(String),
 }
 
 /// Snapshots and used files, beside the maps that name them.
@@ -224,7 +234,7 @@ impl Schemas for Snapshots {
 
     fn load(&self, from: FileId, path: &str) -> Result<Arc<Schema>, SchemaProblem> {
         let file = match &self.places[from.0 as usize] {
-            Place::Standard => return standard::snapshot_of(path),
+            Place::Standard(folder) => return standard::snapshot_of(&format!("{folder}{path}")),
             Place::Folder(folder) => folder.join(path),
         };
         if !file.is_file() {

@@ -15,8 +15,28 @@ const MAPS: &[(&str, &str)] = &[
     ("maps/organization.dwmap", include_str!("../../maps/organization.dwmap")),
     ("maps/customers.dwmap", include_str!("../../maps/customers.dwmap")),
 ];
+/// The maps as Microsoft publishes them: no part of the demo, there for `use "std/dual-write/NAME"`.
+const DUAL_WRITE: &[(&str, &str)] = &[
+    ("maps/dual-write/assets.dwmap", include_str!("../../maps/dual-write/assets.dwmap")),
+    ("maps/dual-write/attachments.dwmap", include_str!("../../maps/dual-write/attachments.dwmap")),
+    ("maps/dual-write/common.dwmap", include_str!("../../maps/dual-write/common.dwmap")),
+    ("maps/dual-write/customers.dwmap", include_str!("../../maps/dual-write/customers.dwmap")),
+    ("maps/dual-write/finance.dwmap", include_str!("../../maps/dual-write/finance.dwmap")),
+    ("maps/dual-write/organization.dwmap", include_str!("../../maps/dual-write/organization.dwmap")),
+    ("maps/dual-write/parties.dwmap", include_str!("../../maps/dual-write/parties.dwmap")),
+    ("maps/dual-write/products.dwmap", include_str!("../../maps/dual-write/products.dwmap")),
+    ("maps/dual-write/purchasing.dwmap", include_str!("../../maps/dual-write/purchasing.dwmap")),
+    ("maps/dual-write/sales.dwmap", include_str!("../../maps/dual-write/sales.dwmap")),
+    ("maps/dual-write/terms.dwmap", include_str!("../../maps/dual-write/terms.dwmap")),
+    ("maps/dual-write/transfers.dwmap", include_str!("../../maps/dual-write/transfers.dwmap")),
+    ("maps/dual-write/vendors.dwmap", include_str!("../../maps/dual-write/vendors.dwmap")),
+    ("maps/dual-write/warehouses.dwmap", include_str!("../../maps/dual-write/warehouses.dwmap")),
+    ("maps/dual-write/workers.dwmap", include_str!("../../maps/dual-write/workers.dwmap")),
+];
 const FINOPS: &str = include_str!("../../maps/schemas/fo.json");
 const DATAVERSE: &str = include_str!("../../maps/schemas/dv.json");
+const DUAL_WRITE_FINOPS: &str = include_str!("../../maps/dual-write/schemas/fo.json");
+const DUAL_WRITE_DATAVERSE: &str = include_str!("../../maps/dual-write/schemas/dv.json");
 
 struct Included;
 
@@ -26,11 +46,13 @@ impl Schemas for Included {
     }
 }
 
-/// The schema that a standard map names.
+/// The schema that a standard map names; the path is as `std/` has it.
 pub fn snapshot_of(path: &str) -> Result<Arc<Schema>, SchemaProblem> {
     match path {
         "schemas/fo.json" => Ok(Arc::new(schema(Dialect::Finops))),
         "schemas/dv.json" => Ok(Arc::new(schema(Dialect::Dataverse))),
+        "dual-write/schemas/fo.json" => Ok(Arc::new(included(DUAL_WRITE_FINOPS))),
+        "dual-write/schemas/dv.json" => Ok(Arc::new(included(DUAL_WRITE_DATAVERSE))),
         other => Err(SchemaProblem::Missing(other.to_owned())),
     }
 }
@@ -38,7 +60,7 @@ pub fn snapshot_of(path: &str) -> Result<Arc<Schema>, SchemaProblem> {
 /// The standard map that `use "std/NAME"` means.
 pub fn text(name: &str) -> Option<&'static str> {
     let plain = name.strip_prefix(STANDARD)?;
-    MAPS.iter().find(|(path, _)| path.strip_prefix("maps/") == Some(plain)).map(|(_, text)| *text)
+    MAPS.iter().chain(DUAL_WRITE).find(|(path, _)| path.strip_prefix("maps/") == Some(plain)).map(|(_, text)| *text)
 }
 
 /// The schema that the standard maps are checked against.
@@ -47,6 +69,10 @@ pub fn schema(dialect: Dialect) -> Schema {
         Dialect::Finops => FINOPS,
         Dialect::Dataverse => DATAVERSE,
     };
+    included(text)
+}
+
+fn included(text: &str) -> Schema {
     snapshot::parse(text).expect("the snapshot stands in the program and a test reads it")
 }
 

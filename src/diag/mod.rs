@@ -165,7 +165,10 @@ impl Diagnostics {
     }
 }
 
+pub mod annotations;
 pub mod codes;
+pub mod mend;
 pub mod render;
 pub mod report;
+pub mod sarif;
 pub mod suggest;

@@ -9,6 +9,14 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates.into_iter().map(|it| (distance(word, it), it)).filter(|(edits, _)| *edits <= limit).min().map(|(_, it)| it)
 }
 
+/// Another candidate is as near as the nearest one, so that a tool cannot know which was meant.
+pub fn is_ambiguous<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut edits: Vec<(usize, &str)> = candidates.into_iter().map(|it| (distance(word, it), it)).collect();
+    edits.sort_unstable();
+    edits.dedup();
+    matches!(edits.as_slice(), [(first, _), (second, _), ..] if first == second)
+}
+
 /// Edits (insert, delete, replace, swap of neighbours) between two words, without case.
 fn distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.to_lowercase().chars().collect(), right.to_lowercase().chars().collect());

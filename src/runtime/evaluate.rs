@@ -3,7 +3,7 @@
 use super::pipe::{Pipe, PipeId};
 use super::references::References;
 use crate::change::{Class, Failure};
-use crate::engine::flight::RESOLVE_ROUNDS_MAX;
+use crate::engine::flight::resolve_rounds_max;
 use crate::interp::{Cx, Lookups, Refusal, Stop};
 
 /// Why a row has no answer.
@@ -38,7 +38,7 @@ pub async fn evaluate<T, A>(
     let plan = pipes[pipe.0].plan.as_ref();
     let mut lookups = Lookups::default();
     let mut answers: Vec<Option<Result<A, NoAnswer>>> = items.iter().map(|_| None).collect();
-    for _ in 0..=RESOLVE_ROUNDS_MAX {
+    for _ in 0..=resolve_rounds_max(plan) {
         let mut open = Vec::new();
         for (item, answer) in items.iter().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
             match question(Cx { plan, lookups: &lookups }, item) {

@@ -18,7 +18,7 @@ use super::references::References;
 use super::world::World;
 use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
 use crate::connect::Connector;
-use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, RESOLVE_ROUNDS_MAX, Tally};
+use crate::engine::flight::{Effect, Event, LOOKS_MAX, Owner, Tally, resolve_rounds_max};
 use crate::engine::link::{Commit, LinkState, OpId};
 use crate::failpoint;
 use crate::interp::Query;
@@ -30,8 +30,8 @@ use crate::value::{Slot, Timestamp, Value};
 pub const LINKS_MAX: usize = 100;
 /// Wait before a row that was read in an older state is read again.
 const STALE_WAIT: Duration = Duration::from_secs(1);
-/// Most turns of a round: every flight ends long before.
-const TURNS_MAX: u32 = LOOKS_MAX * (RESOLVE_ROUNDS_MAX + 8);
+/// Turns between two looks of a flight that are no look-ups.
+const STEPS_MAX: u32 = 8;
 
 /// What a round works with.
 pub struct Round<'a> {
@@ -72,7 +72,10 @@ impl Round<'_> {
     /// Carries all jobs to their end. An error of the store stops everything; nothing that is not on file was sent.
     pub async fn fly(&mut self, mut jobs: Vec<Job>) -> store::Result<Vec<Landed>> {
         let mut landed = Vec::with_capacity(jobs.len());
-        for _ in 0..TURNS_MAX {
+        let look_ups = self.pipes.iter().map(|it| resolve_rounds_max(&it.plan)).max().unwrap_or_default();
+        // Most turns of a round: every flight ends long before.
+        let turns_max = LOOKS_MAX * (look_ups + STEPS_MAX);
+        for _ in 0..turns_max {
             if jobs.is_empty() {
                 return Ok(landed);
             }
@@ -83,7 +86,7 @@ impl Round<'_> {
             landed.append(&mut turn.landed);
             jobs = self.carry_out(turn, &mut landed).await?;
         }
-        panic!("a flight took more than {TURNS_MAX} turns: {:?}", jobs.iter().map(Job::link).collect::<Vec<_>>());
+        panic!("a flight took more than {turns_max} turns: {:?}", jobs.iter().map(Job::link).collect::<Vec<_>>());
     }
 
     /// The commit leads to a write that the map must not make. Its reconcile is dropped: nothing of it is on file.

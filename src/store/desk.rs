@@ -107,6 +107,8 @@ pub trait Desk {
     fn decide(&mut self, decision: &Decision) -> Result<i64>;
     /// Decisions that wait, the oldest first.
     fn decisions(&mut self, limit: usize) -> Result<Vec<(i64, Decision)>>;
+    /// The one that was put on file last.
+    fn last_decision(&mut self) -> Result<Option<(i64, Decision)>>;
     /// A decision was carried out or refused: what it changes, who did it, and its end, all at once.
     fn settle_decision(&mut self, number: i64, commit: Option<&Commit>, act: &Act) -> Result<()>;
     /// Displaced values of a write that is about to be made for a person.

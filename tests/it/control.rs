@@ -303,6 +303,45 @@ fn held_records_are_exported_as_a_table() {
 }
 
 #[test]
+fn a_trace_explains_a_write() {
+    let folder = synced_pair();
+    rename(&folder, "A-1", "Armchair");
+    ok(&folder, &["run", "--once"]);
+    let trace = json(&folder, &["trace", "Items", "A-1"]);
+    let line = &trace["lines"][0];
+    let text = line["text"].as_str().expect("a text");
+    let parts = [
+        r#"right: title: "Armchair""#,
+        r#"for the edit left name: "Chair" -> "Armchair""#,
+        "by title",
+        "sent for version",
+        "answered with version",
+    ];
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!((&line["what"], line["op"].as_str().map(str::len)), (&"updated".into(), Some(36)));
+    let (decided, at) = (line["decided"].as_str().expect("a time"), line["at"].as_str().expect("a time"));
+    assert!(decided[..16] <= at[..16], "it was named before it was answered: {decided} {at}");
+}
+
+#[test]
+fn histories_are_kept_for_so_many_days_and_open_matters_for_ever() {
+    let folder = refused_pair();
+    // As if all of it had happened a hundred days ago.
+    folder.sql("dwmap-state.db", "UPDATE activity SET at = at - 8640000000000000");
+    let count = |what: &str| folder.sql("dwmap-state.db", &format!("SELECT count(*) FROM {what}")).trim().to_owned();
+    let displaced = count("ledger");
+    let held = "activity WHERE link IN (SELECT link FROM hold)";
+    let (of_held, all) = (count(held), count("activity"));
+    assert!(of_held != "0" && of_held != all, "{of_held} of {all} lines are of held records");
+    let process = Process::start(&folder, &["run"]);
+    wait("old lines are forgotten", || count("activity WHERE link NOT IN (SELECT link FROM hold)") == "0");
+    assert_eq!((count(held), count("ledger")), (of_held, displaced));
+    process.kill();
+}
+
+#[test]
 fn names_that_do_not_exist_get_the_nearest() {
     let folder = refused_pair();
     let messages = |arguments: &[&str]| {

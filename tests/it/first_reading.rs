@@ -12,7 +12,7 @@ use dwmap::connect::{Capabilities, Connector};
 use dwmap::runtime::deployment::{Deployment, Settings};
 use dwmap::runtime::world::Scripted;
 use dwmap::schema::Shape;
-use dwmap::store::{Desk, Sqlite, Store};
+use dwmap::store::Sqlite;
 use dwmap::value::{Slot, Value};
 
 use super::folder::Folder;

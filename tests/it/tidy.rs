@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "interp",
     "check",
     "import",
+    "view",
     "engine",
     "failpoint",
     "connect",
@@ -43,9 +44,14 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["src/sandbox/", "src/console/", "src/runtime/control/server.rs"]),
     ("lettre", &["src/runtime/control/send.rs"]),
     ("rusqlite", &["src/store/sqlite/", "src/connect/sqlite/"]),
-    ("quick_xml", &["src/schema/csdl/"]),
+    ("quick_xml", &["src/schema/csdl/", "src/import/solution.rs"]),
+    ("zip", &["src/import/archive.rs"]),
+    ("cab", &["src/import/archive.rs"]),
     ("csv", &["src/sandbox/data/"]),
     ("toml", &["src/schema/lock.rs", "src/runtime/config.rs"]),
+    ("tokio_postgres", &["src/connect/postgres/"]),
+    ("rcgen", &["src/sandbox/tls.rs"]),
+    ("tokio_rustls", &["src/sandbox/tls.rs"]),
     ("hdrhistogram", &["src/runtime/stats.rs"]),
 ];
 

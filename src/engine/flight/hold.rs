@@ -13,8 +13,9 @@ impl Flight {
 
     pub(super) fn resolve(&mut self, at: Moment, mut queries: Vec<Query>) -> Effect {
         self.resolves += 1;
-        if self.resolves > RESOLVE_ROUNDS_MAX {
-            let failure = Failure::new(Class::Bug, format!("references are still unknown after {RESOLVE_ROUNDS_MAX} rounds"));
+        let most = resolve_rounds_max(&self.plan);
+        if self.resolves > most {
+            let failure = Failure::new(Class::Bug, format!("references are still unknown after {most} rounds"));
             return self.hold_failure(at, &failure);
         }
         let mut seen = std::collections::HashSet::new();

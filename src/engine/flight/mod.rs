@@ -23,8 +23,14 @@ use super::settle;
 
 /// Most looks at the rows in one flight; then the link is held and tried again later.
 pub const LOOKS_MAX: u32 = 16;
-/// Most rounds of reference look-ups between two looks: references can depend on each other.
-pub const RESOLVE_ROUNDS_MAX: u32 = 8;
+/// Most rounds of reference look-ups between two looks beyond those of [`resolve_rounds_max`]: references can depend on each other.
+const RESOLVE_ROUNDS_MAX: u32 = 8;
+
+/// Most rounds of reference look-ups between two looks. A write asks for one reference after the other, on either side.
+pub fn resolve_rounds_max(plan: &Plan) -> u32 {
+    let rules = u32::try_from(plan.rules.len()).expect("a plan numbers its rules with 16 bits");
+    RESOLVE_ROUNDS_MAX + 2 * rules
+}
 
 /// Most different requests to one row that are open at once, all for one version of it. Then the last of them is sent again until
 /// the row moves: it is on file already, so nothing new can land, and what has changed since follows after it.

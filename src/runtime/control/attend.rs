@@ -85,7 +85,7 @@ impl Deployment {
             Hand { store: self.store.as_mut(), program: &program, world: world.as_ref(), who: &request.who, why: &request.why };
         let answer = hand.act(&request.ask)?;
         if let Reply::Decided { is_done: false, .. } = &answer
-            && let Some((number, decision)) = self.store.decisions(usize::MAX)?.pop()
+            && let Some((number, decision)) = self.store.last_decision()?
         {
             return self.carry_out_decision(number, &decision).await?;
         }

@@ -38,22 +38,17 @@ impl Deployment {
         number: i64,
         decision: &Decision,
     ) -> store::Result<Result<Reply, Problem>> {
-        let Some(id) = self.pipe_ids().find(|&it| self.name(it) == decision.plan) else { return Ok(Err(gone(decision))) };
-        let Some(link) = self.store.link(decision.link)? else { return Ok(Err(gone(decision))) };
+        let id = self.pipe_ids().find(|&it| self.name(it) == decision.plan);
+        let (Some(id), Some(link)) = (id, self.store.link(decision.link)?) else {
+            let text = "the record of this decision is not on file any more".to_owned();
+            self.store.settle_decision(number, None, &act_of(decision, format!("refused: {text}")))?;
+            return Ok(Err(Problem::Usage(text)));
+        };
         let key = link.key.clone();
         let carried = self.carry(id, link, decision).await?;
-        let act = |what: String| Act {
-            op: decision.op,
-            at: decision.at,
-            plan: Some(decision.plan.clone()),
-            link: Some(decision.link),
-            who: decision.who.clone(),
-            what,
-            why: decision.why.clone(),
-        };
         match carried {
             Ok((commit, text)) => {
-                self.store.settle_decision(number, Some(&commit), &act(text.clone()))?;
+                self.store.settle_decision(number, Some(&commit), &act_of(decision, text.clone()))?;
                 let flight = Flight::new(self.pipes[id.0].plan.clone(), commit.link, true, None);
                 self.fly(vec![Job::new(id, flight, Cause::default())]).await?;
                 Ok(Ok(Reply::Decided { map: decision.plan.clone(), key, outcome: text, is_done: true }))
@@ -63,7 +58,7 @@ impl Deployment {
                 Ok(Err(Problem::Failed(format!("{text}\n  = note: the decision is on file and is tried again"))))
             }
             Err(Problem::Usage(text)) => {
-                self.store.settle_decision(number, None, &act(format!("refused: {text}")))?;
+                self.store.settle_decision(number, None, &act_of(decision, format!("refused: {text}")))?;
                 Ok(Err(Problem::Usage(text)))
             }
         }
@@ -195,8 +190,16 @@ impl Deployment {
     }
 }
 
-fn gone(decision: &Decision) -> Problem {
-    Problem::Usage(format!("the record of this decision is not on file any more ({})", decision.plan))
+fn act_of(decision: &Decision, what: String) -> Act {
+    Act {
+        op: decision.op,
+        at: decision.at,
+        plan: Some(decision.plan.clone()),
+        link: Some(decision.link),
+        who: decision.who.clone(),
+        what,
+        why: decision.why.clone(),
+    }
 }
 
 /// One side's values are the agreement of the other side from now on.

@@ -96,6 +96,8 @@ impl Deployment {
             if let Ok(before) = now.checked_sub(DAY * tending.config.store.keep_days) {
                 self.store.forget_activity(before, FORGOTTEN_MAX)?;
             }
+            // A system that could not be asked then may be there now.
+            self.carry_out_decisions().await?;
         }
         self.tending = Some(tending);
         Ok(())
@@ -143,6 +145,10 @@ impl Deployment {
     /// Rules whose condition holds and did not, or held and does not any more.
     fn measure(&mut self, tending: &Tending, now: Timestamp) -> store::Result<Vec<Turn>> {
         let firing = self.store.firing()?;
+        for (rule, map, _) in firing.iter().filter(|(rule, ..)| !tending.config.alerts.iter().any(|it| it.name == *rule)) {
+            // The rule is gone; nobody is to be told of its end.
+            self.store.set_firing(rule, map, None)?;
+        }
         let mut turns = Vec::new();
         for alert in &tending.config.alerts {
             for id in self.pipe_ids().filter(|&it| alert.watches(self.name(it))).collect::<Vec<_>>() {

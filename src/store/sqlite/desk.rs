@@ -71,15 +71,11 @@ impl Desk for Sqlite {
     }
 
     fn decisions(&mut self, limit: usize) -> Result<Vec<(i64, Decision)>> {
-        self.read(|db| {
-            let mut select = db.prepare_cached("SELECT num, body FROM decision ORDER BY num LIMIT ?1")?;
-            let mut rows = select.query([bound(limit)])?;
-            let mut out = Vec::new();
-            while let Some(row) = rows.next()? {
-                out.push((row.get(0)?, serde_json::from_str(&row.get::<_, String>(1)?)?));
-            }
-            Ok(out)
-        })
+        self.read(|db| decisions(db, "SELECT num, body FROM decision ORDER BY num LIMIT ?1", limit))
+    }
+
+    fn last_decision(&mut self) -> Result<Option<(i64, Decision)>> {
+        self.read(|db| Ok(decisions(db, "SELECT num, body FROM decision ORDER BY num DESC LIMIT ?1", 1)?.pop()))
     }
 
     fn settle_decision(&mut self, number: i64, commit: Option<&Commit>, act: &Act) -> Result<()> {
@@ -183,6 +179,16 @@ impl Desk for Sqlite {
             Ok(())
         })
     }
+}
+
+fn decisions(db: &Connection, sql: &str, limit: usize) -> Outcome<Vec<(i64, Decision)>> {
+    let mut select = db.prepare_cached(sql)?;
+    let mut rows = select.query([bound(limit)])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        out.push((row.get(0)?, serde_json::from_str(&row.get::<_, String>(1)?)?));
+    }
+    Ok(out)
 }
 
 fn standing(db: &Connection, plan: &str) -> Outcome<Standing> {

@@ -1,0 +1,60 @@
+//! What all pages in HTML share: escaping, the frame of a page, and words of an author.
+
+use super::{Piece, pieces};
+
+const STYLE: &str = include_str!("style.css");
+
+/// A text as it can stand between tags and in a quoted attribute.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// An author's words; what stands between backticks is code.
+pub fn words(text: &str) -> String {
+    let piece = |it: Piece<'_>| match it {
+        Piece::Words(text) => escaped(text),
+        Piece::Code(text) => code(text),
+    };
+    pieces(text).into_iter().map(piece).collect()
+}
+
+pub fn code(text: &str) -> String {
+    format!("<code>{}</code>", escaped(text))
+}
+
+/// A link to the page of a map.
+pub fn link(page: &str, text: &str) -> String {
+    format!("<a href=\"{page}.html\">{}</a>", escaped(text))
+}
+
+/// A whole page. The title is text, the body HTML.
+pub fn frame(title: &str, way: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <a class=\"skip\" href=\"#main\">To the content</a>\n{way}<main id=\"main\">\n{body}</main>\n</body>\n</html>\n",
+        escaped(title)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn no_letter_of_an_author_becomes_a_tag() {
+        assert_eq!(words("a < `<b>` & \"c\""), "a &lt; <code>&lt;b&gt;</code> &amp; &quot;c&quot;");
+    }
+}

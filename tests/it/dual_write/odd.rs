@@ -1,0 +1,146 @@
+//! What real files hold that they should not, and maps that are not in the standard set: each is said, none is lost silently.
+
+use dwmap::import::{Imported, Options, import};
+use serde_json::{Value, json};
+
+use super::{check, errors};
+
+fn mapping(rows: Value) -> Value {
+    json!({ "name": "[Widgets] - [xyz_widgets]", "legs": [{
+        "sourceSchema": "Widgets", "sourceFilter": "", "destinationSchema": "xyz_widgets", "reversedSourceFilter": "", "fieldMappings": rows,
+    }] })
+}
+
+fn row(direction: Value, left: &str, right: &str) -> Value {
+    json!({ "syncDirection": direction, "sourceField": left, "destinationField": right, "isSystemGenerated": false })
+}
+
+fn imported(value: &Value) -> Imported {
+    import(&[("widgets.json".to_owned(), value.to_string().into_bytes())], &Options::default())
+}
+
+fn number() -> Value {
+    row(json!(3), "WIDGETNUMBER", "xyz_number")
+}
+
+/// The text of the file that holds the map.
+fn text(of: &Imported) -> &str {
+    &of.files.iter().find(|it| it.text.contains("map Widgets")).expect("the map has a file").text
+}
+
+#[test]
+fn a_bare_mapping_of_another_publisher_checks() {
+    let rows = json!([
+        number(),
+        row(json!("3"), "CURRENCYCODE", "transactioncurrencyid.isocurrencycode"),
+        { "syncDirection": 3, "sourceField": "ISBLOCKED", "destinationField": "xyz_isblocked", "valueTransforms":
+            [{ "transformType": "ValueMap", "valueMap": { "no": "False", "yes": "True" } }] },
+        { "syncDirection": 1, "sourceField": "", "destinationField": "xyz_kind", "valueTransforms": [{ "transformType": "Default", "defaultValue": "100000001" }] },
+    ]);
+    let imported = imported(&mapping(rows));
+    assert_eq!((imported.maps, errors(&imported)), (1, Vec::new()));
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+    assert!(text(&imported).contains("100000001 -> xyz_kind"), "{}", text(&imported));
+}
+
+#[test]
+fn a_direction_is_not_guessed() {
+    let imported = imported(&mapping(json!([number(), row(json!("Bidirectional"), "NAME", "xyz_name")])));
+    assert_eq!(errors(&imported).len(), 1);
+    assert!(errors(&imported)[0].contains("row 2") && errors(&imported)[0].contains("Bidirectional"), "{:?}", imported.notes);
+}
+
+#[test]
+fn broken_properties_do_not_lose_the_map() {
+    let value = json!({ "msdyn_name": "xyz_[xyz_widgets - Widgets]", "msdyn_mapping": mapping(json!([number()])).to_string(), "msdyn_properties": "{\"Tags\":[" });
+    let imported = imported(&value);
+    assert_eq!((imported.maps, errors(&imported)), (1, Vec::new()));
+    assert!(imported.notes.iter().any(|it| it.text.contains("msdyn_properties is no readable JSON")));
+    assert!(text(&imported).contains("/// dual-write: xyz_[xyz_widgets - Widgets]"));
+}
+
+#[test]
+fn json_within_json_within_json_is_read() {
+    let once = mapping(json!([number()])).to_string();
+    let value = json!({ "msdyn_name": "xyz_[xyz_widgets - Widgets]", "msdyn_mapping": Value::String(json!(once).to_string()) });
+    assert_eq!(imported(&value).maps, 1);
+}
+
+#[test]
+fn what_is_not_understood_stands_in_the_notes_with_its_row() {
+    let rows = json!([
+        number(),
+        { "syncDirection": 3, "sourceField": "A", "destinationField": "xyz_a", "valueTransforms": [{ "transformType": "Truncate", "length": 3 }] },
+        row(json!(3), "", "xyz_b"),
+        row(json!(1), "C", "xyz c"),
+        { "syncDirection": 3, "sourceField": "D", "destinationField": "xyz_d", "valueTransforms": [
+            { "transformType": "Default", "defaultValue": "1" }, { "transformType": "ValueMap", "valueMap": { "a": "b" } }] },
+    ]);
+    let imported = imported(&mapping(rows));
+    let rows: Vec<Option<usize>> = imported.notes.iter().filter(|it| it.is_error).map(|it| it.row).collect();
+    assert_eq!(rows, [Some(2), Some(3), Some(4), Some(5)], "{:?}", imported.notes);
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn a_filter_that_is_not_understood_is_said() {
+    let mut value = mapping(json!([number()]));
+    value["legs"][0]["sourceFilter"] = json!("(WidgetType == strLen(Name))");
+    let imported = imported(&value);
+    assert_eq!(errors(&imported).len(), 1);
+    assert!(errors(&imported)[0].contains("the filter"), "{:?}", imported.notes);
+}
+
+#[test]
+fn a_map_goes_to_dataverse_only_if_all_its_rows_do() {
+    let imported = imported(&mapping(json!([row(json!(1), "WIDGETNUMBER", "xyz_number"), row(json!(1), "NAME", "xyz_name")])));
+    assert!(text(&imported).contains("map Widgets: fo.Widgets -> dv.xyz_widget"), "{}", text(&imported));
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn a_value_map_that_does_not_invert_says_what_it_loses() {
+    let rows = json!([number(), { "syncDirection": 3, "sourceField": "HOLD", "destinationField": "xyz_hold", "valueTransforms":
+        [{ "transformType": "ValueMap", "valueMap": { "no": "1", "all": "2", "payment": "2" } }] }]);
+    let imported = imported(&mapping(rows));
+    assert!(
+        text(&imported).contains("<~> xyz_hold ?? No") && text(&imported).contains("loses \"which of All, Payment\""),
+        "{}",
+        text(&imported)
+    );
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn the_highest_version_is_the_map_unless_it_is_parked() {
+    let version = |it: &str| json!({ "msdyn_name": "xyz_[xyz_widgets - Widgets]", "msdyn_version": it, "msdyn_mapping": mapping(json!([number()])).to_string() });
+    let imported = imported(&json!({ "value": [version("1.0.0.2"), version("9.9.9.9"), version("1.0.0.10")] }));
+    assert!(text(&imported).contains("version 1.0.0.10"), "{}", text(&imported));
+    let mut older: Vec<&str> =
+        imported.files.iter().filter_map(|it| it.name.strip_prefix("older/")).filter(|it| it.ends_with("/other.dwmap")).collect();
+    older.sort_unstable();
+    assert_eq!(older, ["XyzWidgetsWidgets-1.0.0.2/other.dwmap", "XyzWidgetsWidgets-9.9.9.9/other.dwmap"]);
+}
+
+#[test]
+fn unknown_keys_of_a_row_come_back_on_export() {
+    let mut own = row(json!(3), "NAME", "xyz_name");
+    own["isSystemGenerated"] = json!(true);
+    own["futureKey"] = json!({ "a": [1, 2] });
+    let imported = imported(&mapping(json!([number(), own])));
+    let (trees, checked, _) = check(&imported.files);
+    let exported = dwmap::import::export::export(&trees, &checked.schemas);
+    let row: Value = serde_json::from_str(&exported.files[0].text).expect("JSON");
+    let inner: Value = serde_json::from_str(row["msdyn_mapping"].as_str().expect("a text")).expect("JSON");
+    let field = &inner["legs"][0]["fieldMappings"][1];
+    assert_eq!((&field["isSystemGenerated"], &field["futureKey"]), (&json!(true), &json!({ "a": [1, 2] })));
+}
+
+#[test]
+fn what_holds_no_map_is_said() {
+    for text in ["", "{}", "[1]", "<a/>", "<a", "not json", "{\"legs\": []}"] {
+        let imported = import(&[("x".to_owned(), text.as_bytes().to_vec())], &Options::default());
+        assert_eq!(imported.maps, 0, "{text}");
+        assert!(!imported.notes.is_empty() || text == "<a/>", "{text}");
+    }
+}
