@@ -86,7 +86,9 @@ fn bend(stage: &Stage, random: &mut Random) -> BTreeSet<RemoteId> {
         let key = BUSY + random.below(ROWS - BUSY);
         let id = row(stage, side, key);
         let field = FIELDS[side][random.below(2) as usize];
-        stage.systems[side].corrupt(ENTITIES[side], &id, fields_of(&[(field, Value::text(format!("bent {number}")))])).unwrap();
+        stage.systems[side]
+            .corrupt(ENTITIES[side], &id, fields_of(&[(field, Value::text(format!("bent {number}")))]))
+            .expect("the row is there");
         bent.insert(row(stage, 0, key));
     }
     bent
