@@ -15,7 +15,7 @@ use crate::value::Record;
 /// Rows compared at once.
 const PAGE_ROWS: usize = 500;
 /// Differences that are shown; the rest are counted.
-const SHOWN_MAX: usize = 20;
+pub const SHOWN_MAX: usize = 20;
 
 /// Suspects that are named; the rest are counted.
 const SUSPECTS_MAX: usize = 100_000;
