@@ -35,7 +35,7 @@ impl Side {
 }
 
 /// A pair with one thing for each side.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sides<T>(pub [T; 2]);
 
 impl<T> std::ops::Index<Side> for Sides<T> {
@@ -173,7 +173,7 @@ pub enum Answer {
     Exists,
     /// The row's version is not the expected one any more.
     Moved,
-    /// The row to update or delete is not there.
+    /// The row to update or delete is not there. To a create: an earlier copy of it made the row, which was deleted since.
     Gone,
     Failed(Failure),
 }

@@ -27,6 +27,7 @@ pub mod import;
 pub mod view;
 
 pub mod engine;
+pub mod failpoint;
 
 pub mod connect;
 

@@ -49,7 +49,7 @@ pub fn run(args: &Args, color: Color) -> Result {
     let master = args.master.as_deref().map(|it| side_of(&program, it)).transpose()?;
     let connectors = systems::connect(&program, &config, &project.root)?;
     let store = Sqlite::open(project.root.join(&config.store.path)).map_err(Stopped::environment)?;
-    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)) };
+    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)), ..Settings::default() };
     let progress = Arc::new(Progress::new(&program));
     let mut deployment =
         Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;

@@ -52,7 +52,7 @@ fn here(desk: &Desk, request: &Request) -> std::result::Result<Answered, Stopped
     let config = desk.project.config()?.clone();
     let connectors = systems::connect(&desk.program, &config, &desk.project.root)?;
     let store = Sqlite::open(&desk.state).map_err(Stopped::environment)?;
-    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)) };
+    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)), ..Settings::default() };
     let mut deployment =
         Deployment::open(desk.program.clone(), &connectors, Box::new(store), std::sync::Arc::new(Real), settings)
             .map_err(Stopped::environment)?;

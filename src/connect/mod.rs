@@ -6,9 +6,11 @@ pub mod odata;
 pub mod postgres;
 pub mod sqlite;
 
+use std::cmp::Ordering;
+
 use async_trait::async_trait;
 
-use crate::change::{Answer, Failure, Page, RemoteId, Seen, Token, Write};
+use crate::change::{Answer, Failure, Page, RemoteId, Seen, Token, Version, Write};
 use crate::schema::Shape;
 use crate::value::{Slot, Value};
 
@@ -25,6 +27,11 @@ pub struct Capabilities {
     pub read_back: bool,
     /// Most writes of one request; 1 where there is no batch.
     pub batch_max: usize,
+}
+
+/// The order of versions that are whole numbers.
+pub fn order_of_numbers(one: &str, other: &str) -> Option<Ordering> {
+    Some(one.parse::<u64>().ok()?.cmp(&other.parse::<u64>().ok()?))
 }
 
 /// How far the engine's promises hold for a system.
@@ -72,6 +79,11 @@ pub trait Connector: Send + Sync {
 
     /// Carries out the writes, each on its own; the answers stand in the order of the writes.
     async fn write(&self, shape: &Shape, writes: &[Write]) -> Vec<Answer>;
+
+    /// Which of two versions of one row is the newer one, where the tokens tell. A read can be told for stale then.
+    fn order(&self, _one: &Version, _other: &Version) -> Option<Ordering> {
+        None
+    }
 
     /// All rows in key order, page by page; for a full compare.
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure>;

@@ -261,7 +261,7 @@ pub fn put(cx: Cx<'_>, towards: Side, from: &Record, onto: Option<&Record>) -> R
         }
         match put_rule(cx, id, towards, from, onto, &partition, own, &mut out) {
             Ok(()) | Err(Stop::Skip) => {}
-            Err(stop) if onto.is_none() && is_deferred(plan, &stop) => {}
+            Err(stop) if onto.is_none() && (is_deferred(plan, &stop) || is_left_out(plan, id, towards, &stop)) => {}
             Err(stop) => return Err(stop),
         }
     }
@@ -274,6 +274,19 @@ fn is_deferred(plan: &Plan, stop: &Stop) -> bool {
         Stop::Refused(Refusal { waits_on: Some(Query::IdOf { reference, .. }), .. }) => plan.reference(*reference).is_deferrable,
         Stop::Refused(_) | Stop::Unresolved(_) | Stop::Skip => false,
     }
+}
+
+/// The row that is read refers to one that is not there. What the rule writes may be empty, so the new row does without it until
+/// the other one comes. A key cannot be left out.
+fn is_left_out(plan: &Plan, id: RuleId, towards: Side, stop: &Stop) -> bool {
+    let is_dangling = matches!(stop, Stop::Refused(Refusal { waits_on: Some(Query::KeyOf { .. }), .. }));
+    is_dangling && may_be_left_out(plan, id, towards)
+}
+
+/// A new row can be made without what this rule writes there.
+pub fn may_be_left_out(plan: &Plan, id: RuleId, towards: Side) -> bool {
+    let fields = &plan.shapes[towards].fields;
+    !plan.key.contains(&id) && plan.rule(id).ends[towards].write.iter().all(|(slot, _)| fields[slot.0 as usize].nullable)
 }
 
 /// The guard, on the record as it will be.

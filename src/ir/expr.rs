@@ -126,6 +126,11 @@ impl Expr {
         here.into_iter().chain(self.operands().into_iter().flat_map(Self::ids_of)).collect()
     }
 
+    /// Somewhere in the expression a reference is read as a key.
+    pub fn has_key_of(&self) -> bool {
+        matches!(self, Self::KeyOf { .. }) || self.operands().into_iter().any(Self::has_key_of)
+    }
+
     /// The operands, in order.
     pub fn operands(&self) -> Vec<&Expr> {
         match self {

@@ -347,6 +347,11 @@ impl Rule {
         self.writes(Side::Left) && self.writes(Side::Right)
     }
 
+    /// The canonical value of this side is the key of a row that is referred to.
+    pub fn reads_keys(&self, side: Side) -> bool {
+        self.ends[side].read.has_key_of()
+    }
+
     /// The references that are looked up by key when this side is written.
     pub fn refers(&self, side: Side) -> Vec<RefId> {
         self.ends[side].write.iter().flat_map(|(_, expr)| expr.ids_of()).collect()

@@ -1,25 +1,29 @@
 //! Everything that runs together: the maps, their systems, the state, and what is known for a while.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::confirm::{self, StaleReads};
 use super::control::Call;
 use super::control::tend::Tending;
-use super::pipe::{Cause, Job, Landed, Pipe, PipeId};
+use super::endpoint::Endpoint;
+use super::guard::{Guard, Guards};
+use super::pipe::{Cause, Job, Landed, Pipe, PipeId, Told};
 use super::references::References;
 use super::round::{LINKS_MAX, Round};
 use super::stats::Stats;
-use super::take::take;
+use super::take::{Bounds, take};
 use super::world::World;
-use crate::change::{LinkId, RemoteId, Side, Sides, Version};
+use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
-use crate::ir::Program;
-use crate::store::{self, Phase, Store};
+use crate::failpoint;
+use crate::ir::{OnError, Program};
+use crate::store::{self, Conclusion, Phase, Store};
 use crate::value::{Timestamp, Value};
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
@@ -74,11 +78,14 @@ impl Watcher for Unwatched {
 pub struct Settings {
     /// Between two readings of a feed that had nothing new.
     pub poll_every: Duration,
+    /// How long a change waits for others of the same row before it is carried.
+    pub settle_time: Duration,
+    pub guards: Guards,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { poll_every: Duration::from_millis(500) }
+        Self { poll_every: Duration::from_millis(500), settle_time: Duration::ZERO, guards: Guards::default() }
     }
 }
 
@@ -92,8 +99,6 @@ pub struct Deployment {
     pub stats: Vec<Stats>,
     pub watcher: Arc<dyn Watcher>,
     pub settings: Settings,
-    /// Maps whose every link must be looked at: a feed lost its place, and may have lost a delete.
-    pub(super) look_at_all: BTreeSet<PipeId>,
     /// What each map is to do, as the store has it.
     pub(super) phases: Vec<Phase>,
     /// Maps with a range of keys to be read again.
@@ -106,8 +111,13 @@ pub struct Deployment {
     /// Settings that can change meanwhile, and alerts.
     pub(super) tending: Option<Tending>,
     own_writes: OwnWrites,
-    /// Links that another link's reconcile asked to look at.
-    asked_for: VecDeque<(PipeId, LinkId)>,
+    stale: StaleReads,
+    endpoints: Vec<Endpoint>,
+    guard: Guard,
+    /// Changes are carried at once, whatever the settle time.
+    pub(super) is_hasty: bool,
+    /// The map whose turn it is to be served first.
+    turn: usize,
     /// Maps that others refer to: their links may be waited for.
     is_referred_to: Vec<bool>,
 }
@@ -140,7 +150,6 @@ impl Deployment {
             references: References::default(),
             watcher: Arc::new(Unwatched),
             settings,
-            look_at_all: BTreeSet::new(),
             phases: Vec::new(),
             has_load: Vec::new(),
             loads_rest_until: None,
@@ -148,29 +157,36 @@ impl Deployment {
             calls: None,
             tending: None,
             own_writes: OwnWrites::default(),
-            asked_for: VecDeque::new(),
+            stale: StaleReads::default(),
+            endpoints: vec![Endpoint::default(); systems.len()],
+            guard: Guard::new(settings.guards),
+            is_hasty: false,
+            turn: 0,
         };
         let count = deployment.pipes.len();
         deployment.phases = vec![Phase::Stopped; count];
         deployment.has_load = vec![false; count];
         deployment.staged_at_first = vec![0; count];
         deployment.refresh_phases()?;
-        // What arrived just before the last end may not have been told to those who waited for it.
+        // What a map that is new here keeps in step may be waited for already.
+        let mut end = Conclusion::default();
         for id in deployment.pipe_ids() {
-            deployment.wake(id, None)?;
+            deployment.wake(id, None, &mut end)?;
         }
+        deployment.conclude(&end)?;
         Ok(deployment)
     }
 
-    /// Puts those who wait for this row of the map, or for any, on the list.
-    fn wake(&mut self, awaited: PipeId, row: Option<&Value>) -> store::Result<()> {
+    /// Asks for those who wait for this row of the map, or for any.
+    fn wake(&mut self, awaited: PipeId, row: Option<&Value>, end: &mut Conclusion) -> store::Result<()> {
+        let now = self.world.now();
         let waiting = self.store.waiting_for(&self.pipes[awaited.0].plan.name, row, WOKEN_MAX)?;
-        for link in waiting {
-            if let Some(id) = self.pipe_ids().find(|&it| self.name(it) == link.plan) {
-                self.asked_for.push_back((id, link.id));
-            }
-        }
+        end.asked.extend(waiting.into_iter().map(|it| (it.id, now)));
         Ok(())
+    }
+
+    fn conclude(&mut self, end: &Conclusion) -> store::Result<()> {
+        if end.is_empty() { Ok(()) } else { self.store.conclude(end) }
     }
 
     /// Tells the systems which rows are linked, so that those which cannot report a delete can notice one that happened
@@ -200,38 +216,85 @@ impl Deployment {
         &self.pipes[pipe.0].plan.name
     }
 
+    pub fn set_phase(&mut self, pipe: PipeId, phase: Phase, why: &str) -> store::Result<()> {
+        let name = self.pipes[pipe.0].plan.name.clone();
+        self.store.set_phase(&name, phase, why)?;
+        self.refresh_phases()
+    }
+
+    /// A map that stood still goes on: what it was stopped for is let pass, and what a person may have mended is tried again.
+    pub(super) fn release(&mut self, pipe: PipeId) -> store::Result<()> {
+        let now = self.world.now();
+        self.guard.release(pipe, now);
+        let name = self.name(pipe).to_owned();
+        let held = self.store.held(&name, WOKEN_MAX)?;
+        let is_mendable = |class: Class| matches!(class, Class::Schema | Class::Auth);
+        let mendable = held.into_iter().filter(|it| it.hold.as_ref().is_some_and(|hold| is_mendable(hold.class)));
+        let asked = mendable.map(|it| (it.id, now)).collect();
+        self.conclude(&Conclusion { asked, ..Conclusion::default() })
+    }
+
+    /// How many links of a map may be worked on now, for its systems' sake.
+    fn room(&self, pipe: PipeId, now: Timestamp) -> usize {
+        if !self.flows(pipe) {
+            return 0;
+        }
+        let systems = &self.pipes[pipe.0].plan.systems;
+        systems.iter().map(|(_, &it)| self.endpoints[usize::from(it)].room(now)).min().unwrap_or(0)
+    }
+
+    /// Until when a map has to wait for one of its systems.
+    pub(super) fn shut_until(&self, pipe: PipeId, now: Timestamp) -> Option<Timestamp> {
+        let systems = &self.pipes[pipe.0].plan.systems;
+        let shut = systems.iter().filter_map(|(_, &it)| self.endpoints[usize::from(it)].shut(now));
+        shut.map(|(until, _)| until).max().filter(|_| self.flows(pipe))
+    }
+
+    /// Systems that are left alone: until when, and why.
+    pub fn left_alone(&self) -> Vec<(&str, Timestamp, &str)> {
+        let now = self.world.now();
+        let systems = self.program.systems.iter().zip(&self.endpoints);
+        systems.filter_map(|(system, it)| it.shut(now).map(|(until, why)| (system.name.as_str(), until, why))).collect()
+    }
+
     /// Carries out one round of what is waiting; false: nothing was. `is_replay` looks at links even where the journal
     /// tells nothing new.
     pub async fn work(&mut self, is_replay: bool) -> store::Result<bool> {
         let mut jobs = Vec::new();
         let mut busy = HashSet::new();
         let mut done = Vec::new();
-        self.ask_for_all()?;
-        self.take_asked_for(&mut jobs, &mut busy)?;
-        self.take_due(&mut jobs, &mut busy)?;
-        for id in self.pipe_ids() {
-            let room = LINKS_MAX.saturating_sub(jobs.len());
+        failpoint::pass("work", "begun");
+        self.turn = self.turn.wrapping_add(1);
+        let count = self.pipes.len();
+        let now = self.world.now();
+        for nth in 0..count {
+            // Each map has its share of what is left; what it does not need is the others'.
+            let id = PipeId((self.turn + nth) % count);
+            let room = LINKS_MAX.saturating_sub(jobs.len()).div_ceil(count - nth).min(self.room(id, now));
             if room == 0 {
-                break;
-            }
-            if !self.flows(id) {
                 continue;
             }
+            let before = jobs.len();
+            self.take_asked(id, room.div_ceil(2), &mut jobs, &mut busy)?;
+            self.take_due(id, room.div_ceil(4), &mut jobs, &mut busy)?;
+            let room = room.saturating_sub(jobs.len() - before).max(1);
             let own = |side, version: &Version| self.own_writes.holds(id, side, version);
-            let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), room, &mut busy, is_replay, own)?;
+            let settled = now.checked_sub(if self.is_hasty { Duration::ZERO } else { self.settings.settle_time });
+            let bounds = Bounds { room, is_replay, settled: settled.unwrap_or(now) };
+            let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), bounds, &mut busy, own)?;
             self.stats[id.0].skipped += taken.skipped;
             for (side, row) in taken.quiet {
                 self.watcher.note(self.name(id), Note::Done { side, row });
             }
-            done.extend(taken.done.into_iter().map(|(side, seq)| (self.pipes[id.0].plan.name.clone(), side, seq)));
+            done.extend(taken.done.into_iter().map(|it| (self.pipes[id.0].plan.name.clone(), it.side, it.seq)));
             jobs.extend(taken.jobs);
         }
         if jobs.is_empty() && done.is_empty() {
             return Ok(false);
         }
-        if !done.is_empty() {
-            self.store.commit(&[], &done)?;
-        }
+        failpoint::pass("work", "taken");
+        self.conclude(&Conclusion { done, ..Conclusion::default() })?;
+        failpoint::pass("work", "skipped");
         self.fly(jobs).await?;
         Ok(true)
     }
@@ -246,15 +309,22 @@ impl Deployment {
             store: self.store.as_mut(),
             world: self.world.as_ref(),
             references: &mut self.references,
+            stale: &mut self.stale,
+            endpoints: &mut self.endpoints,
+            guard: &mut self.guard,
+            stopped: BTreeMap::new(),
             void: HashSet::new(),
         };
         let landed = round.fly(jobs).await?;
-        let name = |it: &Landed| self.pipes[it.pipe.0].plan.name.clone();
-        let done: Vec<(String, Side, u64)> =
-            landed.iter().flat_map(|it| it.cause.entries.iter().map(move |&(side, seq)| (name(it), side, seq))).collect();
-        if !done.is_empty() {
-            self.store.commit(&[], &done)?;
+        for (pipe, why) in std::mem::take(&mut round.stopped) {
+            self.set_phase(pipe, Phase::Blocked, &why)?;
         }
+        self.stop_after_errors(&landed)?;
+        failpoint::pass("round", "landed");
+        let end = self.conclusion(&landed)?;
+        failpoint::pass("round", "concluding");
+        self.conclude(&end)?;
+        failpoint::pass("round", "over");
         for it in &landed {
             self.stats[it.pipe.0].count(it, self.world.as_ref());
             self.own_writes.remember(it);
@@ -264,69 +334,80 @@ impl Deployment {
             if it.tally.deleted != Sides::default() {
                 self.references.forget();
             }
-            if let Some(link) = it.tally.look_at {
-                self.asked_for.push_back((it.pipe, link));
+        }
+        Ok(())
+    }
+
+    /// A record that cannot be carried pauses a map that says so (`on error pause`); a system of another shape blocks any map.
+    fn stop_after_errors(&mut self, landed: &[Landed]) -> store::Result<()> {
+        for it in landed {
+            let Some((class, message)) = &it.tally.held else { continue };
+            let pauses = self.pipes[it.pipe.0].plan.on_error == OnError::Pause;
+            let (phase, why) = match class {
+                Class::Schema => (Phase::Blocked, format!("the system is not as the map knows it: {message}")),
+                Class::Validation | Class::Conflict | Class::TooLarge | Class::Bug if pauses => {
+                    (Phase::Paused, format!("record {} (`on error pause`): {message}", it.link.key))
+                }
+                Class::Validation | Class::Conflict | Class::TooLarge | Class::Bug => continue,
+                Class::Transient | Class::Throttled | Class::Auth | Class::Reference => continue,
+            };
+            if self.flows(it.pipe) {
+                self.set_phase(it.pipe, phase, &why)?;
             }
         }
-        for it in &landed {
+        Ok(())
+    }
+
+    /// What is finished by these reconciles, what must be looked at again, and who can go on.
+    fn conclusion(&mut self, landed: &[Landed]) -> store::Result<Conclusion> {
+        let now = self.world.now();
+        let mut end = Conclusion::default();
+        for it in landed {
+            let pipe = &self.pipes[it.pipe.0];
+            for told in &it.cause.entries {
+                match confirm::keep(pipe, it, told, now) {
+                    Some(kept) => end.kept.push(kept),
+                    None => end.done.push(finished(pipe, told)),
+                }
+            }
+            if it.cause.is_asked {
+                end.answered.push(it.link.id);
+            }
+            end.asked.extend(it.tally.look_at.map(|link| (link, now)));
             if self.is_referred_to[it.pipe.0] {
                 for row in &it.tally.arrived {
-                    self.wake(it.pipe, Some(row))?;
+                    self.wake(it.pipe, Some(row), &mut end)?;
                 }
             }
         }
-        Ok(())
+        Ok(end)
     }
 
-    /// Puts every link of a map on the list once its feed has been read again.
-    fn ask_for_all(&mut self) -> store::Result<()> {
-        for id in std::mem::take(&mut self.look_at_all) {
-            let plan = self.pipes[id.0].plan.name.clone();
-            let mut after = None;
-            loop {
-                let links = self.store.links(&plan, after, LINKS_MAX)?;
-                let Some(last) = links.last() else { break };
-                after = Some(last.id);
-                self.asked_for.extend(links.iter().filter(|it| it.state != LinkState::Dead).map(|it| (id, it.id)));
-            }
-        }
-        Ok(())
-    }
-
-    fn take_asked_for(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
-        for _ in 0..self.asked_for.len() {
-            let Some((pipe, id)) = self.asked_for.pop_front() else { break };
-            if !self.flows(pipe) {
-                self.asked_for.push_back((pipe, id));
-                continue;
-            }
-            if let Some(link) = self.store.link(id)?.filter(|it| busy.insert(it.id)) {
-                let flight = Flight::new(self.pipes[pipe.0].plan.clone(), link, true, None);
-                jobs.push(Job::new(pipe, flight, Cause::default()));
-            }
-            if jobs.len() >= LINKS_MAX {
-                break;
-            }
+    /// Links that somebody asked to look at.
+    fn take_asked(&mut self, id: PipeId, room: usize, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
+        let pipe = &self.pipes[id.0];
+        let links = self.store.asked(&pipe.plan.name, self.world.now(), room)?;
+        for link in links.into_iter().filter(|it| busy.insert(it.id)) {
+            let flight = Flight::new(pipe.plan.clone(), link, true, None);
+            jobs.push(Job::new(id, flight, Cause { is_asked: true, ..Cause::default() }));
         }
         Ok(())
     }
 
     /// Held links whose time has come.
-    fn take_due(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
-        let now = self.world.now();
-        for id in self.pipe_ids() {
-            if !self.flows(id) {
-                continue;
-            }
-            let room = LINKS_MAX.saturating_sub(jobs.len());
-            let links = self.store.due(&self.pipes[id.0].plan.name, now, room)?;
-            for link in links.into_iter().filter(|it| busy.insert(it.id)) {
-                let flight = Flight::new(self.pipes[id.0].plan.clone(), link, true, None);
-                jobs.push(Job::new(id, flight, Cause::default()));
-            }
+    fn take_due(&mut self, id: PipeId, room: usize, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
+        let pipe = &self.pipes[id.0];
+        let links = self.store.due(&pipe.plan.name, self.world.now(), room)?;
+        for link in links.into_iter().filter(|it| busy.insert(it.id)) {
+            let flight = Flight::new(pipe.plan.clone(), link, true, None);
+            jobs.push(Job::new(id, flight, Cause::default()));
         }
         Ok(())
     }
+}
+
+fn finished(pipe: &Pipe, told: &Told) -> (String, Side, u64) {
+    (pipe.plan.name.clone(), told.side, told.seq)
 }
 
 /// Versions that our own writes made, the latest ones.

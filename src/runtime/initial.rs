@@ -18,6 +18,7 @@ use super::round::LINKS_MAX;
 use crate::change::{Class, Failure, LinkId, Page, Seen, Side, Sides, Token};
 use crate::engine::flight::{Event, Flight};
 use crate::engine::link::{Commit, Hold, Link, LinkState};
+use crate::failpoint;
 use crate::interp;
 use crate::store::desk::Standing;
 use crate::store::{self, Match, Phase, Staged};
@@ -141,6 +142,7 @@ impl Deployment {
     pub(super) async fn stage_page(&mut self, id: PipeId, side: Side, page: Page) -> store::Result<()> {
         let (next, is_last) = (page.next.clone(), page.is_last);
         let rows = page.into_rows();
+        failpoint::pass("stage", "read");
         let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
         let staged: Vec<Staged> =
             rows.into_iter().zip(keys).map(|(seen, key)| Staged { seen, key: key.ok().flatten() }).collect();
@@ -174,7 +176,9 @@ impl Deployment {
                 jobs.extend(self.job_for(id, group, master)?.filter(|it| busy.insert(it.link())));
             }
         }
+        failpoint::pass("apply", "matched");
         self.fly(jobs).await?;
+        failpoint::pass("apply", "flown");
         for (id, rows) in taken {
             let plan = self.name(id).to_owned();
             self.store.unstage(&plan, &rows)?;

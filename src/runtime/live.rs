@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::confirm::STALE_MAX;
 use super::control::next_call;
 use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
+use crate::failpoint;
 use crate::store::{self, Phase};
 
 /// Longest wait between two tries of a feed that fails.
@@ -19,6 +21,10 @@ const BACKOFF_MAX: Duration = Duration::from_secs(60);
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
 /// Longest rest while held links may come due.
 const REST_MAX: Duration = Duration::from_secs(1);
+/// Shortest wait for a system that is left alone.
+const POLL_MIN: Duration = Duration::from_millis(10);
+/// Changes of one feed that wait; beyond it the feed is not read on until there are fewer.
+const BACKLOG_MAX: u64 = 100_000;
 
 /// Half a second, doubled with every try, up to a minute.
 pub fn backoff(tries: u32) -> Duration {
@@ -60,8 +66,8 @@ impl Ender {
     }
 }
 
-/// A page, and the position after which it was asked for.
-type Reading = (PipeId, Side, Option<Token>, Result<Page, Failure>);
+/// A page, and the position after which it was asked for. No page: there was no room for more; maybe there is now.
+type Reading = (PipeId, Side, Option<Token>, Option<Result<Page, Failure>>);
 
 /// The readings under way: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
@@ -118,11 +124,12 @@ impl Deployment {
         }
         let pipe = &self.pipes[id.0];
         let (system, plan) = (pipe.systems[side].clone(), pipe.plan.clone());
-        let token = self.store.stream(&plan.name, side)?.token;
+        let stream = self.store.stream(&plan.name, side)?;
+        let (token, is_full) = (stream.token, stream.last_seq.saturating_sub(stream.done_seq) > BACKLOG_MAX);
         feeds.open.insert((id, side));
         feeds.under_way.spawn(async move {
-            tokio::time::sleep(after).await;
-            let page = system.feed(&plan.shapes[side], token.as_ref()).await;
+            tokio::time::sleep(if is_full { after.max(REST_MAX) } else { after }).await;
+            let page = if is_full { None } else { Some(system.feed(&plan.shapes[side], token.as_ref()).await) };
             (id, side, token, page)
         });
         Ok(())
@@ -138,7 +145,8 @@ impl Deployment {
         }
         let failures = feeds.failures.entry((id, side)).or_default();
         let wait = match page {
-            Ok(page) => {
+            None => Duration::ZERO,
+            Some(Ok(page)) => {
                 *failures = 0;
                 let wait = if page.is_last { self.settings.poll_every } else { Duration::ZERO };
                 if stream.is_live {
@@ -149,7 +157,7 @@ impl Deployment {
                 self.heard(id, side);
                 wait
             }
-            Err(failure) => {
+            Some(Err(failure)) => {
                 let wait = match failure.class {
                     Class::Auth => REFUSED_WAIT,
                     _ => failure.retry_after.unwrap_or_else(|| backoff(*failures)),
@@ -163,9 +171,16 @@ impl Deployment {
     }
 
     fn journal(&mut self, id: PipeId, side: Side, page: Page) -> store::Result<()> {
+        failpoint::pass("page", if page.changes.is_empty() { "empty" } else { "read" });
         let plan = self.name(id).to_owned();
         let stream = self.store.stream(&plan, side)?;
         let is_news = !page.changes.is_empty() || stream.token.as_ref() != Some(&page.next) || !stream.is_live;
+        if stream.is_live && stream.token.is_none() {
+            // The feed had lost its place, and maybe a delete with it. The page was read after that, and no look in half a minute
+            // can show an older state than the page.
+            let due = self.world.now().checked_add(STALE_MAX).expect("the calendar is longer than that");
+            self.store.ask_for_all(&plan, due)?;
+        }
         if is_news {
             let is_live = stream.is_live || page.is_last;
             self.store.append(&plan, side, &page.changes, &page.next, is_live, self.world.now())?;
@@ -179,7 +194,6 @@ impl Deployment {
         if failure.class == Class::Schema {
             // The position is too old for the system to know: everything is read again; shadows keep this quiet.
             self.store.rewind(&plan, side)?;
-            self.look_at_all.insert(id);
         }
         self.watcher.note(&plan, Note::Unreadable { side, message: failure.message.clone(), retry_in });
         Ok(())
@@ -187,7 +201,15 @@ impl Deployment {
 
     /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity.
     pub async fn settle(&mut self) -> Result<(), super::initial::Error> {
+        self.is_hasty = true;
+        let done = self.settle_hastily().await;
+        self.is_hasty = false;
+        done
+    }
+
+    async fn settle_hastily(&mut self) -> Result<(), super::initial::Error> {
         self.carry_out_decisions().await?;
+        let mut is_hastened = false;
         loop {
             let mut is_quiet = true;
             for id in self.listening()? {
@@ -201,11 +223,37 @@ impl Deployment {
             while self.load_turn().await? {
                 is_quiet = false;
             }
-            if is_quiet {
+            if let Some(wait) = self.wait_for_systems()? {
+                tokio::time::sleep(wait).await;
+                self.world.waited(wait);
+                continue;
+            }
+            if is_quiet && is_hastened {
                 self.have_caught_up()?;
                 return Ok(());
             }
+            if is_quiet {
+                // What was told and not seen is looked at once more now, rather than at its hour.
+                self.store.hasten(self.world.now())?;
+                is_hastened = true;
+            }
         }
+    }
+
+    /// How long a map with changes that wait is kept from them by a system that is left alone.
+    fn wait_for_systems(&mut self) -> store::Result<Option<Duration>> {
+        let now = self.world.now();
+        let mut wait: Option<Duration> = None;
+        for id in self.pipe_ids() {
+            let Some(until) = self.shut_until(id, now) else { continue };
+            let plan = self.name(id).to_owned();
+            let figures = self.store.figures(&plan)?;
+            if figures.queued > 0 {
+                let own = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO).max(POLL_MIN);
+                wait = Some(wait.map_or(own, |it| it.min(own)));
+            }
+        }
+        Ok(wait)
     }
 
     /// Maps whose feeds tell changes: they run, or queue what comes after their first reading.
@@ -239,7 +287,7 @@ impl Deployment {
     }
 
     /// Journals a feed up to now. True: there was something.
-    async fn read_to_end(&mut self, id: PipeId, side: Side) -> Result<bool, super::initial::Error> {
+    pub(super) async fn read_to_end(&mut self, id: PipeId, side: Side) -> Result<bool, super::initial::Error> {
         let pipe = self.pipes[id.0].clone();
         let mut had_news = false;
         loop {

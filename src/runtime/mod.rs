@@ -2,9 +2,12 @@
 
 pub mod compare;
 pub mod config;
+pub mod confirm;
 pub mod control;
 pub mod deployment;
+pub mod endpoint;
 pub mod evaluate;
+pub mod guard;
 pub mod initial;
 pub mod live;
 pub mod pipe;
@@ -13,4 +16,5 @@ pub mod rehearse;
 pub mod round;
 pub mod stats;
 mod take;
+pub mod verify;
 pub mod world;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::change::{LinkId, RemoteId, Side, Sides};
+use crate::change::{LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::{Event, Flight, Tally};
 use crate::engine::link::Link;
@@ -27,24 +27,41 @@ pub struct Job {
     /// What the flight hears next.
     pub event: Event,
     pub cause: Cause,
+    /// The sides that the last call was made to, and the one that failed.
+    pub asked: Sides<bool>,
+    pub failed_at: Option<Side>,
 }
 
 /// What called for a reconcile.
 #[derive(Clone, Debug, Default)]
 pub struct Cause {
-    /// Journal entries that are finished by it.
-    pub entries: Vec<(Side, u64)>,
+    /// Journal entries that are finished by it, if it sees what they tell.
+    pub entries: Vec<Told>,
     /// The rows that these entries speak of.
     pub rows: Vec<(Side, RemoteId)>,
     /// When the oldest of them was seen.
     pub since: Option<Timestamp>,
     /// Nothing but our own writes coming back.
     pub is_echo: bool,
+    /// Somebody asked to look at this link.
+    pub is_asked: bool,
+}
+
+/// What a feed told of a row, in one entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub side: Side,
+    pub seq: u64,
+    pub row: RemoteId,
+    /// `None`: that it is gone.
+    pub version: Option<Version>,
+    /// When a look first did not show it.
+    pub unconfirmed_since: Option<Timestamp>,
 }
 
 impl Job {
     pub fn new(pipe: PipeId, flight: Flight, cause: Cause) -> Self {
-        Self { pipe, flight, event: Event::Begin, cause }
+        Self { pipe, flight, event: Event::Begin, cause, asked: Sides::default(), failed_at: None }
     }
 
     pub fn link(&self) -> LinkId {

@@ -2,19 +2,20 @@
 
 use std::collections::HashSet;
 
-use super::pipe::{Cause, Job, Pipe, PipeId};
+use super::pipe::{Cause, Job, Pipe, PipeId, Told};
 use super::world::World;
 use crate::change::{Change, LinkId, RemoteId, Side, Version};
 use crate::engine::flight::Flight;
 use crate::engine::link::{Link, LinkState};
 use crate::store::{self, Entry, Store};
+use crate::value::Timestamp;
 
 /// What was taken from the journal.
 #[derive(Default)]
 pub struct Taken {
     pub jobs: Vec<Job>,
     /// Entries that need no reconcile, and their rows.
-    pub done: Vec<(Side, u64)>,
+    pub done: Vec<Told>,
     pub quiet: Vec<(Side, RemoteId)>,
     /// How many of those were rows that nobody has to write, and not our own writes coming back.
     pub skipped: u64,
@@ -44,24 +45,36 @@ impl Row {
     }
 }
 
+/// What is taken at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub room: usize,
+    /// Links are looked at even where the journal tells nothing new.
+    pub is_replay: bool,
+    /// Only what was told by then.
+    pub settled: Timestamp,
+}
+
 /// Takes the next entries, at most one reconcile a link. Entries of links in `busy` stay for a later round.
 pub fn take(
     store: &mut dyn Store,
     world: &dyn World,
     (id, pipe): (PipeId, &Pipe),
-    limit: usize,
+    bounds: Bounds,
     busy: &mut HashSet<LinkId>,
-    is_replay: bool,
     is_own: impl Fn(Side, &Version) -> bool,
 ) -> store::Result<Taken> {
     let mut taken = Taken::default();
-    let rows = fold(store.pending(&pipe.plan.name, limit)?, is_own);
+    let mut entries = store.later(&pipe.plan.name, world.now(), bounds.room)?;
+    entries.extend(store.pending(&pipe.plan.name, bounds.room)?);
+    entries.retain(|it| it.at <= bounds.settled);
+    let rows = fold(entries, is_own);
     let links = links_of(store, &pipe.plan.name, &rows)?;
     let mut own: Vec<(LinkId, usize)> = Vec::new();
     for (row, link) in rows.into_iter().zip(links) {
         let link = owner(store, &pipe.plan.name, &row, link)?;
         match link {
-            Some(link) if !is_replay && row.is_known_to(&link) => {
+            Some(link) if !bounds.is_replay && row.is_known_to(&link) => {
                 taken.skipped += u64::from(!row.cause.is_echo);
                 taken.done.extend(row.cause.entries);
                 taken.quiet.extend(row.cause.rows);
@@ -107,7 +120,14 @@ fn fold(entries: Vec<Entry>, is_own: impl Fn(Side, &Version) -> bool) -> Vec<Row
     for entry in entries {
         let is_echo = matches!(&entry.change, Change::Upsert(seen) if is_own(entry.side, &seen.version));
         let rows = vec![(entry.side, entry.change.id().clone())];
-        let cause = Cause { entries: vec![(entry.side, entry.seq)], rows, since: Some(entry.at), is_echo };
+        let told = Told {
+            side: entry.side,
+            seq: entry.seq,
+            row: entry.change.id().clone(),
+            version: if let Change::Upsert(seen) = &entry.change { Some(seen.version.clone()) } else { None },
+            unconfirmed_since: entry.unconfirmed_since,
+        };
+        let cause = Cause { entries: vec![told], rows, since: Some(entry.at), is_echo, is_asked: false };
         match index.get(&(entry.side, entry.change.id().clone())) {
             Some(&at) => {
                 let row: &mut Row = &mut folded[at];

@@ -13,6 +13,9 @@ pub trait World: Send + Sync {
     /// Rises in time order (UUIDv7).
     fn fresh_id(&self) -> Uuid;
 
+    /// Somebody has waited so long. The real clock knows by itself.
+    fn waited(&self, _by: Duration) {}
+
     /// Random bits that nobody can guess; for tokens, never for ids.
     fn fresh_secret(&self) -> [u8; 16] {
         self.fresh_id().into_bytes()
@@ -69,6 +72,10 @@ impl World for Scripted {
         let start = 1_767_225_600_000; // 2026-01-01T00:00:00Z
         let now = start + i64::try_from(self.tick()).expect("a test ends before 292 million years are over");
         Timestamp::from_millisecond(now).expect("a test ends within jiff's range")
+    }
+
+    fn waited(&self, by: Duration) {
+        self.advance(by);
     }
 
     fn fresh_id(&self) -> Uuid {

@@ -32,6 +32,36 @@ pub struct Entry {
     pub change: Change,
     /// When it was appended.
     pub at: Timestamp,
+    /// When a look first did not show what it tells; `None`: nobody has looked.
+    pub unconfirmed_since: Option<Timestamp>,
+}
+
+/// A change that was looked at, and is to be looked at again then: the look did not show what the feed had told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub plan: String,
+    pub side: Side,
+    pub seq: u64,
+    pub due: Timestamp,
+    pub since: Option<Timestamp>,
+}
+
+/// The end of a round: what of it is finished, and what it asks for. One transaction, so that nothing is forgotten in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conclusion {
+    /// Changes that are finished.
+    pub done: Vec<(String, Side, u64)>,
+    pub kept: Vec<Kept>,
+    /// Links to look at, and when.
+    pub asked: Vec<(LinkId, Timestamp)>,
+    /// Links that were looked at.
+    pub answered: Vec<LinkId>,
+}
+
+impl Conclusion {
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.kept.is_empty() && self.asked.is_empty() && self.answered.is_empty()
+    }
 }
 
 /// A row of the match phase of an initial sync.
@@ -73,6 +103,10 @@ pub struct Figures {
     pub conflicts: u64,
     pub queued: u64,
     pub oldest_queued: Option<Timestamp>,
+    /// Changes that were looked at and not seen yet as the feed told them.
+    pub unconfirmed: u64,
+    /// Links that are to be looked at although no feed tells of them.
+    pub asked: u64,
     pub ledger: u64,
 }
 
@@ -123,6 +157,8 @@ pub trait Store: Desk + Send {
     fn rewind(&mut self, plan: &str, side: Side) -> Result<()>;
     /// Entries that are not finished, in the order of their sequence numbers, both sides mixed by time; at most `limit`.
     fn pending(&mut self, plan: &str, limit: usize) -> Result<Vec<Entry>>;
+    /// Kept entries whose time has come, the longest due first.
+    fn later(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Entry>>;
 
     /// First reading of a side: rows wait here until both sides are complete.
     fn stage(&mut self, plan: &str, side: Side, rows: &[Staged], next: &Token, is_complete: bool) -> Result<()>;
@@ -141,6 +177,12 @@ pub trait Store: Desk + Send {
     fn links(&mut self, plan: &str, after: Option<LinkId>, limit: usize) -> Result<Vec<Link>>;
     /// Held links whose time has come.
     fn due(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Link>>;
+    /// Links that somebody asked to look at by now, the longest due first; those that were answered are not among them.
+    fn asked(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Link>>;
+    /// Brings everything that waits to be looked at, or looked at again, forward to this time.
+    fn hasten(&mut self, now: Timestamp) -> Result<()>;
+    /// Asks for every link of a plan that is not dead, at that time.
+    fn ask_for_all(&mut self, plan: &str, due: Timestamp) -> Result<()>;
     /// Held links that wait for this row, or (without a key) for any row of this plan.
     fn waiting_for(&mut self, awaited_plan: &str, key: Option<&Value>, limit: usize) -> Result<Vec<Link>>;
 
@@ -150,6 +192,7 @@ pub trait Store: Desk + Send {
     /// Writes links with their ledger and activity, and finishes journal entries, together. A row belongs to one link: a link
     /// that waits for its other side gives up its row to one that takes it, and is dead then. Returns those that did.
     fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<Vec<LinkId>>;
+    fn conclude(&mut self, end: &Conclusion) -> Result<()>;
 
     fn figures(&mut self, plan: &str) -> Result<Figures>;
     /// The history of a link, the latest line first.

@@ -297,11 +297,11 @@ fn a_state_file_of_another_version_is_left_alone() {
     let folder = synced_pair();
     folder.sql("dwmap-state.db", "PRAGMA user_version = 7");
     assert_snapshot!(shown(folder.dwmap(&["run", "--once"])), @r#"
-    error: ./dwmap-state.db holds a dwmap state of version 7, this dwmap reads version 1; use the dwmap that made it
+    error: ./dwmap-state.db holds a dwmap state of version 7, this dwmap reads version 2; use the dwmap that made it
     exit 3
     "#);
     assert_snapshot!(shown(folder.dwmap(&["status"])), @r#"
-    error: ./dwmap-state.db holds a dwmap state of version 7, this dwmap reads version 1; use the dwmap that made it
+    error: ./dwmap-state.db holds a dwmap state of version 7, this dwmap reads version 2; use the dwmap that made it
     exit 3
     "#);
     assert_eq!(folder.sql("dwmap-state.db", "PRAGMA user_version").trim(), "7");

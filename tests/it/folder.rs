@@ -48,8 +48,10 @@ impl Folder {
         std::fs::read_to_string(self.path.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dwmap"));
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        // A long run can work with a copy, so that a new build does not change the program under it.
+        let program = std::env::var("DWMAP_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dwmap").to_owned());
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.path).stdin(Stdio::null()).env_remove("DWMAP_LOG");
         command
     }

@@ -458,7 +458,7 @@ fn a_state_of_another_version_is_refused_with_both_numbers() {
     raw.pragma_update(None, "user_version", 99).unwrap();
     drop(raw);
     let error = Sqlite::open(folder.file()).unwrap_err();
-    assert!(matches!(&error, Error::Foreign(text) if text.contains("version 99") && text.contains("version 1")), "{error}");
+    assert!(matches!(&error, Error::Foreign(text) if text.contains("version 99") && text.contains("version 2")), "{error}");
 }
 
 #[test]

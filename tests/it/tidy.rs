@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "import",
     "view",
     "engine",
+    "failpoint",
     "connect",
     "store",
     "runtime",

@@ -48,7 +48,7 @@ impl Stage {
         let folder = std::env::temp_dir().join(format!("dwmap-demo-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| Stopped::environment(format!("`{}`: {error}", folder.display())))?;
         let store = Sqlite::open(folder.join("state.db")).map_err(Stopped::environment)?;
-        let settings = deployment::Settings { poll_every: POLL_EVERY };
+        let settings = deployment::Settings { poll_every: POLL_EVERY, ..deployment::Settings::default() };
         let mut deployment =
             Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
         let delays = Arc::new(Delays::default());

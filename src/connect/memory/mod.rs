@@ -5,12 +5,13 @@
 
 mod table;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Capabilities, Connector};
+use super::{Capabilities, Connector, order_of_numbers};
 use crate::change::{Answer, Change, Class, Failure, Page, RemoteId, Seen, Token, Version, Write};
 use crate::schema::{Profile, Schema, Shape};
 use crate::value::{Record, Slot, Timestamp, Value};
@@ -74,6 +75,16 @@ impl Memory {
         table.update(&self.profile, number, fields, now).map_err(|it| refused(entity, it))
     }
 
+    /// Fields of a row are bent behind everybody's back: no version moves, and no feed tells of it.
+    pub fn corrupt(&self, entity: &str, id: &RemoteId, fields: Fields) -> Result<(), Failure> {
+        let mut state = self.state();
+        let table = state.table(entity)?;
+        let number = existing(table, id).ok_or_else(|| missing(entity, id))?;
+        let row = table.rows.get_mut(&number).expect("it is existing");
+        row.fields.extend(fields);
+        Ok(())
+    }
+
     /// A user removes a row.
     pub fn delete(&self, entity: &str, id: &RemoteId) -> Result<(), Failure> {
         let mut state = self.state();
@@ -110,6 +121,7 @@ impl Memory {
                 Ok(Answer::Written(table.seen(shape, number).expect("the row was just made")))
             }
             Err(Refusal::Exists) => Ok(Answer::Exists),
+            Err(Refusal::Gone) => Ok(Answer::Gone),
             Err(Refusal::Failed(failure)) => Err(failure),
         }
     }
@@ -196,6 +208,7 @@ fn missing(entity: &str, id: &RemoteId) -> Failure {
 
 fn refused(entity: &str, refusal: Refusal) -> Failure {
     match refusal {
+        Refusal::Gone => Failure::new(Class::Bug, format!("a user's row of `{entity}` has a link")),
         Refusal::Exists => Failure::new(Class::Validation, format!("another row of `{entity}` has the same key")),
         Refusal::Failed(failure) => failure,
     }
@@ -311,6 +324,10 @@ impl Connector for Memory {
     async fn write(&self, shape: &Shape, writes: &[Write]) -> Vec<Answer> {
         let mut state = self.state();
         writes.iter().map(|write| self.write_one(&mut state, shape, write)).collect()
+    }
+
+    fn order(&self, one: &Version, other: &Version) -> Option<Ordering> {
+        order_of_numbers(&one.0, &other.0)
     }
 
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure> {

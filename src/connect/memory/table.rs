@@ -1,6 +1,6 @@
 //! One table in memory: rows by number, unique keys, and the log of what happened to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Class, Failure, LinkId, RemoteId, Seen, Version};
 use crate::schema::{Entity, Field, Profile, Shape};
@@ -22,6 +22,8 @@ pub struct Row {
 pub enum Refusal {
     /// Another row has one of its unique keys or its correlation.
     Exists,
+    /// The row of this correlation was made before, and deleted since.
+    Gone,
     Failed(Failure),
 }
 
@@ -38,6 +40,8 @@ pub struct Table {
     /// For each unique key, the row with it.
     unique: Vec<BTreeMap<Value, u64>>,
     correlations: BTreeMap<LinkId, u64>,
+    /// Links whose row was made here and is gone.
+    gone: BTreeSet<LinkId>,
     /// Changes that came through the connector.
     pub engine_writes: u64,
 }
@@ -58,6 +62,7 @@ impl Table {
             next_version: 1,
             unique,
             correlations: BTreeMap::new(),
+            gone: BTreeSet::new(),
             engine_writes: 0,
         }
     }
@@ -103,6 +108,9 @@ impl Table {
         if link.is_some_and(|it| self.correlations.contains_key(&it)) {
             return Err(Refusal::Exists);
         }
+        if link.is_some_and(|it| self.gone.contains(&it)) {
+            return Err(Refusal::Gone);
+        }
         let number = self.next_row;
         self.fill(&mut fields, link, number, now);
         let fields = self.stored(profile, fields)?;
@@ -143,6 +151,7 @@ impl Table {
             self.unindex(profile, &row.fields);
             if let Some(link) = row.correlation {
                 self.correlations.remove(&link);
+                self.gone.insert(link);
             }
             self.touch(number);
         }

@@ -4,6 +4,7 @@
 //! create that is sent twice makes one row, and a row tells by its id alone whose create made it: [`Seen::correlation`]
 //! is the row's id, for every row. Rows that users made have ids that no link has.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::page::{self, RawPage};
 use super::{Dialect, error, text, wire};
 use crate::change::{Answer, Change, Class, Failure, LinkId, Page, RemoteId, Seen, Token, Version, Write};
 use crate::connect::http::{self, Client, Method, Settings};
-use crate::connect::{Capabilities, Connector};
+use crate::connect::{Capabilities, Connector, order_of_numbers};
 use crate::schema::{Shape, ShapeField};
 use crate::value::{Kind, Record, Slot, Uuid, Value};
 
@@ -219,6 +220,10 @@ impl Connector for Dataverse {
         stream::iter(sends).buffered(WRITES_AT_ONCE).collect().await
     }
 
+    fn order(&self, one: &Version, other: &Version) -> Option<Ordering> {
+        order_of_numbers(row_version(one)?, row_version(other)?)
+    }
+
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure> {
         let path = match after {
             None => {
@@ -267,6 +272,11 @@ fn change(shape: &Shape, row: &Map<String, Json>) -> Result<Change, Failure> {
     let id = row.get("id").and_then(Json::as_str).and_then(|it| it.parse::<Uuid>().ok());
     let id = id.ok_or_else(|| Failure::new(Class::Schema, format!("`{}`: a deleted row has no id", shape.set)))?;
     Ok(Change::Delete { id: RemoteId(id.to_string()) })
+}
+
+/// The database's row version in an ETag, `W/"1234"`. It rises with every change of any row.
+fn row_version(version: &Version) -> Option<&str> {
+    version.0.strip_prefix("W/\"")?.strip_suffix('"')
 }
 
 fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {

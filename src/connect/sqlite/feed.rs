@@ -120,6 +120,11 @@ pub fn trim(db: &Connection) -> Result<(), Fault> {
         .query_row([], |row| row.get(0))?;
     if kept > LOG_MAX + LOG_PIECE {
         db.prepare_cached("DELETE FROM _dwmap_log WHERE seq <= (SELECT max(seq) FROM _dwmap_log) - ?1")?.execute([LOG_MAX])?;
+        // No request is sent again so much later.
+        db.prepare_cached(
+            "DELETE FROM _dwmap_link WHERE row GLOB 'gone:*' AND rowid <= (SELECT max(rowid) FROM _dwmap_link) - ?1",
+        )?
+        .execute([LOG_MAX])?;
     }
     Ok(())
 }

@@ -8,13 +8,15 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::Fault;
 use crate::schema::Shape;
 
-/// The side tables. `_dwmap_table.since`: the number in the log at which the triggers were installed last.
+/// The side tables. A row of `_dwmap_link` whose own row was deleted stands as `gone:` and the link, so that a create which is
+/// sent again does not make the row anew. `_dwmap_table.since`: the number in the log at which the triggers were installed last.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS _dwmap_log(seq INTEGER PRIMARY KEY AUTOINCREMENT, tab TEXT NOT NULL, row TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS _dwmap_log_by_table ON _dwmap_log(tab, seq);
 CREATE TABLE IF NOT EXISTS _dwmap_version(tab TEXT NOT NULL, row TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (tab, row));
 CREATE TABLE IF NOT EXISTS _dwmap_link(tab TEXT NOT NULL, row TEXT NOT NULL, link TEXT NOT NULL, PRIMARY KEY (tab, row));
 CREATE INDEX IF NOT EXISTS _dwmap_link_by_link ON _dwmap_link(tab, link);
+CREATE INDEX IF NOT EXISTS _dwmap_link_gone ON _dwmap_link(tab) WHERE row GLOB 'gone:*';
 CREATE TABLE IF NOT EXISTS _dwmap_table(tab TEXT PRIMARY KEY, since INTEGER NOT NULL);
 ";
 
@@ -82,7 +84,9 @@ impl Target {
         let gone = format!(
             "INSERT INTO _dwmap_log(tab, row) VALUES ({tab}, {old}); \
              DELETE FROM _dwmap_version WHERE tab = {tab} AND row = {old}; \
-             DELETE FROM _dwmap_link WHERE tab = {tab} AND row = {old};"
+             DELETE FROM _dwmap_link WHERE tab = {tab} AND row = \
+               (SELECT 'gone:' || link FROM _dwmap_link WHERE tab = {tab} AND row = {old}); \
+             UPDATE _dwmap_link SET row = 'gone:' || link WHERE tab = {tab} AND row = {old};"
         );
         let moved = format!(
             "INSERT INTO _dwmap_log(tab, row) SELECT {tab}, {old} WHERE {old} <> {new}; \

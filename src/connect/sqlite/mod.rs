@@ -12,6 +12,7 @@ mod install;
 mod rows;
 mod write;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use super::{Capabilities, Connector};
-use crate::change::{Answer, Class, Failure, Page, RemoteId, Seen, Token, Write};
+use super::{Capabilities, Connector, order_of_numbers};
+use crate::change::{Answer, Class, Failure, Page, RemoteId, Seen, Token, Version, Write};
 use crate::schema::Shape;
 use crate::value::{Slot, Value};
 
@@ -277,6 +278,10 @@ impl Connector for Sqlite {
         let asked = writes.to_vec();
         let answers = self.run(shape, move |open, target, shape| Ok(open.write(target, shape, &asked))).await;
         answers.unwrap_or_else(|failure| writes.iter().map(|_| Answer::Failed(failure.clone())).collect())
+    }
+
+    fn order(&self, one: &Version, other: &Version) -> Option<Ordering> {
+        order_of_numbers(&one.0, &other.0)
     }
 
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure> {

@@ -122,7 +122,7 @@ pub fn after(db: &Connection, target: &Target, shape: &Shape, address: Option<&s
 
 /// The row that a create of this link made.
 pub fn by_link(db: &Connection, target: &Target, shape: &Shape, link: LinkId) -> Result<Option<Seen>, Fault> {
-    let mut select = db.prepare_cached("SELECT row FROM _dwmap_link WHERE tab = ?1 AND link = ?2")?;
+    let mut select = db.prepare_cached("SELECT row FROM _dwmap_link WHERE tab = ?1 AND link = ?2 AND row NOT GLOB 'gone:*'")?;
     let mut rows = select.query([&target.table, &link.to_string()])?;
     while let Some(row) = rows.next()? {
         if let Some(seen) = by_address(db, target, shape, &row.get::<_, String>(0)?)? {

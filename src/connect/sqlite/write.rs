@@ -7,6 +7,7 @@ use super::cells::encode;
 use super::install::{Target, quoted};
 use super::{Fault, rows};
 use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Version, Write};
+use crate::failpoint;
 use crate::schema::Shape;
 use crate::value::{Kind, Record, Slot, Uuid, Value};
 
@@ -26,12 +27,14 @@ pub fn all(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]
 
 fn batch(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]) -> Result<Vec<Answer>, Fault> {
     let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    failpoint::pass("system", "begun");
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
         let savepoint = tx.savepoint()?;
         match one(&savepoint, target, shape, write) {
             Ok(answer) => {
                 savepoint.commit()?;
+                failpoint::pass("system", "row");
                 answers.push(answer);
             }
             Err(fault) if fault.ends_transaction() => return Err(fault),
@@ -41,7 +44,9 @@ fn batch(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]) 
             }
         }
     }
+    failpoint::pass("system", "written");
     tx.commit()?;
+    failpoint::pass("system", "durable");
     Ok(answers)
 }
 
@@ -89,6 +94,12 @@ fn said(shape: &Shape, record: &Record) -> Result<Vec<(String, Cell)>, Fault> {
 fn create(db: &Connection, target: &Target, shape: &Shape, link: LinkId, record: &Record) -> Result<Answer, Fault> {
     if rows::by_link(db, target, shape, link)?.is_some() {
         return Ok(Answer::Exists);
+    }
+    if db
+        .prepare_cached("SELECT 1 FROM _dwmap_link WHERE tab = ?1 AND row = 'gone:' || ?2")?
+        .exists([&target.table, &link.to_string()])?
+    {
+        return Ok(Answer::Gone);
     }
     let record = with_own_key(shape, link, record);
     let said = said(shape, &record)?;

@@ -71,6 +71,9 @@ impl Flight {
         let target = source.other();
         let intent = self.link.intents.first().cloned().expect("a create that is looked for has an intent");
         let other_owner = owner.filter(|it| it.link != self.link.id);
+        if let Some(seen) = &seen {
+            self.tally.saw.push((target, seen.id.clone(), Some(seen.version.clone())));
+        }
         match (seen, other_owner) {
             // Neither our row nor any use for it.
             (_, Some(_)) if self.seen[source].is_none() => self.bury(at),
@@ -154,9 +157,12 @@ impl Flight {
     fn left_out(&self, target: Side, payload: &Record) -> Vec<RuleId> {
         let plan = &self.plan;
         let can_wait = |rule: &Rule| rule.refers(target).iter().any(|&it| plan.reference(it).is_deferrable);
+        let may_dangle = |id: RuleId| plan.rule(id).reads_keys(target.other()) && interp::may_be_left_out(plan, id, target);
         let is_left_out = |id: &RuleId| {
             let rule = plan.rule(*id);
-            !rule.on_update && can_wait(rule) && rule.ends[target].write.iter().all(|(slot, _)| !payload.get(*slot).is_known())
+            !rule.on_update
+                && (can_wait(rule) || may_dangle(*id))
+                && rule.ends[target].write.iter().all(|(slot, _)| !payload.get(*slot).is_known())
         };
         plan.rule_ids().filter(is_left_out).collect()
     }
@@ -175,6 +181,20 @@ impl Flight {
             }
         }
         shadow
+    }
+
+    /// An earlier copy of the create made the row, its answer was lost, and somebody deleted the row before it was linked: a
+    /// delete like any other, after an agreement on what was sent.
+    pub(super) fn twin_was_deleted(&mut self, at: Moment, side: Side) -> Effect {
+        let intent = self.intent_under_way().expect("a create has an intent");
+        self.link.intents.clear();
+        self.link.ids[side] = None;
+        if self.seen[side.other()].is_none() {
+            return self.bury(at);
+        }
+        self.link.state = LinkState::Live;
+        self.link.shadows[side.other()] = Some(self.baseline(side.other(), &intent));
+        self.decide_delete(at, side)
     }
 
     pub(super) fn created(&mut self, at: Moment, side: Side, seen: Seen) -> Effect {

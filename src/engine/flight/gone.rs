@@ -9,7 +9,7 @@ impl Flight {
         let kept = gone.other();
         let action = self.plan.on_delete[gone].clone();
         if self.link.state == LinkState::Dormant {
-            return self.stay_dormant(at);
+            return self.decide_dormant(at, gone);
         }
         match action {
             DeleteAction::Delete => {
@@ -24,10 +24,14 @@ impl Flight {
                 let message = "deleted on one side, and the map refuses the delete on the other (`on delete … refuse`)";
                 self.hold(at, Class::Conflict, None, None, message.to_owned())
             }
-            DeleteAction::Ignore => self.detach(at, "deleted on the other side, ignored by the map"),
+            DeleteAction::Ignore => {
+                self.forget_row(gone);
+                self.detach(at, "deleted on the other side, ignored by the map")
+            }
             DeleteAction::Set { slot, value } => {
                 let row = self.seen[kept].clone().expect("decide_delete is called with one row there");
                 if *row.record.get(slot) == value {
+                    self.forget_row(gone);
                     return self.detach(at, "deleted on the other side, marked here");
                 }
                 let mut record = Record::absent(row.record.len());
@@ -35,6 +39,28 @@ impl Flight {
                 self.send_mark(at, kept, row, record)
             }
         }
+    }
+
+    /// A row that was left alone while the link slept is gone. If the row that is left can come back into its filter, a partner
+    /// is made for it then; else it was detached for good, and stays so.
+    fn decide_dormant(&mut self, at: Moment, gone: Side) -> Effect {
+        let kept = gone.other();
+        let was_forgotten = self.link.ids[gone].is_none();
+        let has_filter = self.plan.scope[kept].is_some() || self.plan.partition_in.is_some();
+        if has_filter && !was_forgotten {
+            self.note(at, ActivityKind::Deleted, format!("{}, while detached", describe_side(gone)));
+            return self.bury(at);
+        }
+        self.forget_row(gone);
+        self.stay_dormant(at)
+    }
+
+    /// The row will not come back under this address, and what was sent to it cannot land.
+    pub(super) fn forget_row(&mut self, side: Side) {
+        self.link.ids[side] = None;
+        self.link.versions[side] = None;
+        self.link.shadows[side] = None;
+        self.link.intents.retain(|it| it.side != side);
     }
 
     pub(super) fn send_mark(&mut self, at: Moment, side: Side, row: Seen, record: Record) -> Effect {

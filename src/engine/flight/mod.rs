@@ -11,7 +11,7 @@ mod told;
 
 use std::sync::Arc;
 
-use crate::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
+use crate::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Version, Write};
 use crate::interp::{self, Cx, Lookups, Query, Refusal, Resolution, Stop};
 use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan};
 use crate::value::{Record, Slot, Timestamp, Value};
@@ -110,6 +110,8 @@ pub struct Tally {
     pub arrived: Vec<Value>,
     /// This link should be looked at next: it owns the row that was found.
     pub look_at: Option<LinkId>,
+    /// Every look at a row, and the version that it showed; `None`: it was not there.
+    pub saw: Vec<(Side, RemoteId, Option<Version>)>,
 }
 
 impl Tally {
@@ -214,6 +216,15 @@ impl Flight {
 
     /// One step of the protocol.
     pub fn step(&mut self, at: Moment, event: Event) -> Effect {
+        let effect = self.react(at, event);
+        if let Effect::Commit(commit) = &effect {
+            // What a hold waits for is added to the commit alone; the caller asks the link.
+            self.link.hold.clone_from(&commit.link.hold);
+        }
+        effect
+    }
+
+    fn react(&mut self, at: Moment, event: Event) -> Effect {
         match event {
             Event::Begin => Effect::Observe,
             Event::Observed(seen) => self.observed(at, seen),
@@ -237,6 +248,11 @@ impl Flight {
         if self.looks > LOOKS_MAX {
             let failure = Failure::new(Class::Transient, format!("the rows kept changing through {LOOKS_MAX} looks"));
             return self.hold_failure(at, &failure);
+        }
+        for (side, id) in self.link.ids.iter() {
+            if let Some(id) = id {
+                self.tally.saw.push((side, id.clone(), seen[side].as_ref().map(|it| it.version.clone())));
+            }
         }
         self.seen = seen;
         let problem = self.seen.0.iter().flatten().find_map(|it| it.problem.clone());
@@ -371,6 +387,7 @@ impl Flight {
                 self.bury(at)
             }
             (Answer::Exists, write @ Write::Create { .. }) => self.find(side, write),
+            (Answer::Gone, Write::Create { .. }) => self.twin_was_deleted(at, side),
             (Answer::Moved | Answer::Gone, Write::Update { .. } | Write::Delete { .. }) => {
                 self.withdraw(false);
                 Effect::Observe
@@ -441,6 +458,7 @@ impl Flight {
         self.tally.updated[side] += 1;
         self.note_answer(at, ActivityKind::Updated, &intent, &seen);
         if intent.rules.is_empty() {
+            self.forget_row(side.other());
             return self.detach(at, "deleted on the other side, marked here");
         }
         settle::adopt(&self.plan, &mut self.link, side, &intent, &seen.record);

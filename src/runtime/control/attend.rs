@@ -5,8 +5,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::ask::{Answer, Ask, Compared, Problem, Reply, Request};
 use super::find;
 use super::states::{Hand, Start};
+use crate::runtime::compare::SHOWN_MAX;
 use crate::runtime::deployment::{Deployment, Note};
 use crate::runtime::pipe::PipeId;
+use crate::runtime::verify::{Repair, Verify};
 use crate::store::desk::Verified;
 use crate::store::{self, Phase};
 
@@ -78,7 +80,7 @@ impl Deployment {
             return super::read::answer(self.store.as_mut(), &program, &request.ask);
         }
         if let Ask::Verify { maps, repair } = &request.ask {
-            return self.verify(maps, *repair).await;
+            return self.verify_maps(maps, *repair).await;
         }
         let (program, world) = (self.program.clone(), self.world.clone());
         let mut hand =
@@ -98,7 +100,11 @@ impl Deployment {
             let name = self.name(id).to_owned();
             self.has_load[id.0] = self.store.load(&name)?.is_some();
             let phase = self.store.phase(&name)?.0;
-            if std::mem::replace(&mut self.phases[id.0], phase) != phase {
+            let before = std::mem::replace(&mut self.phases[id.0], phase);
+            if matches!(before, Phase::Paused | Phase::Blocked) && self.flows(id) {
+                self.release(id)?;
+            }
+            if before != phase {
                 self.watcher.note(&name, Note::Phase(phase));
             }
         }
@@ -157,32 +163,26 @@ impl Deployment {
         self.refresh_phases()
     }
 
-    async fn verify(&mut self, maps: &[String], repair: bool) -> Answer {
+    async fn verify_maps(&mut self, maps: &[String], repair: bool) -> Answer {
         let program = self.program.clone();
         let names: Vec<String> = find::plans(&program, maps)?.into_iter().map(|it| it.name.clone()).collect();
         let mut out = Vec::new();
         for id in self.pipe_ids().filter(|&it| names.iter().any(|name| name == self.name(it))).collect::<Vec<_>>() {
-            let first = self.compared(id).await?;
-            let left_after_repair =
-                if repair && first.differing > 0 { Some(self.repair(id).await?) } else { repair.then_some(0) };
-            out.push(Compared { left_after_repair, ..first });
+            out.push(self.compared(id, repair).await?);
         }
         Ok(Reply::Verified { maps: out })
     }
 
-    async fn compared(&mut self, id: PipeId) -> Result<Compared, Problem> {
+    /// What differs and stays so. A difference that is on its way is none.
+    async fn compared(&mut self, id: PipeId, repair: bool) -> Result<Compared, Problem> {
         let map = self.name(id).to_owned();
-        let found = self.compare(id).await.map_err(|error| Problem::Failed(error.to_string()))?;
-        let verified = Verified { at: self.world.now(), pairs: found.pairs, differing: found.differing };
-        self.store.set_verified(&map, verified)?;
-        let (rows, pairs, differing) = (found.rows.0, found.pairs, found.differing);
-        Ok(Compared { map, rows, pairs, differing, shown: found.shown, left_after_repair: None })
-    }
-
-    /// Reads every row again and lets the kernel deal with it; the differences that are left.
-    async fn repair(&mut self, id: PipeId) -> Result<u64, Problem> {
-        self.read_all_again(id).await.map_err(|error| Problem::Failed(error.to_string()))?;
-        Ok(self.compared(id).await?.differing)
+        let how = Verify { repair: repair.then_some(Repair::Newer), ..Verify::default() };
+        let found = self.verify(id, how).await.map_err(|error| Problem::Failed(error.to_string()))?;
+        let differing = (found.drift.len() + found.known.len()) as u64;
+        self.store.set_verified(&map, Verified { at: self.world.now(), pairs: found.pairs, differing })?;
+        let shown = found.drift.iter().chain(&found.known).take(SHOWN_MAX).map(|it| it.text.clone()).collect();
+        let left_after_repair = repair.then(|| differing - found.repaired);
+        Ok(Compared { map, rows: found.rows.0, pairs: found.pairs, differing, shown, left_after_repair })
     }
 }
 

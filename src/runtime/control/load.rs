@@ -41,18 +41,6 @@ impl Deployment {
         }
     }
 
-    /// Reads every row of both sides, and deals with it, before anything else.
-    pub(super) async fn read_all_again(&mut self, id: PipeId) -> Result<(), Error> {
-        let name = self.name(id).to_owned();
-        let load = Load { from: None, to: None, side: Side::Left, after: None, rows_read: 0, rows_taken: 0 };
-        self.store.set_load(&name, Some(&load))?;
-        while self.store.load(&name)?.is_some() {
-            self.load_page(id).await?;
-        }
-        while self.work(false).await? {}
-        Ok(())
-    }
-
     async fn load_page(&mut self, id: PipeId) -> Result<(), Error> {
         let pipe = self.pipes[id.0].clone();
         let name = pipe.plan.name.clone();

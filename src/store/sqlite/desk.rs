@@ -24,11 +24,11 @@ impl Desk for Sqlite {
     }
 
     fn stand(&mut self, plan: &str, standing: &Standing) -> Result<()> {
-        self.write(|db| stand(db, plan, standing))
+        self.write("stand", |db| stand(db, plan, standing))
     }
 
     fn restart(&mut self, plan: &str) -> Result<()> {
-        self.write(|db| {
+        self.write("restart", |db| {
             let plan = plan_number(db, plan)?;
             db.execute("DELETE FROM staged WHERE plan = ?1", [plan])?;
             for side in Side::BOTH {
@@ -39,7 +39,7 @@ impl Desk for Sqlite {
     }
 
     fn record(&mut self, act: &Act) -> Result<()> {
-        self.write(|db| put_act(db, act))
+        self.write("record", |db| put_act(db, act))
     }
 
     fn acts(&mut self, plan: Option<&str>, limit: usize) -> Result<Vec<Act>> {
@@ -64,7 +64,7 @@ impl Desk for Sqlite {
     }
 
     fn decide(&mut self, decision: &Decision) -> Result<i64> {
-        self.write(|db| {
+        self.write("decide", |db| {
             db.prepare_cached("INSERT INTO decision(body) VALUES (?1)")?.execute([serde_json::to_string(decision)?])?;
             Ok(db.last_insert_rowid())
         })
@@ -79,7 +79,7 @@ impl Desk for Sqlite {
     }
 
     fn settle_decision(&mut self, number: i64, commit: Option<&Commit>, act: &Act) -> Result<()> {
-        self.write(|db| {
+        self.write("settle_decision", |db| {
             if let Some(commit) = commit {
                 let plan = plan_number(db, &commit.link.plan)?;
                 links::put(db, plan, &commit.link)?;
@@ -93,7 +93,7 @@ impl Desk for Sqlite {
     }
 
     fn displace(&mut self, plan: &str, entries: &[LedgerEntry]) -> Result<()> {
-        self.write(|db| views::put_ledger(db, plan_number(db, plan)?, entries))
+        self.write("displace", |db| views::put_ledger(db, plan_number(db, plan)?, entries))
     }
 
     fn links_with_key(&mut self, plan: &str, key: &str, limit: usize) -> Result<Vec<Link>> {
@@ -126,7 +126,7 @@ impl Desk for Sqlite {
     }
 
     fn set_load(&mut self, plan: &str, load: Option<&Load>) -> Result<()> {
-        self.write(|db| {
+        self.write("set_load", |db| {
             let plan = plan_number(db, plan)?;
             match load {
                 Some(load) => db
@@ -151,7 +151,7 @@ impl Desk for Sqlite {
     }
 
     fn set_verified(&mut self, plan: &str, it: Verified) -> Result<()> {
-        self.write(|db| {
+        self.write("set_verified", |db| {
             let number = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
             db.prepare_cached("INSERT OR REPLACE INTO verified(plan, at, pairs, differing) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![plan_number(db, plan)?, Nanos(it.at), number(it.pairs), number(it.differing)])?;
@@ -169,7 +169,7 @@ impl Desk for Sqlite {
     }
 
     fn set_firing(&mut self, rule: &str, plan: &str, since: Option<Timestamp>) -> Result<()> {
-        self.write(|db| {
+        self.write("set_firing", |db| {
             match since {
                 Some(since) => db
                     .prepare_cached("INSERT OR REPLACE INTO alert(rule, plan, since) VALUES (?1, ?2, ?3)")?

@@ -78,11 +78,14 @@ pub fn append(db: &Connection, plan: i64, side: Side, changes: &[Change], at: Ti
 
 pub fn finish(db: &Connection, plan: i64, side: Side, seq: u64) -> Outcome<()> {
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-    db.prepare_cached("DELETE FROM journal WHERE plan = ?1 AND side = ?2 AND seq = ?3")?.execute(params![
-        plan,
-        SideNumber(side),
-        seq
-    ])?;
+    for sql in [
+        "DELETE FROM journal WHERE plan = ?1 AND side = ?2 AND seq = ?3",
+        "DELETE FROM later WHERE plan = ?1 AND side = ?2 AND seq = ?3",
+    ] {
+        if db.prepare_cached(sql)?.execute(params![plan, SideNumber(side), seq])? > 0 {
+            return Ok(());
+        }
+    }
     Ok(())
 }
 
@@ -118,7 +121,7 @@ fn first(db: &Connection, plan: i64, side: Side, limit: usize) -> Outcome<Vec<En
             None => Change::Delete { id: RemoteId(row.get(0)?) },
         };
         let at: Nanos = row.get(7)?;
-        out.push(Entry { side, seq: row.get::<_, i64>(6)?.unsigned_abs(), change, at: at.0 });
+        out.push(Entry { side, seq: row.get::<_, i64>(6)?.unsigned_abs(), change, at: at.0, unconfirmed_since: None });
     }
     Ok(out)
 }

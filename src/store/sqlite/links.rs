@@ -6,6 +6,7 @@ use super::image::{Bytes, Nanos, SideNumber, read_record, write_record, write_va
 use super::{Fault, Outcome, bound};
 use crate::change::{LinkId, RemoteId, Side, Sides, Version};
 use crate::engine::link::{Intent, Link, LinkState, OpId};
+use crate::failpoint;
 use crate::value::{Timestamp, Value};
 
 /// The one shard of a state file; a shared database has more.
@@ -75,6 +76,13 @@ pub fn links_of(db: &Connection, plan: i64, side: Side, ids: &[RemoteId]) -> Out
 pub fn due(db: &Connection, plan: i64, now: Timestamp, limit: usize) -> Outcome<Vec<Link>> {
     let select = db.prepare_cached(select_links!(
         "JOIN hold ON hold.link = link.id WHERE hold.plan = ?1 AND retry_at <= ?2 ORDER BY retry_at, link.id LIMIT ?3"
+    ))?;
+    read(db, select, params![plan, Nanos(now), bound(limit)])
+}
+
+pub fn asked(db: &Connection, plan: i64, now: Timestamp, limit: usize) -> Outcome<Vec<Link>> {
+    let select = db.prepare_cached(select_links!(
+        "JOIN asked ON asked.link = link.id WHERE asked.plan = ?1 AND due <= ?2 ORDER BY due, link.id LIMIT ?3"
     ))?;
     read(db, select, params![plan, Nanos(now), bound(limit)])
 }
@@ -248,9 +256,13 @@ fn put_whole(db: &Connection, plan: i64, link: &Link) -> Outcome<()> {
         link.key,
     ])
     .map_err(|error| taken(error, link))?;
+    failpoint::pass("link", "row");
     put_shadows(db, link)?;
+    failpoint::pass("link", "shadows");
     put_intents(db, link)?;
+    failpoint::pass("link", "intents");
     put_hold(db, plan, link)?;
+    failpoint::pass("link", "hold");
     put_conflicts(db, plan, link)
 }
 

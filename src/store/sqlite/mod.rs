@@ -7,6 +7,7 @@
 mod desk;
 mod image;
 mod journal;
+mod later;
 mod links;
 mod open;
 mod shapes;
@@ -20,9 +21,10 @@ use std::fs::File;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
+use super::{Conclusion, Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
 use crate::change::{Change, LinkId, RemoteId, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
+use crate::failpoint;
 use crate::schema::Shape;
 use crate::value::{Timestamp, Value};
 
@@ -65,17 +67,20 @@ type Outcome<T> = std::result::Result<T, Fault>;
 
 impl Sqlite {
     /// Runs `work` as one transaction under our epoch: all of it is on the disk, or nothing.
-    fn write<T>(&mut self, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
+    fn write<T>(&mut self, what: &str, work: impl FnOnce(&Connection) -> Outcome<T>) -> Result<T> {
         let epoch = self.epoch;
         let transact = |db: &mut Connection| -> Outcome<T> {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            failpoint::pass(what, "begun");
             let beaten =
                 tx.prepare_cached("UPDATE shard SET beat = beat + 1 WHERE id = 0 AND epoch = ?1")?.execute(params![epoch])?;
             if beaten == 0 {
                 return Err(Fault::Lost);
             }
             let out = work(&tx)?;
+            failpoint::pass(what, "written");
             tx.commit()?;
+            failpoint::pass(what, "durable");
             Ok(out)
         };
         transact(&mut self.db).map_err(|fault| fault.at(&self.path))
@@ -106,7 +111,7 @@ fn bound(limit: usize) -> i64 {
 
 impl Store for Sqlite {
     fn open_plan(&mut self, plan: &str, shapes: &Sides<Shape>) -> Result<()> {
-        self.write(|db| shapes::open_plan(db, plan, shapes))
+        self.write("open_plan", |db| shapes::open_plan(db, plan, shapes))
     }
 
     fn phase(&mut self, plan: &str) -> Result<(Phase, String)> {
@@ -114,7 +119,7 @@ impl Store for Sqlite {
     }
 
     fn set_phase(&mut self, plan: &str, phase: Phase, why: &str) -> Result<()> {
-        self.write(|db| views::set_phase(db, plan, phase, why))
+        self.write("set_phase", |db| views::set_phase(db, plan, phase, why))
     }
 
     fn stream(&mut self, plan: &str, side: Side) -> Result<Stream> {
@@ -130,7 +135,7 @@ impl Store for Sqlite {
         is_live: bool,
         at: Timestamp,
     ) -> Result<Stream> {
-        self.write(|db| {
+        self.write("append", |db| {
             let plan = plan_number(db, plan)?;
             journal::append(db, plan, side, changes, at)?;
             journal::move_token(db, plan, side, Some(next), is_live)?;
@@ -139,15 +144,19 @@ impl Store for Sqlite {
     }
 
     fn rewind(&mut self, plan: &str, side: Side) -> Result<()> {
-        self.write(|db| journal::rewind(db, plan_number(db, plan)?, side))
+        self.write("rewind", |db| journal::rewind(db, plan_number(db, plan)?, side))
     }
 
     fn pending(&mut self, plan: &str, limit: usize) -> Result<Vec<Entry>> {
         self.read(|db| journal::pending(db, plan_number(db, plan)?, limit))
     }
 
+    fn later(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Entry>> {
+        self.read(|db| later::due(db, plan_number(db, plan)?, now, limit))
+    }
+
     fn stage(&mut self, plan: &str, side: Side, rows: &[Staged], next: &Token, is_complete: bool) -> Result<()> {
-        self.write(|db| {
+        self.write("stage", |db| {
             let plan = plan_number(db, plan)?;
             staging::stage(db, plan, side, rows)?;
             journal::move_token(db, plan, side, Some(next), is_complete)
@@ -159,7 +168,7 @@ impl Store for Sqlite {
     }
 
     fn unstage(&mut self, plan: &str, rows: &[(Side, RemoteId)]) -> Result<()> {
-        self.write(|db| staging::unstage(db, plan_number(db, plan)?, rows))
+        self.write("unstage", |db| staging::unstage(db, plan_number(db, plan)?, rows))
     }
 
     fn staged_count(&mut self, plan: &str) -> Result<Sides<u64>> {
@@ -182,6 +191,18 @@ impl Store for Sqlite {
         self.read(|db| links::due(db, plan_number(db, plan)?, now, limit))
     }
 
+    fn asked(&mut self, plan: &str, now: Timestamp, limit: usize) -> Result<Vec<Link>> {
+        self.read(|db| links::asked(db, plan_number(db, plan)?, now, limit))
+    }
+
+    fn hasten(&mut self, now: Timestamp) -> Result<()> {
+        self.write("hasten", |db| later::hasten(db, now))
+    }
+
+    fn ask_for_all(&mut self, plan: &str, due: Timestamp) -> Result<()> {
+        self.write("ask_for_all", |db| later::ask_for_all(db, plan_number(db, plan)?, due))
+    }
+
     fn waiting_for(&mut self, awaited_plan: &str, key: Option<&Value>, limit: usize) -> Result<Vec<Link>> {
         self.read(|db| links::waiting_for(db, awaited_plan, key, limit))
     }
@@ -191,18 +212,34 @@ impl Store for Sqlite {
     }
 
     fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<Vec<LinkId>> {
-        self.write(|db| {
+        self.write("commit", |db| {
             let mut gone = Vec::new();
             for commit in commits {
                 let plan = plan_number(db, &commit.link.plan)?;
                 gone.extend(links::put(db, plan, &commit.link)?);
+                failpoint::pass("commit", "link");
                 views::put_ledger(db, plan, &commit.ledger)?;
+                failpoint::pass("commit", "ledger");
                 views::put_activity(db, &commit.activity)?;
             }
             for (plan, side, seq) in done {
                 journal::finish(db, plan_number(db, plan)?, *side, *seq)?;
             }
             Ok(gone)
+        })
+    }
+
+    fn conclude(&mut self, end: &Conclusion) -> Result<()> {
+        self.write("conclude", |db| {
+            for (plan, side, seq) in &end.done {
+                journal::finish(db, plan_number(db, plan)?, *side, *seq)?;
+            }
+            failpoint::pass("conclude", "finished");
+            for kept in &end.kept {
+                later::keep(db, plan_number(db, &kept.plan)?, kept)?;
+            }
+            later::answer(db, &end.answered)?;
+            later::ask(db, &end.asked)
         })
     }
 
@@ -219,7 +256,7 @@ impl Store for Sqlite {
     }
 
     fn forget_activity(&mut self, before: Timestamp, limit: usize) -> Result<u64> {
-        self.write(|db| views::forget_activity(db, before, limit))
+        self.write("forget_activity", |db| views::forget_activity(db, before, limit))
     }
 
     fn ledger(&mut self, plan: &str, limit: usize) -> Result<Vec<LedgerEntry>> {

@@ -12,10 +12,10 @@ use crate::store::{Error, Result};
 /// `dwmp`: says in the file's head whose it is.
 const APPLICATION_ID: i32 = 0x6477_6d70;
 /// The version of the tables. A file of any other is refused.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements that are kept; more than there are in this folder.
-const STATEMENTS_MAX: usize = 96;
+const STATEMENTS_MAX: usize = 128;
 /// Memory for pages, in KiB.
 const CACHE_KIB: i32 = 32 * 1024;
 

@@ -114,18 +114,24 @@ fn carry_link(db: &Connection, id: Bytes, side: Side, carrier: &Carrier) -> Outc
 }
 
 fn carry_journal(db: &Connection, plan: i64, side: Side, carrier: &Carrier) -> Outcome<()> {
+    carry_images(db, "journal", plan, side, carrier)?;
+    carry_images(db, "later", plan, side, carrier)
+}
+
+fn carry_images(db: &Connection, table: &str, plan: i64, side: Side, carrier: &Carrier) -> Outcome<()> {
+    let select = format!("SELECT seq, image FROM {table} WHERE plan = ?1 AND side = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4");
+    let update = format!("UPDATE {table} SET image = ?4 WHERE plan = ?1 AND side = ?2 AND seq = ?3");
     let mut after = 0i64;
     loop {
         let entries: Vec<(i64, Option<String>)> = db
-            .prepare_cached("SELECT seq, image FROM journal WHERE plan = ?1 AND side = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4")?
+            .prepare_cached(&select)?
             .query_map(params![plan, SideNumber(side), after, bound(PAGE_MAX)], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         let Some((last, _)) = entries.last() else { return Ok(()) };
         after = *last;
         for (seq, image) in entries {
             if let Some(image) = image {
-                db.prepare_cached("UPDATE journal SET image = ?4 WHERE plan = ?1 AND side = ?2 AND seq = ?3")?
-                    .execute(params![plan, SideNumber(side), seq, carrier.carry(&image)?])?;
+                db.prepare_cached(&update)?.execute(params![plan, SideNumber(side), seq, carrier.carry(&image)?])?;
             }
         }
     }

@@ -18,6 +18,19 @@ CREATE TABLE journal(
   PRIMARY KEY (plan, side, seq)
 ) WITHOUT ROWID;
 
+-- Changes that a look did not show as they were told: looked at again when they are due.
+CREATE TABLE later(
+  plan INTEGER NOT NULL, side INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+  row TEXT NOT NULL, version TEXT, image TEXT, modified INTEGER, correlation BLOB, problem TEXT,
+  due INTEGER NOT NULL, since INTEGER,
+  PRIMARY KEY (plan, side, seq)
+) WITHOUT ROWID;
+CREATE INDEX later_due ON later(plan, due);
+
+-- Links that are to be looked at although no feed tells of them.
+CREATE TABLE asked(link BLOB PRIMARY KEY, plan INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX asked_due ON asked(plan, due);
+
 CREATE TABLE staged(
   plan INTEGER NOT NULL, side INTEGER NOT NULL, row TEXT NOT NULL, key TEXT,
   version TEXT NOT NULL, image TEXT NOT NULL, modified INTEGER, correlation BLOB, problem TEXT,

@@ -63,6 +63,8 @@ pub fn figures(db: &Connection, plan: i64) -> Outcome<Figures> {
         conflicts: count("SELECT count(*) FROM conflict WHERE plan = ?1")?,
         queued: count("SELECT count(*) FROM journal WHERE plan = ?1")?,
         oldest_queued: oldest.map(|it| it.0),
+        unconfirmed: count("SELECT count(*) FROM later WHERE plan = ?1")?,
+        asked: count("SELECT count(*) FROM asked WHERE plan = ?1")?,
         ledger: count("SELECT count(*) FROM ledger WHERE plan = ?1")?,
     })
 }

@@ -33,6 +33,7 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
     world.is_traced = is_traced;
     world.has_users = true;
     world.crash_one_in = 4 + world.random.below(40);
+    world.forgets_deleted = world.random.one_in(2);
     world.fail_one_in = [0, 0, 8, 20][world.random.below(4) as usize];
     world.budget = 5 + world.random.below(40);
     let mut rounds = 0;

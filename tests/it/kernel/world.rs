@@ -65,6 +65,8 @@ pub struct System {
     is_lossy: bool,
     rows_made: u64,
     versions: u64,
+    /// Links whose row was made here and is gone.
+    gone: HashSet<LinkId>,
 }
 
 /// Which write made which value.
@@ -98,6 +100,8 @@ pub struct World {
     /// A script's crash: at the n-th passing of this point.
     pub crash_at: Option<(Point, u32)>,
     pub has_correlation: bool,
+    /// A create is not told that its row was made before and deleted since.
+    pub forgets_deleted: bool,
     /// A request under way when the worker dies will land; else only sometimes.
     pub is_always_late: bool,
     pub mutant: Option<Mutant>,
@@ -143,6 +147,7 @@ impl System {
             is_lossy: side == Side::Right,
             rows_made: 0,
             versions: 0,
+            gone: HashSet::new(),
         }
     }
 
@@ -172,6 +177,7 @@ impl System {
 
     pub fn remove(&mut self, id: &RemoteId) -> Option<Seen> {
         let row = self.rows.remove(id)?;
+        self.gone.extend(row.correlation);
         self.log.push(Change::Delete { id: id.clone() });
         Some(row)
     }
@@ -213,6 +219,7 @@ impl World {
             fail_one_in: 0,
             crash_at: None,
             has_correlation: true,
+            forgets_deleted: false,
             is_always_late: false,
             mutant: None,
             is_traced: false,
@@ -389,6 +396,9 @@ impl World {
         let system = &mut self.systems[side];
         if correlates && system.rows.values().any(|it| it.correlation == Some(link)) {
             return Answer::Exists;
+        }
+        if correlates && system.gone.contains(&link) && !self.forgets_deleted {
+            return Answer::Gone;
         }
         if !self.has_correlation && system.find(&[Slot(0)], &record.values()[..1]).is_some() {
             return Answer::Exists;

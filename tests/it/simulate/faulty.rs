@@ -1,14 +1,19 @@
-//! A system that is slow, refuses, forgets to answer, answers late, and tells its feed twice and out of order.
+//! A system that is slow, refuses, forgets to answer, answers late, reads from a copy that lags behind, and tells its feed
+//! twice and out of order.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dwmap::change::{Answer, Change, Class, Failure, Page, RemoteId, Seen, Token, Write};
+use dwmap::change::{Answer, Change, Class, Failure, Page, RemoteId, Seen, Token, Version, Write};
 use dwmap::connect::memory::{Fields, Memory};
 use dwmap::connect::{Capabilities, Connector};
+use dwmap::runtime::world::{Scripted, World};
 use dwmap::schema::Shape;
-use dwmap::value::{Slot, Value};
+use dwmap::value::{Slot, Timestamp, Value};
+use jiff::SignedDuration;
 
 use super::history::History;
 
@@ -42,7 +47,11 @@ pub struct Turmoil {
     pub trace: Vec<String>,
     pub is_printed: bool,
     late: Vec<(Arc<Memory>, Shape, Write)>,
+    world: Arc<Scripted>,
 }
+
+/// Oldest state that a read may show. The runtime allows for more.
+const LAG_MAX: Duration = Duration::from_secs(20);
 
 pub type Shared = Arc<Mutex<Turmoil>>;
 
@@ -51,8 +60,9 @@ pub fn lock(shared: &Shared) -> MutexGuard<'_, Turmoil> {
 }
 
 impl Turmoil {
-    pub fn new(seed: u64, is_printed: bool) -> Self {
+    pub fn new(seed: u64, is_printed: bool, world: Arc<Scripted>) -> Self {
         Self {
+            world,
             random: Random::new(seed),
             has_faults: true,
             history: History::default(),
@@ -79,14 +89,19 @@ pub struct Faulty {
     inner: Arc<Memory>,
     name: &'static str,
     shared: Shared,
-    /// What was told last of each table's rows, for stale answers and for pages that come twice.
+    /// The caller can tell an old version from a new one, so that a read may show any state; else never an older one than
+    /// an earlier read.
+    is_ordered: bool,
     told: Mutex<Told>,
 }
 
+/// What was told of each table, and what it was like a while ago.
 #[derive(Default)]
 struct Told {
-    rows: Vec<(String, Seen)>,
+    /// The newest version that a read or a write has shown of a row; `None`: that it is gone.
+    floors: HashMap<(String, RemoteId), Option<u64>>,
     page: Vec<(String, Vec<Change>)>,
+    states: Vec<(Timestamp, String, HashMap<RemoteId, Seen>)>,
 }
 
 fn version(seen: &Seen) -> u64 {
@@ -138,7 +153,19 @@ pub async fn land_all(shared: &Shared) {
 
 impl Faulty {
     pub fn new(inner: Arc<Memory>, name: &'static str, shared: Shared) -> Self {
-        Self { inner, name, shared, told: Mutex::default() }
+        let is_ordered = lock(&shared).random.one_in(2);
+        Self { inner, name, shared, is_ordered, told: Mutex::default() }
+    }
+
+    /// Keeps the table's state for later stale reads.
+    async fn keep_state(&self, shape: &Shape) {
+        let page = self.inner.scan(shape, None, usize::MAX).await.expect("the table is there");
+        let rows = page.into_rows().into_iter().map(|it| (it.id.clone(), it)).collect();
+        let now = lock(&self.shared).world.now();
+        let mut told = self.told();
+        let is_young = |at: Timestamp| now.duration_since(at) <= SignedDuration::try_from(LAG_MAX).expect("it is short");
+        told.states.retain(|(at, ..)| is_young(*at));
+        told.states.push((now, shape.entity.clone(), rows));
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -172,21 +199,29 @@ impl Faulty {
         })
     }
 
-    /// Remembers the newest that was told of each row.
+    /// Remembers the newest that was shown of each row.
     fn tell(&self, shape: &Shape, rows: &[Seen]) {
-        let mut told = self.told();
         for seen in rows {
-            match told.rows.iter_mut().find(|(entity, it)| *entity == shape.entity && it.id == seen.id) {
-                Some((_, known)) if version(known) < version(seen) => *known = seen.clone(),
-                Some(_) => {}
-                None => told.rows.push((shape.entity.clone(), seen.clone())),
-            }
+            let mut told = self.told();
+            let floor = told.floors.entry((shape.entity.clone(), seen.id.clone())).or_insert(Some(0));
+            *floor = (*floor).map(|it| it.max(version(seen)));
         }
     }
 
-    /// The row as it was told last: a stale answer is never older than what the caller knows.
-    fn as_told(&self, shape: &Shape, id: &RemoteId) -> Option<Seen> {
-        self.told().rows.iter().find(|(entity, it)| *entity == shape.entity && it.id == *id).map(|(_, it)| it.clone())
+    /// The row as it was some time ago. That it is there, or is gone, is never taken back once a read has shown it.
+    fn as_it_was(&self, shape: &Shape, id: &RemoteId, now: Option<Seen>) -> Option<Seen> {
+        let told = self.told();
+        let states: Vec<_> = told.states.iter().filter(|(_, entity, _)| *entity == shape.entity).collect();
+        let nth = lock(&self.shared).random.below(states.len().max(1) as u64) as usize;
+        let Some((_, _, rows)) = states.get(nth) else { return now };
+        let then = rows.get(id).cloned();
+        let is_possible = match (told.floors.get(&(shape.entity.clone(), id.clone())), &then) {
+            (None, _) => true,
+            (Some(None), then) => then.is_none(),
+            (Some(Some(_)), None) => false,
+            (Some(Some(floor)), Some(then)) => self.is_ordered || version(then) >= *floor,
+        };
+        if is_possible { then } else { now }
     }
 
     async fn write_one(&self, shape: &Shape, write: &Write) -> Answer {
@@ -246,7 +281,12 @@ impl Connector for Faulty {
         self.inner.capabilities()
     }
 
+    fn order(&self, one: &Version, other: &Version) -> Option<Ordering> {
+        if self.is_ordered { self.inner.order(one, other) } else { None }
+    }
+
     async fn feed(&self, shape: &Shape, after: Option<&Token>) -> Result<Page, Failure> {
+        self.keep_state(shape).await;
         self.travel().await;
         if let Some(failure) = self.refusal(12) {
             return Err(failure);
@@ -257,9 +297,12 @@ impl Connector for Faulty {
         }
         let mut page = self.inner.feed(shape, after).await;
         if let Ok(page) = &mut page {
-            let shown =
-                page.changes.iter().filter_map(|it| if let Change::Upsert(seen) = it { Some(seen.clone()) } else { None });
-            self.tell(shape, &shown.collect::<Vec<_>>());
+            // The first reading is itself a look at the rows; later pages only say where to look.
+            if after.is_none_or(|it| it.0.starts_with("rows")) {
+                let shown =
+                    page.changes.iter().filter_map(|it| if let Change::Upsert(seen) = it { Some(seen.clone()) } else { None });
+                self.tell(shape, &shown.collect::<Vec<_>>());
+            }
             self.disturb(shape, page);
         }
         self.say(format!("feed {} {after:?} -> {page:?}", shape.entity));
@@ -268,15 +311,18 @@ impl Connector for Faulty {
     }
 
     async fn fetch(&self, shape: &Shape, ids: &[RemoteId]) -> Result<Vec<Option<Seen>>, Failure> {
+        self.keep_state(shape).await;
         self.travel().await;
         if let Some(failure) = self.refusal(12) {
             return Err(failure);
         }
         let mut rows = self.inner.fetch(shape, ids).await?;
         for (row, id) in rows.iter_mut().zip(ids) {
-            if lock(&self.shared).fault(12) {
-                // Content can be stale; that a row is gone is never hidden: after a lost feed nobody would ask again.
-                *row = row.take().map(|now| self.as_told(shape, id).unwrap_or(now));
+            if lock(&self.shared).fault(8) {
+                *row = self.as_it_was(shape, id, row.take());
+            }
+            if row.is_none() {
+                self.told().floors.insert((shape.entity.clone(), id.clone()), None);
             }
         }
         self.tell(shape, &rows.iter().flatten().cloned().collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 //! `DWMAP_SEEDS` sets how many seeds run, `DWMAP_SEED` prints one of them step by step.
 
 mod faulty;
-mod history;
+pub mod history;
 mod users;
 
 use std::collections::HashSet;
@@ -93,13 +93,13 @@ struct Simulation {
 impl Simulation {
     fn new(seed: u64, is_printed: bool) -> Self {
         let program = program(MAPS);
-        let shared: Shared = Arc::new(Mutex::new(Turmoil::new(seed, is_printed)));
+        let world = Arc::new(Scripted::default());
+        let shared: Shared = Arc::new(Mutex::new(Turmoil::new(seed, is_printed, world.clone())));
         let page_max = 1 + lock(&shared).random.below(8) as usize;
         let systems = [0, 1].map(|it| Arc::new(memory(&program, it).with_page_max(page_max)));
         let faulty =
             |index: usize, name| -> Arc<dyn Connector> { Arc::new(Faulty::new(systems[index].clone(), name, shared.clone())) };
         let connectors = [faulty(0, "left"), faulty(1, "right")];
-        let world = Arc::new(Scripted::default());
         let store = Box::new(Sqlite::in_memory().expect("memory is there"));
         let deployment = Deployment::open(program, &connectors, store, world.clone(), Settings::default());
         let deployment = deployment.expect("an empty state can be opened");
@@ -148,11 +148,21 @@ impl Simulation {
             self.world.advance(LONG);
             let after = lock(&self.shared).trace.iter().filter(|it| it.contains(" write ")).count();
             let now = self.held()?;
-            if before == after && now.iter().all(|it| it.contains("Reference")) {
+            if before == after && self.unconfirmed()? == 0 && now.iter().all(|it| it.contains("Reference")) {
                 return Ok(());
             }
         }
         Err(format!("it never comes to rest: {:?}", self.held()?))
+    }
+
+    /// What was told and not seen yet, and what somebody asked to look at.
+    fn unconfirmed(&mut self) -> Result<u64, String> {
+        let mut count = 0;
+        for plan in self.plans() {
+            let figures = self.deployment.store.figures(&plan).map_err(|it| it.to_string())?;
+            count += figures.unconfirmed + figures.asked + figures.queued;
+        }
+        Ok(count)
     }
 
     fn plans(&self) -> Vec<String> {

@@ -1,0 +1,83 @@
+//! What is looked at again: changes that a look did not show as they were told, and links that somebody asked for.
+
+use rusqlite::{Connection, params};
+
+use super::image::{Bytes, Nanos, SideNumber};
+use super::journal::seen;
+use super::{Outcome, bound};
+use crate::change::{Change, LinkId, RemoteId};
+use crate::store::{Entry, Kept};
+use crate::value::Timestamp;
+
+pub fn due(db: &Connection, plan: i64, now: Timestamp, limit: usize) -> Outcome<Vec<Entry>> {
+    let mut select = db.prepare_cached(
+        "SELECT row, version, image, modified, correlation, problem, side, seq, at, since FROM later
+         WHERE plan = ?1 AND due <= ?2 ORDER BY due, side, seq LIMIT ?3",
+    )?;
+    let mut rows = select.query(params![plan, Nanos(now), bound(limit)])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let change = match row.get::<_, Option<String>>(1)? {
+            Some(_) => Change::Upsert(seen(row)?),
+            None => Change::Delete { id: RemoteId(row.get(0)?) },
+        };
+        let (side, at): (SideNumber, Nanos) = (row.get(6)?, row.get(8)?);
+        let unconfirmed_since = row.get::<_, Option<Nanos>>(9)?.map(|it| it.0);
+        out.push(Entry { side: side.0, seq: row.get::<_, i64>(7)?.unsigned_abs(), change, at: at.0, unconfirmed_since });
+    }
+    Ok(out)
+}
+
+/// Moves an entry out of the journal, or to a later hour.
+pub fn keep(db: &Connection, plan: i64, kept: &Kept) -> Outcome<()> {
+    let seq = i64::try_from(kept.seq).unwrap_or(i64::MAX);
+    let (side, since) = (SideNumber(kept.side), kept.since.map(Nanos));
+    db.prepare_cached(
+        "INSERT INTO later(plan, side, seq, at, row, version, image, modified, correlation, problem, due)
+         SELECT plan, side, seq, at, row, version, image, modified, correlation, problem, ?4 FROM journal
+         WHERE plan = ?1 AND side = ?2 AND seq = ?3",
+    )?
+    .execute(params![plan, side, seq, Nanos(kept.due)])?;
+    db.prepare_cached("UPDATE later SET due = ?4, since = ?5 WHERE plan = ?1 AND side = ?2 AND seq = ?3")?.execute(params![
+        plan,
+        side,
+        seq,
+        Nanos(kept.due),
+        since
+    ])?;
+    db.prepare_cached("DELETE FROM journal WHERE plan = ?1 AND side = ?2 AND seq = ?3")?.execute(params![plan, side, seq])?;
+    Ok(())
+}
+
+pub fn hasten(db: &Connection, now: Timestamp) -> Outcome<()> {
+    db.prepare_cached("UPDATE later SET due = ?1 WHERE due > ?1")?.execute(params![Nanos(now)])?;
+    db.prepare_cached("UPDATE asked SET due = ?1 WHERE due > ?1")?.execute(params![Nanos(now)])?;
+    Ok(())
+}
+
+pub fn ask_for_all(db: &Connection, plan: i64, due: Timestamp) -> Outcome<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO asked(link, plan, due) SELECT id, plan, ?2 FROM link WHERE plan = ?1 AND state <> 3",
+    )?
+    .execute(params![plan, Nanos(due)])?;
+    Ok(())
+}
+
+/// A link that was asked for already keeps its earlier hour.
+pub fn ask(db: &Connection, links: &[(LinkId, Timestamp)]) -> Outcome<()> {
+    for (link, due) in links {
+        db.prepare_cached(
+            "INSERT INTO asked(link, plan, due) SELECT id, plan, ?2 FROM link WHERE id = ?1
+             ON CONFLICT DO UPDATE SET due = min(due, excluded.due)",
+        )?
+        .execute(params![Bytes::from(*link), Nanos(*due)])?;
+    }
+    Ok(())
+}
+
+pub fn answer(db: &Connection, links: &[LinkId]) -> Outcome<()> {
+    for link in links {
+        db.prepare_cached("DELETE FROM asked WHERE link = ?1")?.execute(params![Bytes::from(*link)])?;
+    }
+    Ok(())
+}
