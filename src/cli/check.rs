@@ -8,6 +8,7 @@ use super::output::{self, Color};
 use super::project::{Compiled, Project};
 use super::{Exit, Result};
 use crate::diag::{Severity, render, report};
+use crate::ir::Strength;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,6 +20,9 @@ pub struct Args {
     /// `warnings`: exit with 1 on warnings, too.
     #[arg(long, value_enum)]
     deny: Option<Deny>,
+    /// How sure each law of each rule must be: `proved` by its form, `enumerated` over every value, or `tested` at least.
+    #[arg(long, value_enum)]
+    require: Option<Require>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -34,8 +38,25 @@ enum Deny {
     Warnings,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Require {
+    Proved,
+    Enumerated,
+    Tested,
+}
+
+impl Require {
+    fn strength(self) -> Strength {
+        match self {
+            Self::Proved => Strength::Proved,
+            Self::Enumerated => Strength::Enumerated,
+            Self::Tested => Strength::Tested,
+        }
+    }
+}
+
 pub fn run(args: &Args, color: Color) -> Result {
-    let compiled = Project::find(&args.paths)?.compile()?;
+    let compiled = Project::find(&args.paths)?.compile_requiring(args.require.map(Require::strength))?;
     match args.format {
         Format::Text => eprint!("{}", render::emit(&compiled.diagnostics, &compiled.sources, color.of_messages())),
         Format::Short => output::print(&short(&compiled)),

@@ -89,7 +89,7 @@ enum Verb {
     Fmt(fmt::Args),
     /// Run the `test` items of maps through the real interpreter and engine.
     Test(test::Args),
-    /// Say what a diagnostic code means.
+    /// Say what a diagnostic code means, or how a map or rule works and what was proved of it.
     Explain(explain::Args),
     /// Keep the systems of a project in step.
     Run(run::Args),
@@ -139,7 +139,7 @@ fn act(cli: Cli) -> Result {
         Verb::Compile(args) => compile::run(&args, color),
         Verb::Fmt(args) => fmt::run(&args, color),
         Verb::Test(args) => test::run(&args, color),
-        Verb::Explain(args) => explain::run(&args),
+        Verb::Explain(args) => explain::run(&args, color),
         Verb::Run(args) => run::run(&args, color),
         Verb::Status(args) => status::run(&args),
         Verb::Demo(args) => demo::run(&args),

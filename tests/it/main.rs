@@ -2,6 +2,7 @@
 
 mod broken;
 mod circles;
+mod clauses;
 mod cli;
 mod connectors;
 mod demo_data;
@@ -9,6 +10,7 @@ mod deployment;
 mod diag;
 mod diagnostics;
 mod editors;
+mod explain;
 mod folder;
 mod format;
 mod functions;
