@@ -4,19 +4,26 @@
 
 mod check;
 mod compile;
+mod conflicts;
 mod demo;
+mod desk;
+mod errors;
 mod explain;
 mod fmt;
 mod output;
+mod plan;
 mod progress;
 mod project;
 mod run;
 mod sandbox;
 mod schema;
 mod standard;
+mod states;
 mod status;
 mod systems;
 mod test;
+mod trace;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -34,6 +41,8 @@ pub enum Exit {
     Environment = 3,
     /// It worked, but for some records.
     Partial = 4,
+    /// `plan --detailed-exitcode`: there is something to do.
+    Pending = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -93,8 +102,32 @@ enum Verb {
     Explain(explain::Args),
     /// Keep the systems of a project in step.
     Run(run::Args),
+    /// Show what an initial sync would do, before it does anything.
+    Plan(plan::Args),
     /// Show how the maps of a project stand.
     Status(status::Args),
+    /// Let maps run.
+    Start(states::StartArgs),
+    /// Let maps stand still; their changes are queued.
+    Pause(states::MapsArgs),
+    /// Let paused maps go on.
+    Resume(states::ResumeArgs),
+    /// End maps; nothing is read for them any more.
+    Stop(states::MapsArgs),
+    /// Read a range of keys of a running map again.
+    Reload(states::ReloadArgs),
+    /// Show the changes that wait.
+    Queue(trace::QueueArgs),
+    /// Look at held records; try again, mend, or give up.
+    Errors(errors::Args),
+    /// Look at conflicts that a person must decide, and decide them.
+    Conflicts(conflicts::Args),
+    /// Show everything that happened to one record.
+    Trace(trace::Args),
+    /// Compare both sides, and repair what differs.
+    Verify(verify::Args),
+    /// Show what was done, by whom, and why.
+    Activity(trace::ActivityArgs),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
     /// Start simulated systems to work with.
@@ -141,7 +174,19 @@ fn act(cli: Cli) -> Result {
         Verb::Test(args) => test::run(&args, color),
         Verb::Explain(args) => explain::run(&args, color),
         Verb::Run(args) => run::run(&args, color),
+        Verb::Plan(args) => plan::run(&args, color),
         Verb::Status(args) => status::run(&args),
+        Verb::Start(args) => states::start(&args),
+        Verb::Pause(args) => states::pause(&args),
+        Verb::Resume(args) => states::resume(&args),
+        Verb::Stop(args) => states::stop(&args),
+        Verb::Reload(args) => states::reload(&args),
+        Verb::Queue(args) => trace::queue(&args),
+        Verb::Errors(args) => errors::run(&args),
+        Verb::Conflicts(args) => conflicts::run(&args),
+        Verb::Trace(args) => trace::run(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Activity(args) => trace::activity(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),

@@ -56,7 +56,7 @@ impl Watcher for Progress {
     fn note(&self, plan: &str, note: Note) {
         let mut maps = self.maps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let map = maps.entry(plan.to_owned()).or_default();
-        if let (None, Some(bars)) = (&map.bar, &self.bars) {
+        if let (None, Some(bars), Note::Read { .. } | Note::Applied { .. }) = (&map.bar, &self.bars, &note) {
             let bar = bars.add(ProgressBar::new(0).with_style(style()).with_prefix(plan.to_owned()));
             map.bar = Some(bar);
         }
@@ -86,6 +86,7 @@ impl Watcher for Progress {
                 Some(bar) => bar.finish_with_message("in step"),
                 None => self.line(&format!("{plan}: in step")),
             },
+            Note::Said(text) => self.line(&text),
             Note::Phase(_) | Note::Done { .. } => {}
         }
     }

@@ -10,6 +10,8 @@ use super::project::{Project, read_text};
 use super::{Exit, Result, Stopped, block_on, systems};
 use crate::change::Side;
 use crate::ir::Program;
+use crate::runtime::config;
+use crate::runtime::control::server;
 use crate::runtime::deployment::{Deployment, Settings};
 use crate::runtime::initial;
 use crate::runtime::live::Shutdown;
@@ -53,7 +55,9 @@ pub fn run(args: &Args, color: Color) -> Result {
         Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
     deployment.watcher = progress;
     deployment.remind().map_err(Stopped::environment)?;
-    block_on(keep_in_step(args, deployment, master))
+    let (file, state) = (project.root.join(config::FILE), project.root.join(&config.store.path));
+    deployment.tend_by(file, config);
+    block_on(keep_in_step(args, deployment, master, &state))
 }
 
 fn read_program(file: &Path) -> std::result::Result<Program, Stopped> {
@@ -61,16 +65,40 @@ fn read_program(file: &Path) -> std::result::Result<Program, Stopped> {
     Program::parse_json(&text).map_err(|error| Stopped::usage(format!("`{}`: {error}", file.display())))
 }
 
-async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Side>) -> Result {
-    if !deployment.is_initialised().map_err(Stopped::environment)? {
-        if !args.initial {
-            return Err(Stopped::usage(
-                "these maps have not had their initial sync\n  = fix: `dwmap run --initial` reads both sides and makes them agree",
-            ));
-        }
+async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Side>, state: &Path) -> Result {
+    if args.once {
+        return once(args, deployment, master).await;
+    }
+    if args.initial {
+        deployment.begin_all(master).map_err(Stopped::environment)?;
+    }
+    let caller = deployment.listen();
+    let (program, world) = (deployment.program.clone(), deployment.world.clone());
+    let serving = server::serve(state.to_owned(), program, caller, world.as_ref()).await;
+    let serving = serving.map_err(|error| {
+        Stopped::environment(format!(
+            "the local interface for commands cannot be opened: {error}\n  = fix: look at the folder of the state and its rights"
+        ))
+    })?;
+    live(&mut deployment).await?;
+    drop(serving);
+    summary(&mut deployment)
+}
+
+/// Until both systems agree. Commands wait for the end.
+async fn once(args: &Args, mut deployment: Deployment, master: Option<Side>) -> Result {
+    if args.initial {
+        deployment.begin_all(master).map_err(Stopped::environment)?;
+    }
+    if !deployment.has_active() {
+        return Err(Stopped::usage(
+            "these maps have not had their initial sync\n  = fix: `dwmap run --initial` reads both sides and makes them agree",
+        ));
+    }
+    {
         // Whatever is cut off here is on file, or was not sent: the next start goes on from there.
         let is_done = tokio::select! {
-            done = deployment.initial(master) => Some(done),
+            done = deployment.finish_initial() => Some(done),
             () = interrupted() => None,
         };
         let is_done = is_done.transpose().map_err(|error| stopped(&deployment.program, error))?.is_some();
@@ -79,20 +107,25 @@ async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Si
             return Ok(Exit::Success);
         }
     }
-    if args.once {
-        let done = tokio::select! {
-            done = deployment.settle() => done,
-            () = interrupted() => Ok(()),
-        };
-        done.map_err(|error| stopped(&deployment.program, error))?;
-    } else {
-        live(&mut deployment).await?;
-    }
+    say_idle(&deployment);
+    let done = tokio::select! {
+        done = deployment.settle() => done,
+        () = interrupted() => Ok(()),
+    };
+    done.map_err(|error| stopped(&deployment.program, error))?;
     summary(&mut deployment)
+}
+
+/// Maps that do nothing, and how to change that.
+fn say_idle(deployment: &Deployment) {
+    if let Some(text) = deployment.idle() {
+        eprintln!("{text}");
+    }
 }
 
 /// Live sync until Ctrl-C; a second one does not wait for what is under way.
 async fn live(deployment: &mut Deployment) -> std::result::Result<(), Stopped> {
+    say_idle(deployment);
     eprintln!("live; Ctrl-C ends it");
     let (ender, shutdown) = Shutdown::new();
     let watch = tokio::spawn(async move {
@@ -126,7 +159,7 @@ async fn interrupted() {
     }
 }
 
-fn stopped(program: &Program, error: initial::Error) -> Stopped {
+pub fn stopped(program: &Program, error: initial::Error) -> Stopped {
     let text = match &error {
         initial::Error::Store(error) => error.to_string(),
         initial::Error::System { plan, side, failure } => {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::control::alerts::{Action, Alert};
 use crate::diag::suggest::nearest;
 
 /// The file's name.
@@ -28,6 +29,42 @@ pub struct Config {
     pub store: StorePlace,
     #[serde(default)]
     pub sync: Sync,
+    /// Rules by which people are told.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
+    /// The server that sends mails of alerts.
+    #[serde(default)]
+    pub mail: Option<Mail>,
+}
+
+/// A mail server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Its name or address.
+    pub server: String,
+    /// Default: what is usual for `tls`.
+    #[serde(default)]
+    pub port: Option<u16>,
+    #[serde(default)]
+    pub tls: MailTls,
+    /// The sender's address.
+    pub from: String,
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Secret>,
+}
+
+/// How the way to a mail server is kept secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTls {
+    /// For a server on this machine.
+    None,
+    #[default]
+    Starttls,
+    Implicit,
 }
 
 /// The value of a parameter: one, or a list for a set.
@@ -90,11 +127,16 @@ pub enum Secret {
 pub struct StorePlace {
     /// A SQLite file, relative to `dwmap.toml`.
     pub path: PathBuf,
+    /// Days that the histories of records are kept. Displaced values, and what is open, are kept whatever their age.
+    pub keep_days: u32,
 }
+
+/// Longest time that histories can be kept.
+const KEEP_DAYS_MAX: u32 = 36_500;
 
 impl Default for StorePlace {
     fn default() -> Self {
-        Self { path: PathBuf::from("dwmap-state.db") }
+        Self { path: PathBuf::from("dwmap-state.db"), keep_days: 90 }
     }
 }
 
@@ -151,6 +193,46 @@ impl Config {
     }
 
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let config = Self::parse_unchecked(path, text)?;
+        match config.problem() {
+            Some((message, help)) => Err(Error { file: path.to_owned(), place: None, message, help: Some(help) }),
+            None => Ok(config),
+        }
+    }
+
+    /// Settings that a running process does not take over from a new file.
+    pub fn differences_that_wait(&self, other: &Self) -> Vec<&'static str> {
+        let shown = |it: &dyn std::fmt::Debug| format!("{it:?}");
+        let pairs: [(&'static str, bool); 4] = [
+            ("`maps`", self.maps != other.maps),
+            ("`[systems]`", shown(&self.systems) != shown(&other.systems)),
+            ("`[params]`", self.params != other.params),
+            ("the path of `[store]`", self.store.path != other.store.path),
+        ];
+        pairs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
+    /// What no single key is to blame for, and the way out.
+    fn problem(&self) -> Option<(String, String)> {
+        if !(1..=KEEP_DAYS_MAX).contains(&self.store.keep_days) {
+            return Some((format!("`keep_days` is {}", self.store.keep_days), format!("a number from 1 to {KEEP_DAYS_MAX}")));
+        }
+        for (index, alert) in self.alerts.iter().enumerate() {
+            if let Some(problem) = alert.when.problem() {
+                return Some((format!("alert `{}`", alert.name), problem.to_owned()));
+            }
+            if self.alerts[..index].iter().any(|it| it.name == alert.name) {
+                return Some((format!("two alerts have the name `{}`", alert.name), "give each its own".to_owned()));
+            }
+            if self.mail.is_none() && alert.actions.iter().any(|it| matches!(it, Action::Mail(_))) {
+                let help = "add `[mail]` with `server` and `from`".to_owned();
+                return Some((format!("alert `{}` sends a mail, and there is no mail server", alert.name), help));
+            }
+        }
+        None
+    }
+
+    fn parse_unchecked(path: &Path, text: &str) -> Result<Self, Error> {
         toml::from_str(text).map_err(|error| {
             let message = error.message().replace('\n', " ");
             let offset = error.span().map(|it| it.start);

@@ -4,6 +4,10 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use super::control::Call;
+use super::control::tend::Tending;
 use super::pipe::{Cause, Job, Landed, Pipe, PipeId};
 use super::references::References;
 use super::round::{LINKS_MAX, Round};
@@ -16,7 +20,7 @@ use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
 use crate::ir::Program;
 use crate::store::{self, Phase, Store};
-use crate::value::Value;
+use crate::value::{Timestamp, Value};
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
 const OWN_WRITES_MAX: usize = 200_000;
@@ -54,6 +58,8 @@ pub enum Note {
         retry_in: Duration,
     },
     Phase(Phase),
+    /// Something about no map in particular.
+    Said(String),
 }
 
 /// Watches nothing.
@@ -88,6 +94,17 @@ pub struct Deployment {
     pub settings: Settings,
     /// Maps whose every link must be looked at: a feed lost its place, and may have lost a delete.
     pub(super) look_at_all: BTreeSet<PipeId>,
+    /// What each map is to do, as the store has it.
+    pub(super) phases: Vec<Phase>,
+    /// Maps with a range of keys to be read again.
+    pub(super) has_load: Vec<bool>,
+    pub(super) loads_rest_until: Option<Timestamp>,
+    /// Rows of an initial sync that is under way, for its progress.
+    pub(super) staged_at_first: Vec<u64>,
+    /// Where commands come from, if anybody may give any.
+    pub(super) calls: Option<mpsc::Receiver<Call>>,
+    /// Settings that can change meanwhile, and alerts.
+    pub(super) tending: Option<Tending>,
     own_writes: OwnWrites,
     /// Links that another link's reconcile asked to look at.
     asked_for: VecDeque<(PipeId, LinkId)>,
@@ -124,9 +141,20 @@ impl Deployment {
             watcher: Arc::new(Unwatched),
             settings,
             look_at_all: BTreeSet::new(),
+            phases: Vec::new(),
+            has_load: Vec::new(),
+            loads_rest_until: None,
+            staged_at_first: Vec::new(),
+            calls: None,
+            tending: None,
             own_writes: OwnWrites::default(),
             asked_for: VecDeque::new(),
         };
+        let count = deployment.pipes.len();
+        deployment.phases = vec![Phase::Stopped; count];
+        deployment.has_load = vec![false; count];
+        deployment.staged_at_first = vec![0; count];
+        deployment.refresh_phases()?;
         // What arrived just before the last end may not have been told to those who waited for it.
         for id in deployment.pipe_ids() {
             deployment.wake(id, None)?;
@@ -172,13 +200,6 @@ impl Deployment {
         &self.pipes[pipe.0].plan.name
     }
 
-    pub fn set_phase(&mut self, pipe: PipeId, phase: Phase, why: &str) -> store::Result<()> {
-        let name = self.pipes[pipe.0].plan.name.clone();
-        self.store.set_phase(&name, phase, why)?;
-        self.watcher.note(&name, Note::Phase(phase));
-        Ok(())
-    }
-
     /// Carries out one round of what is waiting; false: nothing was. `is_replay` looks at links even where the journal
     /// tells nothing new.
     pub async fn work(&mut self, is_replay: bool) -> store::Result<bool> {
@@ -192,6 +213,9 @@ impl Deployment {
             let room = LINKS_MAX.saturating_sub(jobs.len());
             if room == 0 {
                 break;
+            }
+            if !self.flows(id) {
+                continue;
             }
             let own = |side, version: &Version| self.own_writes.holds(id, side, version);
             let taken = take(self.store.as_mut(), self.world.as_ref(), (id, &self.pipes[id.0]), room, &mut busy, is_replay, own)?;
@@ -270,7 +294,12 @@ impl Deployment {
     }
 
     fn take_asked_for(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
-        while let Some((pipe, id)) = self.asked_for.pop_front() {
+        for _ in 0..self.asked_for.len() {
+            let Some((pipe, id)) = self.asked_for.pop_front() else { break };
+            if !self.flows(pipe) {
+                self.asked_for.push_back((pipe, id));
+                continue;
+            }
             if let Some(link) = self.store.link(id)?.filter(|it| busy.insert(it.id)) {
                 let flight = Flight::new(self.pipes[pipe.0].plan.clone(), link, true, None);
                 jobs.push(Job::new(pipe, flight, Cause::default()));
@@ -286,6 +315,9 @@ impl Deployment {
     fn take_due(&mut self, jobs: &mut Vec<Job>, busy: &mut HashSet<LinkId>) -> store::Result<()> {
         let now = self.world.now();
         for id in self.pipe_ids() {
+            if !self.flows(id) {
+                continue;
+            }
             let room = LINKS_MAX.saturating_sub(jobs.len());
             let links = self.store.due(&self.pipes[id.0].plan.name, now, room)?;
             for link in links.into_iter().filter(|it| busy.insert(it.id)) {

@@ -4,16 +4,22 @@
 //! meanwhile comes again with the live feed. Rows wait in the store until both sides are complete; a restart repeats at
 //! most one page. Applying is reconciling: correctness never depends on the pages being of one moment.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note, Watcher};
 use super::evaluate::evaluate;
 use super::pipe::{Cause, Job, Pipe, PipeId};
 use super::round::LINKS_MAX;
-use crate::change::{Class, Failure, LinkId, Page, Side, Sides, Token};
+use crate::change::{Class, Failure, LinkId, Page, Seen, Side, Sides, Token};
 use crate::engine::flight::{Event, Flight};
 use crate::engine::link::{Commit, Hold, Link, LinkState};
 use crate::interp;
+use crate::store::desk::Standing;
 use crate::store::{self, Match, Phase, Staged};
 
 /// Why an initial sync stopped. What was read and written so far is kept; the next start goes on from there.
@@ -45,25 +51,36 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Maps that are read, or dealt with, at once.
+const MAPS_AT_ONCE: usize = 8;
 /// Most tries to read one page.
 const TRIES_MAX: u32 = 6;
 
 impl Deployment {
     /// Brings all maps from nothing to live, those that others refer to first. `master` wins where rows differ.
     pub async fn initial(&mut self, master: Option<Side>) -> Result<(), Error> {
-        for group in self.program.clone().order.clone() {
-            let pipes: Vec<PipeId> = group.iter().map(|it| PipeId(it.index())).collect();
-            for &pipe in &pipes {
-                self.set_phase(pipe, Phase::Initializing, "initial sync")?;
-                self.read_all(pipe).await?;
+        self.begin_all(master)?;
+        self.finish_initial().await
+    }
+
+    /// Carries initial syncs that began to their end.
+    pub async fn finish_initial(&mut self) -> Result<(), Error> {
+        let waiting = self.pipe_ids().filter(|it| self.phases[it.0] == Phase::Initializing).collect();
+        self.read_all(waiting).await?;
+        loop {
+            let has_applied = self.initial_turn().await?;
+            // What waited for a row that is there now can go on.
+            if !self.work(false).await? && !has_applied {
+                return Ok(());
             }
-            for &pipe in &pipes {
-                self.apply(pipe, master).await?;
-            }
-            // What waited for a row of this group can go on now.
-            while self.work(false).await? {}
-            for &pipe in &pipes {
-                self.set_phase(pipe, Phase::Running, "")?;
+        }
+    }
+
+    /// Lets the initial sync of every map begin, or go on, that has not had it.
+    pub fn begin_all(&mut self, master: Option<Side>) -> store::Result<()> {
+        for id in self.pipe_ids() {
+            if !self.is_in_step(id)? {
+                self.begin_initial(id, master)?;
             }
         }
         Ok(())
@@ -72,46 +89,56 @@ impl Deployment {
     /// Every map has had its initial sync.
     pub fn is_initialised(&mut self) -> store::Result<bool> {
         for id in self.pipe_ids() {
-            let plan = self.name(id).to_owned();
-            let staged = self.store.staged_count(&plan)?;
-            let is_live = self.store.stream(&plan, Side::Left)?.is_live && self.store.stream(&plan, Side::Right)?.is_live;
-            if !is_live || staged != Sides::new(0, 0) || self.store.phase(&plan)?.0 == Phase::Stopped {
+            if !self.is_in_step(id)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Reads both sides to the end of their first reading, a page of each at a time.
-    async fn read_all(&mut self, id: PipeId) -> Result<(), Error> {
+    fn is_in_step(&mut self, id: PipeId) -> store::Result<bool> {
         let plan = self.name(id).to_owned();
+        Ok(had_initial_sync(self.store.as_mut(), &plan)? && self.store.phase(&plan)?.0 != Phase::Stopped)
+    }
+
+    /// A sync that was cut off goes on with the master that it had.
+    fn begin_initial(&mut self, id: PipeId, master: Option<Side>) -> store::Result<()> {
+        let plan = self.name(id).to_owned();
+        let before = self.store.standing(&plan)?;
+        let master = master.or(before.master.filter(|_| before.phase == Phase::Initializing));
+        let since = Some(self.world.now());
+        let why = "initial sync".to_owned();
+        self.store.stand(&plan, &Standing { phase: Phase::Initializing, why, since, who: String::new(), master })?;
+        self.refresh_phases()
+    }
+
+    /// Reads both sides of these maps to the end of their first reading, several maps at once, a page of each side at a time.
+    async fn read_all(&mut self, maps: Vec<PipeId>) -> Result<(), Error> {
+        let mut waiting = VecDeque::from(maps);
+        let mut under_way = FuturesUnordered::new();
         loop {
-            let left = self.store.stream(&plan, Side::Left)?;
-            let right = self.store.stream(&plan, Side::Right)?;
-            if left.is_live && right.is_live {
-                return Ok(());
-            }
-            let (pipe, watcher) = (self.pipes[id.0].clone(), self.watcher.clone());
-            let read = |side: Side, stream: store::Stream| {
-                let (pipe, watcher) = (pipe.clone(), watcher.clone());
-                async move {
-                    if stream.is_live {
-                        return Ok(None);
-                    }
-                    let page = patiently(&pipe, side, stream.token.as_ref(), watcher.as_ref()).await;
-                    page.map(Some).map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side, failure })
+            while under_way.len() < MAPS_AT_ONCE
+                && let Some(id) = waiting.pop_front()
+            {
+                let plan = self.name(id).to_owned();
+                let streams = Sides::new(self.store.stream(&plan, Side::Left)?, self.store.stream(&plan, Side::Right)?);
+                if streams.iter().any(|(_, it)| !it.is_live) {
+                    under_way.push(read_pages(id, self.pipes[id.0].clone(), streams, self.watcher.clone()));
                 }
-            };
-            let (left, right) = futures::try_join!(read(Side::Left, left), read(Side::Right, right))?;
-            for (side, page) in [(Side::Left, left), (Side::Right, right)] {
+            }
+            let Some(read) = under_way.next().await else { return Ok(()) };
+            let (id, pages) = read?;
+            for (side, page) in Side::BOTH.into_iter().zip(pages) {
                 if let Some(page) = page {
                     self.stage_page(id, side, page).await?;
                 }
             }
+            waiting.push_back(id);
         }
     }
 
-    async fn stage_page(&mut self, id: PipeId, side: Side, page: Page) -> Result<(), Error> {
+    /// Puts a page of the first reading aside until both sides are complete.
+    pub(super) async fn stage_page(&mut self, id: PipeId, side: Side, page: Page) -> store::Result<()> {
         let (next, is_last) = (page.next.clone(), page.is_last);
         let rows = page.into_rows();
         let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
@@ -124,34 +151,88 @@ impl Deployment {
         Ok(())
     }
 
-    /// Reconciles everything that was staged.
-    async fn apply(&mut self, id: PipeId, master: Option<Side>) -> Result<(), Error> {
-        let plan = self.name(id).to_owned();
-        let left_to_do = |it: Sides<u64>| it.0[0] + it.0[1];
-        let total = left_to_do(self.store.staged_count(&plan)?);
-        loop {
+    /// Deals with the next rows of every map whose both sides are read and whose references are there. False: nothing to do.
+    pub(super) async fn initial_turn(&mut self) -> store::Result<bool> {
+        let ready = self.ready_to_apply()?;
+        let (mut jobs, mut busy, mut taken) = (Vec::new(), HashSet::new(), Vec::new());
+        for &id in &ready {
+            let plan = self.name(id).to_owned();
+            let total = self.staged_rows(&plan)?;
+            self.staged_at_first[id.0] = self.staged_at_first[id.0].max(total);
             let groups = self.store.matches(&plan, LINKS_MAX)?;
             if groups.is_empty() {
-                return Ok(());
+                self.end_initial(id)?;
+                continue;
             }
-            let rows: Vec<_> = groups
-                .iter()
-                .flat_map(|group| group.rows.iter().flat_map(|(side, rows)| rows.iter().map(move |it| (side, it.id.clone()))))
-                .collect();
-            let mut jobs = Vec::with_capacity(groups.len());
-            let mut busy = HashSet::new();
+            let rows_of = |group: &Match| {
+                let ids = |(side, rows): (Side, &Vec<Seen>)| rows.iter().map(|it| (side, it.id.clone())).collect::<Vec<_>>();
+                group.rows.iter().flat_map(ids).collect::<Vec<_>>()
+            };
+            taken.push((id, groups.iter().flat_map(rows_of).collect::<Vec<_>>()));
+            let master = self.store.standing(&plan)?.master;
             for group in groups {
                 jobs.extend(self.job_for(id, group, master)?.filter(|it| busy.insert(it.link())));
             }
-            self.fly(jobs).await?;
+        }
+        self.fly(jobs).await?;
+        for (id, rows) in taken {
+            let plan = self.name(id).to_owned();
             self.store.unstage(&plan, &rows)?;
-            let done = total.saturating_sub(left_to_do(self.store.staged_count(&plan)?));
+            let total = self.staged_at_first[id.0];
+            let done = total.saturating_sub(self.staged_rows(&plan)?);
             self.watcher.note(&plan, Note::Applied { done, total });
         }
+        Ok(!ready.is_empty())
+    }
+
+    fn staged_rows(&mut self, plan: &str) -> store::Result<u64> {
+        Ok(self.store.staged_count(plan)?.0.iter().sum())
+    }
+
+    fn end_initial(&mut self, id: PipeId) -> store::Result<()> {
+        self.staged_at_first[id.0] = 0;
+        let plan = self.name(id).to_owned();
+        let before = self.store.standing(&plan)?;
+        let since = Some(self.world.now());
+        self.store.stand(&plan, &Standing { phase: Phase::Running, why: String::new(), since, ..before })?;
+        self.refresh_phases()
+    }
+
+    /// Maps that wait for nothing but their own rows. Those of a circle wait for each other's reading, not for its end.
+    fn ready_to_apply(&mut self) -> store::Result<Vec<PipeId>> {
+        let mut out = Vec::new();
+        for group in self.program.clone().order.iter() {
+            let maps: Vec<PipeId> = group.iter().map(|it| PipeId(it.index())).collect();
+            if !maps.iter().any(|it| self.phases[it.0] == Phase::Initializing) || !self.are_read(&maps)? {
+                continue;
+            }
+            let is_open =
+                |name: &String| self.pipe_ids().any(|it| self.name(it) == name && self.phases[it.0] == Phase::Initializing);
+            let outside = |name: &&String| !maps.iter().any(|&it| self.name(it) == *name);
+            let awaited = maps.iter().flat_map(|it| &self.pipes[it.0].plan.references).filter_map(|it| it.plan.as_ref());
+            if !awaited.filter(outside).any(is_open) {
+                out.extend(maps.iter().filter(|it| self.phases[it.0] == Phase::Initializing));
+            }
+        }
+        out.truncate(MAPS_AT_ONCE);
+        Ok(out)
+    }
+
+    /// The first reading of these maps, where they have one under way, is complete.
+    fn are_read(&mut self, maps: &[PipeId]) -> store::Result<bool> {
+        for &id in maps.iter().filter(|it| self.phases[it.0] == Phase::Initializing).collect::<Vec<_>>() {
+            let plan = self.name(id).to_owned();
+            for side in Side::BOTH {
+                if !self.store.stream(&plan, side)?.is_live {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The reconcile of one group of rows with one key. `None`: there is nothing to do, or too many rows to choose from.
-    fn job_for(&mut self, id: PipeId, group: Match, master: Option<Side>) -> Result<Option<Job>, Error> {
+    pub(super) fn job_for(&mut self, id: PipeId, group: Match, master: Option<Side>) -> store::Result<Option<Job>> {
         let pipe = self.pipes[id.0].clone();
         let seen = match group.rows.map(|rows| rows.first().cloned()) {
             _ if group.rows.iter().any(|(_, rows)| rows.len() > 1) => {
@@ -210,6 +291,27 @@ impl Deployment {
         }
         self.store.commit(&commits, &[]).map(drop)
     }
+}
+
+/// The next page of each side that is not at its end.
+async fn read_pages(
+    id: PipeId,
+    pipe: Pipe,
+    streams: Sides<store::Stream>,
+    watcher: Arc<dyn Watcher>,
+) -> Result<(PipeId, [Option<Page>; 2]), Error> {
+    let read = |side: Side| {
+        let (pipe, stream, watcher) = (&pipe, &streams[side], watcher.as_ref());
+        async move {
+            if stream.is_live {
+                return Ok(None);
+            }
+            let page = patiently(pipe, side, stream.token.as_ref(), watcher).await;
+            page.map(Some).map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side, failure })
+        }
+    };
+    let (left, right) = futures::try_join!(read(Side::Left), read(Side::Right))?;
+    Ok((id, [left, right]))
 }
 
 /// Reads a page, and tries again where that can help.

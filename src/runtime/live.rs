@@ -1,11 +1,13 @@
 //! Live sync: feeds are read side by side, pages become journal entries, entries become rounds of reconciles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::control::next_call;
+use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
@@ -58,36 +60,38 @@ impl Ender {
     }
 }
 
-type Reading = (PipeId, Side, Result<Page, Failure>);
+/// A page, and the position after which it was asked for.
+type Reading = (PipeId, Side, Option<Token>, Result<Page, Failure>);
 
 /// The readings under way: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
     under_way: JoinSet<Reading>,
+    open: BTreeSet<(PipeId, Side)>,
     failures: BTreeMap<(PipeId, Side), u32>,
 }
 
 impl Deployment {
     /// Keeps all maps in step until the end is wished for.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> store::Result<()> {
-        let mut feeds = Feeds { under_way: JoinSet::new(), failures: BTreeMap::new() };
-        for pipe in self.pipe_ids() {
-            for side in Side::BOTH {
-                self.read_feed(&mut feeds, pipe, side, Duration::ZERO)?;
-            }
-        }
+        let mut feeds = Feeds { under_way: JoinSet::new(), open: BTreeSet::new(), failures: BTreeMap::new() };
+        self.carry_out_decisions().await?;
         while !shutdown.is_wished() {
             while let Some(reading) = feeds.under_way.try_join_next() {
-                self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled"))?;
+                self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
             }
-            if self.work(false).await? {
+            self.attend().await?;
+            self.tend().await?;
+            self.read_feeds(&mut feeds)?;
+            let has_worked = self.work(false).await?;
+            if self.initial_turn().await? || has_worked || self.load_turn().await? {
                 continue;
             }
+            self.have_caught_up()?;
             tokio::select! {
-                reading = feeds.under_way.join_next() => {
-                    if let Some(reading) = reading {
-                        self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled"))?;
-                    }
+                Some(reading) = feeds.under_way.join_next() => {
+                    self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
                 }
+                call = next_call(&mut self.calls) => self.serve(call).await?,
                 () = shutdown.wished() => {}
                 () = tokio::time::sleep(REST_MAX) => {}
             }
@@ -95,25 +99,54 @@ impl Deployment {
         Ok(())
     }
 
+    /// Starts the readings of maps that have come to listen.
+    fn read_feeds(&mut self, feeds: &mut Feeds) -> store::Result<()> {
+        for id in self.pipe_ids() {
+            for side in Side::BOTH {
+                if self.listens(id) && !feeds.open.contains(&(id, side)) {
+                    self.read_feed(feeds, id, side, Duration::ZERO)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Starts the next reading of a feed, unless this map does not listen to that side.
     fn read_feed(&mut self, feeds: &mut Feeds, id: PipeId, side: Side, after: Duration) -> store::Result<()> {
+        if !self.listens(id) {
+            return Ok(());
+        }
         let pipe = &self.pipes[id.0];
         let (system, plan) = (pipe.systems[side].clone(), pipe.plan.clone());
         let token = self.store.stream(&plan.name, side)?.token;
+        feeds.open.insert((id, side));
         feeds.under_way.spawn(async move {
             tokio::time::sleep(after).await;
-            (id, side, system.feed(&plan.shapes[side], token.as_ref()).await)
+            let page = system.feed(&plan.shapes[side], token.as_ref()).await;
+            (id, side, token, page)
         });
         Ok(())
     }
 
-    fn take_in(&mut self, feeds: &mut Feeds, (id, side, page): Reading) -> store::Result<()> {
+    async fn take_in(&mut self, feeds: &mut Feeds, (id, side, token, page): Reading) -> store::Result<()> {
+        feeds.open.remove(&(id, side));
+        let plan = self.name(id).to_owned();
+        let stream = self.store.stream(&plan, side)?;
+        if !self.listens(id) || stream.token != token {
+            // The map was stopped, or starts anew: the page is not what is asked for now.
+            return self.read_feed(feeds, id, side, Duration::ZERO);
+        }
         let failures = feeds.failures.entry((id, side)).or_default();
         let wait = match page {
             Ok(page) => {
                 *failures = 0;
                 let wait = if page.is_last { self.settings.poll_every } else { Duration::ZERO };
-                self.journal(id, side, page)?;
+                if stream.is_live {
+                    self.journal(id, side, page)?;
+                } else {
+                    self.stage_page(id, side, page).await?;
+                }
+                self.heard(id, side);
                 wait
             }
             Err(failure) => {
@@ -154,9 +187,10 @@ impl Deployment {
 
     /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity.
     pub async fn settle(&mut self) -> Result<(), super::initial::Error> {
+        self.carry_out_decisions().await?;
         loop {
             let mut is_quiet = true;
-            for id in self.pipe_ids() {
+            for id in self.listening()? {
                 for side in Side::BOTH {
                     is_quiet &= !self.read_to_end(id, side).await?;
                 }
@@ -164,10 +198,26 @@ impl Deployment {
             while self.work(false).await? {
                 is_quiet = false;
             }
+            while self.load_turn().await? {
+                is_quiet = false;
+            }
             if is_quiet {
+                self.have_caught_up()?;
                 return Ok(());
             }
         }
+    }
+
+    /// Maps whose feeds tell changes: their first reading is over.
+    fn listening(&mut self) -> store::Result<Vec<PipeId>> {
+        let mut out = Vec::new();
+        for id in self.pipe_ids().filter(|&it| self.listens(it)).collect::<Vec<_>>() {
+            let plan = self.name(id).to_owned();
+            if had_initial_sync(self.store.as_mut(), &plan)? {
+                out.push(id);
+            }
+        }
+        Ok(out)
     }
 
     /// Reads all feeds from their start and looks at every row again. What is in step is not written.

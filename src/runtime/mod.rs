@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod config;
+pub mod control;
 pub mod deployment;
 pub mod evaluate;
 pub mod initial;

@@ -13,6 +13,11 @@ pub trait World: Send + Sync {
     /// Rises in time order (UUIDv7).
     fn fresh_id(&self) -> Uuid;
 
+    /// Random bits that nobody can guess; for tokens, never for ids.
+    fn fresh_secret(&self) -> [u8; 16] {
+        self.fresh_id().into_bytes()
+    }
+
     fn moment(&self) -> Moment {
         Moment { now: self.now(), op: OpId(self.fresh_id()) }
     }
@@ -35,6 +40,10 @@ impl World for Real {
 
     fn fresh_id(&self) -> Uuid {
         Uuid::now_v7()
+    }
+
+    fn fresh_secret(&self) -> [u8; 16] {
+        Uuid::new_v4().into_bytes()
     }
 }
 

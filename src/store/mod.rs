@@ -1,8 +1,10 @@
 //! What must survive a crash. One trait; embedded SQLite is the first that holds it.
 
+pub mod desk;
 pub mod sqlite;
 
-pub use sqlite::Sqlite;
+pub use desk::Desk;
+pub use sqlite::{Sqlite, is_held, phase_name};
 
 use crate::change::{Change, LinkId, RemoteId, Seen, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
@@ -53,6 +55,8 @@ pub struct Match {
 pub enum Phase {
     Stopped,
     Initializing,
+    /// It runs again, and what was queued meanwhile is not done yet.
+    CatchingUp,
     Running,
     Paused,
     Blocked,
@@ -96,7 +100,7 @@ impl std::error::Error for Error {}
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The durable state of one deployment. Every method is one transaction: all of it happened, or nothing.
-pub trait Store: Send {
+pub trait Store: Desk + Send {
     /// Makes a plan known and carries its shadows, intents and journal over to these shapes, field by field name, when they
     /// differ from those it had. A field that was not there before is absent, which means: no agreement is known yet.
     fn open_plan(&mut self, plan: &str, shapes: &Sides<Shape>) -> Result<()>;

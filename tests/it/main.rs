@@ -5,6 +5,7 @@ mod circles;
 mod clauses;
 mod cli;
 mod connectors;
+mod control;
 mod demo_data;
 mod deployment;
 mod diag;

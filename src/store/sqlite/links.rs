@@ -102,6 +102,20 @@ pub fn held(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Link>> {
     read(db, select, params![plan, bound(limit)])
 }
 
+pub fn conflicted(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Link>> {
+    let select = db.prepare_cached(select_links!(
+        "JOIN conflict ON conflict.link = link.id WHERE conflict.plan = ?1 ORDER BY link.id LIMIT ?2"
+    ))?;
+    read(db, select, params![plan, bound(limit)])
+}
+
+/// The living first: those that were buried are of interest only where nothing took their place.
+pub fn with_key(db: &Connection, plan: i64, key: &str, limit: usize) -> Outcome<Vec<Link>> {
+    let select =
+        db.prepare_cached(select_links!("WHERE link.plan = ?1 AND link.key = ?2 ORDER BY state = 3, link.id DESC LIMIT ?3"))?;
+    read(db, select, params![plan, key, bound(limit)])
+}
+
 /// The links that `select` finds, with all their parts.
 fn read(db: &Connection, mut select: CachedStatement<'_>, params: impl Params) -> Outcome<Vec<Link>> {
     let mut rows = select.query(params)?;

@@ -4,6 +4,7 @@
 //! its own, so that a process which was taken over cannot write any more). Another may look at it meanwhile. The tables
 //! are in `tables.sql`; each method of [`Store`] is one transaction.
 
+mod desk;
 mod image;
 mod journal;
 mod links;
@@ -11,6 +12,9 @@ mod open;
 mod shapes;
 mod staging;
 mod views;
+
+pub use open::is_held;
+pub use views::phase_name;
 
 use std::fs::File;
 

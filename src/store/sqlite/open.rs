@@ -20,6 +20,11 @@ const STATEMENTS_MAX: usize = 96;
 const CACHE_KIB: i32 = 32 * 1024;
 
 const TABLES: &str = include_str!("tables.sql");
+/// Tables that came later; they are made where they are missing.
+const DESK_TABLES: &str = include_str!("desk.sql");
+/// Tries to get the lock, and the rest between them: a command that only looks whether somebody holds it holds it for an instant.
+const LOCK_TRIES_MAX: u32 = 5;
+const LOCK_REST: Duration = Duration::from_millis(40);
 
 impl Sqlite {
     /// Opens the state file, or makes it. The process holds it alone until this is dropped.
@@ -55,7 +60,10 @@ impl Sqlite {
         let store = Self { db, path: name, epoch: 0, lock: None };
         store.settings().map_err(|fault| fault.at(&store.path))?;
         match store.owner().map_err(|fault| fault.at(&store.path))? {
-            Owner::Ours => Ok(store),
+            Owner::Ours if store.has_desk().map_err(|fault| fault.at(&store.path))? => Ok(store),
+            Owner::Ours => {
+                Err(Error::Foreign(format!("{} was made by an earlier dwmap; `dwmap run` brings it up to date", store.path)))
+            }
             Owner::Nobody => Err(Error::Foreign(format!("{} is an empty file, not a dwmap state file", store.path))),
             Owner::Other(what) => Err(store.foreign(&what)),
         }
@@ -105,6 +113,11 @@ impl Sqlite {
         })
     }
 
+    fn has_desk(&self) -> std::result::Result<bool, Fault> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE name = 'alert')";
+        Ok(self.db.query_row(sql, [], |row| row.get(0))?)
+    }
+
     fn foreign(&self, what: &str) -> Error {
         Error::Foreign(format!("{} {what}", self.path))
     }
@@ -123,6 +136,7 @@ impl Sqlite {
     fn claim(&mut self) -> std::result::Result<(), Fault> {
         self.db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
         self.db.pragma_update(None, "synchronous", "full")?;
+        self.db.execute_batch(DESK_TABLES)?;
         self.epoch =
             self.db.query_row("UPDATE shard SET epoch = epoch + 1 WHERE id = 0 RETURNING epoch", [], |row| row.get(0))?;
         Ok(())
@@ -136,16 +150,34 @@ enum Owner {
     Other(String),
 }
 
-/// A lock file beside the state file: the system gives it back when the process ends, however it ends.
-fn lock(path: &Path, name: &str) -> Result<File> {
+/// A process holds this state file now. Whoever only wants to know must not hold it longer than the question takes.
+pub fn is_held(path: &Path) -> bool {
+    let file = File::options().read(true).open(beside(path));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn beside(path: &Path) -> PathBuf {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut beside = target.into_os_string();
     beside.push(".lock");
-    let beside = PathBuf::from(beside);
+    PathBuf::from(beside)
+}
+
+/// A lock file beside the state file: the system gives it back when the process ends, however it ends.
+fn lock(path: &Path, name: &str) -> Result<File> {
+    let beside = beside(path);
     let refused =
         |error: std::io::Error| Error::Failed(format!("{}: {error}; check the folder and its rights", beside.display()));
     let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(refused)?;
-    match file.try_lock() {
+    let mut tried = file.try_lock();
+    for _ in 1..LOCK_TRIES_MAX {
+        if !matches!(tried, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOCK_REST);
+        tried = file.try_lock();
+    }
+    match tried {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(Error::Locked(format!("{name} is held by another dwmap; stop that one, or look at it with `dwmap status`")))

@@ -1,6 +1,6 @@
 //! What people look at: phases, figures, histories, and the values that were displaced.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Rows, params};
 
 use super::image::{Bytes, Nanos, SideNumber, read_value, write_value};
 use super::links::state_number;
@@ -10,13 +10,19 @@ use crate::engine::link::{Activity, ActivityKind, LedgerEntry, LinkState, OpId};
 use crate::store::{Figures, Phase};
 use crate::value::Timestamp;
 
-const PHASES: [(Phase, &str); 5] = [
+const PHASES: [(Phase, &str); 6] = [
     (Phase::Stopped, "stopped"),
     (Phase::Initializing, "initializing"),
+    (Phase::CatchingUp, "catching_up"),
     (Phase::Running, "running"),
     (Phase::Paused, "paused"),
     (Phase::Blocked, "blocked"),
 ];
+
+/// The name of a phase in the file and in all answers.
+pub fn phase_name(phase: Phase) -> &'static str {
+    PHASES.iter().find(|(known, _)| *known == phase).expect("the table has every phase").1
+}
 
 pub fn phase(db: &Connection, plan: &str) -> Outcome<(Phase, String)> {
     let plan = plan_number(db, plan)?;
@@ -30,8 +36,7 @@ pub fn phase(db: &Connection, plan: &str) -> Outcome<(Phase, String)> {
 
 pub fn set_phase(db: &Connection, plan: &str, phase: Phase, why: &str) -> Outcome<()> {
     let plan = plan_number(db, plan)?;
-    let (_, name) = PHASES.iter().find(|(known, _)| *known == phase).expect("the table has every phase");
-    db.prepare_cached("UPDATE plan SET phase = ?2, why = ?3 WHERE num = ?1")?.execute(params![plan, name, why])?;
+    db.prepare_cached("UPDATE plan SET phase = ?2, why = ?3 WHERE num = ?1")?.execute(params![plan, phase_name(phase), why])?;
     Ok(())
 }
 
@@ -101,16 +106,24 @@ pub fn activity_of(db: &Connection, plan: i64, key: &str, limit: usize) -> Outco
     Ok(out)
 }
 
-fn line(row: &Row<'_>) -> Outcome<Activity> {
+pub fn line(row: &Row<'_>) -> Outcome<Activity> {
     let (link, op, at): (Bytes, Bytes, Nanos) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let kind: ActivityKind = serde_json::from_str(&row.get::<_, String>(3)?)?;
     Ok(Activity { link: LinkId(link.0), op: OpId(op.0), at: at.0, kind, text: row.get(4)? })
 }
 
-/// Lines are numbered as they are written, so the oldest stand first; stops at the first that is young enough.
+/// Lines are numbered as they are written, so the oldest stand first; those of records with open matters stay, and so does
+/// every displaced value. Looks at no more lines than it may forget, and at those that stay.
 pub fn forget_activity(db: &Connection, before: Timestamp, limit: usize) -> Outcome<u64> {
+    let open = "SELECT link FROM hold UNION SELECT link FROM conflict";
+    let kept: i64 =
+        db.prepare_cached(&format!("SELECT count(*) FROM activity WHERE link IN ({open})"))?.query_row([], |row| row.get(0))?;
     let forgotten = db
-        .prepare_cached("DELETE FROM activity WHERE num IN (SELECT num FROM activity ORDER BY num LIMIT ?2) AND at < ?1")?
+        .prepare_cached(&format!(
+            "DELETE FROM activity WHERE num IN (SELECT num FROM activity ORDER BY num LIMIT ?2) AND at < ?1 AND link NOT IN ({open})"
+        ))?
+        .execute(params![Nanos(before), bound(limit).saturating_add(kept)])?;
+    db.prepare_cached("DELETE FROM act WHERE num IN (SELECT num FROM act ORDER BY num LIMIT ?2) AND at < ?1")?
         .execute(params![Nanos(before), bound(limit)])?;
     Ok(forgotten as u64)
 }
@@ -140,7 +153,18 @@ pub fn ledger(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<LedgerEnt
     let mut select = db.prepare_cached(
         "SELECT link, op, at, rule, side, loser, winner, policy FROM ledger WHERE plan = ?1 ORDER BY num DESC LIMIT ?2",
     )?;
-    let mut rows = select.query(params![plan, bound(limit)])?;
+    entries(select.query(params![plan, bound(limit)])?)
+}
+
+/// The same of one record.
+pub fn ledger_of(db: &Connection, link: LinkId, limit: usize) -> Outcome<Vec<LedgerEntry>> {
+    let mut select = db.prepare_cached(
+        "SELECT link, op, at, rule, side, loser, winner, policy FROM ledger WHERE link = ?1 ORDER BY num DESC LIMIT ?2",
+    )?;
+    entries(select.query(params![Bytes::from(link), bound(limit)])?)
+}
+
+fn entries(mut rows: Rows<'_>) -> Outcome<Vec<LedgerEntry>> {
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
         let (link, op, at, side): (Bytes, Bytes, Nanos, SideNumber) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?);

@@ -1,0 +1,196 @@
+//! How a running deployment hears what is asked of it: between two rounds, one command after the other.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::ask::{Answer, Ask, Compared, Problem, Reply, Request};
+use super::find;
+use super::states::{Hand, Start};
+use crate::runtime::deployment::{Deployment, Note};
+use crate::runtime::pipe::PipeId;
+use crate::store::desk::Verified;
+use crate::store::{self, Phase};
+
+/// Commands that wait for their turn; the next ones are told that the process is busy.
+const WAITING_MAX: usize = 64;
+
+/// A command and where its answer goes.
+pub struct Call {
+    request: Request,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Asks a deployment that runs elsewhere in this process.
+#[derive(Clone)]
+pub struct Caller {
+    calls: mpsc::Sender<Call>,
+}
+
+impl Caller {
+    pub async fn ask(&self, request: Request) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let busy =
+            |_| Problem::Failed("the process has too many commands to carry out\n  = fix: try again in a moment".to_owned());
+        self.calls.try_send(Call { request, answer }).map_err(busy)?;
+        answered.await.unwrap_or_else(|_| {
+            Err(Problem::Failed("the process ended before it could answer; what was on file stays".to_owned()))
+        })
+    }
+}
+
+/// The next command; without a line to the outside there is none, ever.
+pub async fn next_call(calls: &mut Option<mpsc::Receiver<Call>>) -> Call {
+    if let Some(line) = calls
+        && let Some(call) = line.recv().await
+    {
+        return call;
+    }
+    std::future::pending().await
+}
+
+impl Deployment {
+    /// Opens the line on which commands come.
+    pub fn listen(&mut self) -> Caller {
+        let (calls, line) = mpsc::channel(WAITING_MAX);
+        self.calls = Some(line);
+        Caller { calls }
+    }
+
+    /// Carries out the commands that came meanwhile.
+    pub(in crate::runtime) async fn attend(&mut self) -> store::Result<()> {
+        while let Some(call) = self.calls.as_mut().and_then(|it| it.try_recv().ok()) {
+            self.serve(call).await?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::runtime) async fn serve(&mut self, call: Call) -> store::Result<()> {
+        let answer = self.answer(&call.request).await;
+        self.refresh_phases()?;
+        // Whoever asked may be gone; what was asked is done all the same.
+        drop(call.answer.send(answer));
+        Ok(())
+    }
+
+    /// Carries out one command.
+    pub async fn answer(&mut self, request: &Request) -> Answer {
+        if request.ask.is_question() {
+            let program = self.program.clone();
+            return super::read::answer(self.store.as_mut(), &program, &request.ask);
+        }
+        if let Ask::Verify { maps, repair } = &request.ask {
+            return self.verify(maps, *repair).await;
+        }
+        let (program, world) = (self.program.clone(), self.world.clone());
+        let mut hand =
+            Hand { store: self.store.as_mut(), program: &program, world: world.as_ref(), who: &request.who, why: &request.why };
+        let answer = hand.act(&request.ask)?;
+        if let Reply::Decided { is_done: false, .. } = &answer
+            && let Some((number, decision)) = self.store.decisions(usize::MAX)?.pop()
+        {
+            return self.carry_out_decision(number, &decision).await?;
+        }
+        Ok(answer)
+    }
+
+    /// What the maps are to do by now, as the store has it.
+    pub(in crate::runtime) fn refresh_phases(&mut self) -> store::Result<()> {
+        for id in self.pipe_ids() {
+            let name = self.name(id).to_owned();
+            self.has_load[id.0] = self.store.load(&name)?.is_some();
+            let phase = self.store.phase(&name)?.0;
+            if std::mem::replace(&mut self.phases[id.0], phase) != phase {
+                self.watcher.note(&name, Note::Phase(phase));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes of this map are carried over now.
+    pub(in crate::runtime) fn flows(&self, id: PipeId) -> bool {
+        match self.phases[id.0] {
+            Phase::Running | Phase::CatchingUp => true,
+            Phase::Stopped | Phase::Initializing | Phase::Paused | Phase::Blocked => false,
+        }
+    }
+
+    /// The feeds of this map are read: a map that is paused has a queue.
+    pub(in crate::runtime) fn listens(&self, id: PipeId) -> bool {
+        self.phases[id.0] != Phase::Stopped
+    }
+
+    /// At least one map does something.
+    pub fn has_active(&self) -> bool {
+        self.phases.iter().any(|it| *it != Phase::Stopped)
+    }
+
+    /// Maps that do nothing or stand still, and how to change that; `None`: there are none.
+    pub fn idle(&self) -> Option<String> {
+        let of = |phase: Phase| {
+            let names: Vec<&str> = self.pipe_ids().filter(|it| self.phases[it.0] == phase).map(|it| self.name(it)).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let stopped = of(Phase::Stopped)
+            .map(|it| format!("stopped: {it}; `dwmap start --initial` reads their rows, `dwmap start` goes on"));
+        let paused = of(Phase::Paused).map(|it| format!("paused: {it}; `dwmap resume` lets them go on"));
+        let all: Vec<String> = stopped.into_iter().chain(paused).collect();
+        (!all.is_empty()).then(|| all.join("\n"))
+    }
+
+    /// Nothing waits: who was catching up has caught up.
+    pub(in crate::runtime) fn have_caught_up(&mut self) -> store::Result<()> {
+        for id in self.pipe_ids().filter(|it| self.phases[it.0] == Phase::CatchingUp).collect::<Vec<_>>() {
+            let name = self.name(id).to_owned();
+            if self.store.pending(&name, 1)?.is_empty() {
+                let standing = self.store.standing(&name)?;
+                self.store.stand(&name, &store::desk::Standing { phase: Phase::Running, ..standing })?;
+            }
+        }
+        self.refresh_phases()
+    }
+
+    async fn verify(&mut self, maps: &[String], repair: bool) -> Answer {
+        let program = self.program.clone();
+        let names: Vec<String> = find::plans(&program, maps)?.into_iter().map(|it| it.name.clone()).collect();
+        let mut out = Vec::new();
+        for id in self.pipe_ids().filter(|&it| names.iter().any(|name| name == self.name(it))).collect::<Vec<_>>() {
+            let first = self.compared(id).await?;
+            let left_after_repair =
+                if repair && first.differing > 0 { Some(self.repair(id).await?) } else { repair.then_some(0) };
+            out.push(Compared { left_after_repair, ..first });
+        }
+        Ok(Reply::Verified { maps: out })
+    }
+
+    async fn compared(&mut self, id: PipeId) -> Result<Compared, Problem> {
+        let map = self.name(id).to_owned();
+        let found = self.compare(id).await.map_err(|error| Problem::Failed(error.to_string()))?;
+        let verified = Verified { at: self.world.now(), pairs: found.pairs, differing: found.differing };
+        self.store.set_verified(&map, verified)?;
+        let (rows, pairs, differing) = (found.rows.0, found.pairs, found.differing);
+        Ok(Compared { map, rows, pairs, differing, shown: found.shown, left_after_repair: None })
+    }
+
+    /// Reads every row again and lets the kernel deal with it; the differences that are left.
+    async fn repair(&mut self, id: PipeId) -> Result<u64, Problem> {
+        self.read_all_again(id).await.map_err(|error| Problem::Failed(error.to_string()))?;
+        Ok(self.compared(id).await?.differing)
+    }
+}
+
+impl Hand<'_> {
+    /// Changes states, or puts decisions on file.
+    pub fn act(&mut self, ask: &Ask) -> Answer {
+        match ask {
+            Ask::Start { maps, initial, master, with_dependants } => {
+                let how = Start { is_initial: *initial, master: master.as_deref(), with_dependants: *with_dependants };
+                self.start(maps, &how)
+            }
+            Ask::Pause { maps } => self.pause(maps),
+            Ask::Resume { maps, skip } => self.resume(maps, *skip),
+            Ask::Stop { maps } => self.stop(maps),
+            other => self.wish(other).unwrap_or_else(|| {
+                Err(Problem::Failed("this command needs the systems, and no process runs\n  = fix: `dwmap run`".to_owned()))
+            }),
+        }
+    }
+}
