@@ -247,11 +247,15 @@ impl<'a> Scope<'a, '_> {
             ActionKind::Park => Some(Missing::Park),
             ActionKind::Reject => Some(Missing::Reject),
             ActionKind::Null => Some(Missing::Null),
-            ActionKind::Create => Some(Missing::Create),
+            ActionKind::Create => {
+                self.is_wrong = true;
+                super::names::not_yet(action.span, "`on missing create`", self.diags);
+                None
+            }
             ActionKind::Skip | ActionKind::Value(_) => {
                 let diagnostic =
                     Diagnostic::new(codes::SYNTAX, action.span, "a missing row has four outcomes", "not one of them");
-                self.report(diagnostic.advice("write `on missing park`, `reject`, `null` or `create`"));
+                self.report(diagnostic.advice("write `on missing park`, `reject` or `null`"));
                 None
             }
         }

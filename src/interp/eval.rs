@@ -225,11 +225,6 @@ fn id_of(scope: Scope<'_>, reference: RefId, key: Value) -> Result<Value> {
             match on_missing {
                 Missing::Null => Ok(Value::Null),
                 Missing::Park => Err(Trouble::Missing { query, message, is_rejected: false }),
-                Missing::Create => {
-                    let message =
-                        format!("{message}; making a stub (`on missing create`) is not done by this version, so the row waits");
-                    Err(Trouble::Missing { query, message, is_rejected: false })
-                }
                 Missing::Reject => Err(Trouble::Missing { query, message, is_rejected: true }),
             }
         }

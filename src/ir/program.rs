@@ -204,7 +204,6 @@ pub enum Missing {
     Park,
     Reject,
     Null,
-    Create,
 }
 
 /// A lookup: how a reference to another row is read as that row's key, and back.

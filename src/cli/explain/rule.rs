@@ -117,7 +117,6 @@ fn missing(it: Missing) -> &'static str {
         Missing::Park => "park the row until the other is there",
         Missing::Reject => "reject the row",
         Missing::Null => "write null",
-        Missing::Create => "make the other row first",
     }
 }
 
