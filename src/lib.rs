@@ -22,6 +22,8 @@ pub mod interp;
 
 pub mod check;
 
+pub mod import;
+
 pub mod engine;
 
 pub mod connect;

@@ -90,6 +90,8 @@ pub struct Checked {
     pub tests: Vec<ir::Test>,
     /// The base rules that overrides replace now, by `Map.label`: what the lock keeps.
     pub overrides: BTreeMap<String, String>,
+    /// What each system offers, by its name in the maps.
+    pub schemas: BTreeMap<String, Schema>,
 }
 
 /// Checks all files of a project together; a `use` can only name one of them.
@@ -125,5 +127,6 @@ pub fn check_project(
     let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };
     program.seal();
     let overrides = layered.iter().filter(|it| it.is_active).flat_map(layers::Layered::locked).collect();
-    Checked { program, tests, overrides }
+    let schemas = world.systems.into_iter().map(|(name, it)| (name, it.schema)).collect();
+    Checked { program, tests, overrides, schemas }
 }

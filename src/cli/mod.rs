@@ -7,9 +7,12 @@ mod compile;
 mod conflicts;
 mod demo;
 mod desk;
+mod doctor;
 mod errors;
 mod explain;
+mod export;
 mod fmt;
+mod import;
 mod output;
 mod plan;
 mod progress;
@@ -128,8 +131,14 @@ enum Verb {
     Verify(verify::Args),
     /// Show what was done, by whom, and why.
     Activity(trace::ActivityArgs),
+    /// Ask the systems of a project what they can do, and say what that is worth.
+    Doctor(doctor::Args),
     /// See it work: two simulated systems, the standard maps, a scripted user.
     Demo(demo::Args),
+    /// Write maps in the form of another tool.
+    Export(export::Args),
+    /// Turn saved dual-write maps into text.
+    Import(import::Args),
     /// Start simulated systems to work with.
     Sandbox(sandbox::Args),
     /// Lock schema snapshots, or read one from a system's metadata.
@@ -187,7 +196,10 @@ fn act(cli: Cli) -> Result {
         Verb::Trace(args) => trace::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Activity(args) => trace::activity(&args),
+        Verb::Doctor(args) => doctor::run(&args, color),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Export(args) => export::run(&args, color),
+        Verb::Import(args) => import::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {

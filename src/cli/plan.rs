@@ -47,8 +47,8 @@ pub fn run(args: &Args, color: Color) -> Result {
     let program = project.compile()?.or_stop(color)?.checked.program;
     let names: Vec<String> =
         find::plans(&program, &args.maps).map_err(super::desk::stopped)?.into_iter().map(|it| it.name.clone()).collect();
-    let connectors = systems::connect(&program, &config, &project.root)?;
     let scratch = Scratch::new()?;
+    let connectors = systems::connect_to_look(&program, &config, &project.root, &scratch.path)?;
     let store = Sqlite::open(scratch.path.join("plan.db")).map_err(Stopped::environment)?;
     let progress = Arc::new(Progress::new(&program));
     let mut deployment = Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), Settings::default())

@@ -14,7 +14,7 @@ use crate::runtime::config::{self, Config};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, snapshot};
 use crate::source::{FILE_BYTES_MAX, FileId, SourceFile, Sources};
-use crate::syntax;
+use crate::syntax::{self, ast};
 use crate::value::Value;
 
 /// The ending of map files.
@@ -38,6 +38,8 @@ pub struct Compiled {
     pub diagnostics: Vec<Diagnostic>,
     pub has_errors: bool,
     pub checked: Checked,
+    /// The files of the project itself, without those that they only use.
+    pub files: Vec<ast::File>,
 }
 
 impl Project {
@@ -93,7 +95,8 @@ impl Project {
         files_of.places = places(&sources, &project);
         let checked = check::check_project(&project, &given, &sources, &files_of, &mut diags);
         let has_errors = diags.has_errors();
-        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked })
+        let files = project.files.into_iter().take(self.paths.len()).collect();
+        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked, files })
     }
 
     fn params(&self) -> BTreeMap<String, Setting> {

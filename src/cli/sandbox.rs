@@ -20,6 +20,9 @@ pub struct Args {
     /// A schema snapshot of your own; the tables are empty then.
     #[arg(long, value_name = "FILE", requires = "system")]
     schema: Option<PathBuf>,
+    /// Serve over HTTPS. The certificate of the authority that clients must trust is written to this file.
+    #[arg(long, value_name = "FILE", requires = "system")]
+    tls: Option<PathBuf>,
     /// Customers in Finance & Operations.
     #[arg(long, default_value_t = 100)]
     customers: u32,
@@ -71,8 +74,13 @@ async fn start(args: &Args, dialect: Dialect) -> std::result::Result<Running, St
         }
         None => standard::schema(dialect),
     };
-    let running =
-        Sandbox::start(Config { port: args.port, ..Config::new(dialect, schema) }).await.map_err(Stopped::environment)?;
+    let running = Sandbox::start(Config { port: args.port, is_encrypted: args.tls.is_some(), ..Config::new(dialect, schema) })
+        .await
+        .map_err(Stopped::environment)?;
+    if let (Some(path), Some(authority)) = (&args.tls, running.authority()) {
+        std::fs::write(path, authority)
+            .map_err(|error| Stopped::environment(format!("`{}` cannot be written: {error}", path.display())))?;
+    }
     if args.schema.is_none() {
         let tables = match dialect {
             Dialect::Finops => data::finops(args.customers as usize, args.seed),

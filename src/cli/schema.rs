@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::project::{Project, read_text};
-use super::{Exit, Result, Stopped, output};
+use super::{Exit, Result, Stopped, block_on, output, systems};
+use crate::change::Side;
 use crate::connect::sqlite;
+use crate::diag::suggest::nearest;
+use crate::ir::{Program, Rule};
+use crate::runtime::config::{self, Config, System};
+use crate::schema::drift::{Drift, drift};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, csdl, snapshot};
 
@@ -28,6 +33,22 @@ enum Verb {
         /// Map files, or folders that hold some. Default: this folder.
         paths: Vec<PathBuf>,
     },
+    /// Make a snapshot of a system that dwmap.toml names, as it is now.
+    Pull {
+        system: String,
+        /// An entity to take in; may be repeated. Default: those of the snapshot that is there.
+        #[arg(long = "entity", value_name = "NAME")]
+        entities: Vec<String>,
+        /// Where the snapshot goes.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Say how a system that dwmap.toml names differs from its snapshot, and which rules that touches.
+    Diff {
+        system: String,
+        /// The snapshot that the maps are checked against.
+        snapshot: PathBuf,
+    },
     /// Make a snapshot from an OData `$metadata` file (XML) or a SQLite database.
     Read {
         /// A `$metadata` file that was downloaded, or a SQLite database.
@@ -45,6 +66,8 @@ pub fn run(args: &Args) -> Result {
     match &args.verb {
         Verb::Lock { snapshots } => lock_all(snapshots),
         Verb::LockOverrides { paths } => lock_overrides(paths),
+        Verb::Pull { system, entities, output } => block_on(pull(system, entities, output)),
+        Verb::Diff { system, snapshot } => block_on(diff(system, snapshot)),
         Verb::Read { from, system, output } => read(from, system, output.as_deref()),
     }
 }
@@ -83,6 +106,83 @@ fn read(from: &Path, system: &str, to: Option<&Path>) -> Result {
         Some(path) => write(path, &text)?,
     }
     Ok(Exit::Success)
+}
+
+/// What dwmap.toml of this folder says of a system.
+fn system(name: &str) -> std::result::Result<System, Stopped> {
+    let mut config = Config::read(Path::new(config::FILE)).map_err(Stopped::usage)?;
+    config.systems.remove(name).ok_or_else(|| {
+        let near = nearest(name, config.systems.keys().map(String::as_str));
+        let help = near.map_or_else(String::new, |it| format!("\n  = fix: `{it}`"));
+        Stopped::usage(format!("{} has no system `{name}`{help}", config::FILE))
+    })
+}
+
+fn parse(path: &Path) -> std::result::Result<Schema, Stopped> {
+    let text = read_text(path)?;
+    snapshot::parse(&text).map_err(|error| Stopped::usage(format!("`{}` is no snapshot: {error}", path.display())))
+}
+
+/// The lock is left alone: what was pulled is reviewed first, then locked.
+async fn pull(name: &str, entities: &[String], output: &Path) -> Result {
+    let system = system(name)?;
+    let mut wanted = entities.to_vec();
+    if wanted.is_empty() && output.is_file() {
+        wanted = parse(output)?.entities.into_keys().collect();
+    }
+    if wanted.is_empty() && matches!(system, System::Dataverse { .. } | System::Finops { .. }) {
+        let text =
+            format!("`{}` is not there, so it is not known which entities to take\n  = fix: `--entity NAME`", output.display());
+        return Err(Stopped::usage(text));
+    }
+    let found = systems::discover(&system, Path::new("."), &wanted).await?;
+    write(output, &snapshot::to_json(&found.schema, name, ""))?;
+    found.notes.iter().for_each(|it| eprintln!("note: {it}"));
+    eprintln!("{} holds {} entities; review it, then `dwmap schema lock`", output.display(), found.schema.entities.len());
+    Ok(Exit::Success)
+}
+
+async fn diff(name: &str, file: &Path) -> Result {
+    let system = system(name)?;
+    let old = parse(file)?;
+    let wanted: Vec<String> = old.entities.keys().cloned().collect();
+    // An entity that is gone is a finding, so all are asked for where one of them is missing.
+    let found = match systems::discover(&system, Path::new("."), &wanted).await {
+        Ok(found) => found,
+        Err(_) => systems::discover(&system, Path::new("."), &[]).await?,
+    };
+    let program = Project::find(&[]).and_then(|it| it.compile()).ok().map(|it| it.checked.program);
+    let drifts = drift(&old, &found.schema);
+    for it in &drifts {
+        let field = it.field.as_ref().map_or_else(String::new, |field| format!(".{field}"));
+        let rules = program.as_ref().map_or_else(Vec::new, |program| touched(program, name, it));
+        let rules = if rules.is_empty() { String::new() } else { format!("   (touches {})", rules.join(", ")) };
+        output::print_line(&format!("{}{field} {}{rules}", it.entity, it.text));
+    }
+    found.notes.iter().for_each(|it| eprintln!("note: {it}"));
+    Ok(if drifts.is_empty() { Exit::Success } else { Exit::Found })
+}
+
+/// The rules that use what has changed; of a whole entity, its maps.
+fn touched(program: &Program, system: &str, drift: &Drift) -> Vec<String> {
+    let mut out = Vec::new();
+    for plan in &program.plans {
+        for side in Side::BOTH {
+            let shape = &plan.shapes[side];
+            if program.systems[plan.systems[side] as usize].name != system || shape.entity != drift.entity {
+                continue;
+            }
+            let Some(field) = &drift.field else {
+                out.push(plan.name.clone());
+                continue;
+            };
+            let Some(slot) = shape.slot(field) else { continue };
+            let uses =
+                |it: &&Rule| it.ends[side].read.slots().contains(&slot) || it.ends[side].write.iter().any(|(it, _)| *it == slot);
+            out.extend(plan.rules.iter().filter(uses).map(|it| format!("{}.{}", plan.name, it.label)));
+        }
+    }
+    out
 }
 
 fn schema_of(from: &Path) -> std::result::Result<Schema, Stopped> {

@@ -5,19 +5,52 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Stopped;
+use super::project::read_text;
 use crate::connect::Connector;
 use crate::connect::http::Settings;
-use crate::connect::odata::{Dataverse, Finops, Polling};
-use crate::connect::sqlite::Sqlite;
+use crate::connect::odata::{Dataverse, Discovered, Finops, Polling};
+use crate::connect::postgres::{self, Postgres};
+use crate::connect::sqlite::{self, Sqlite};
 use crate::diag::suggest::nearest;
 use crate::ir::Program;
-use crate::runtime::config::{Auth, Config, System};
+use crate::runtime::config::{Auth, Config, Secret, System};
 
 /// Rows of a page that are asked for.
 const PAGE_ROWS: usize = 1000;
 
 /// A connector for each system of the program, in its order.
 pub fn connect(program: &Program, config: &Config, root: &Path) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
+    connect_by(program, config, |_, bound| one(bound, root))
+}
+
+/// The same to look only: nothing is left in any system. Databases are copied into the folder `copies`, because a database that
+/// is read gets the triggers that will tell of its changes.
+pub fn connect_to_look(
+    program: &Program,
+    config: &Config,
+    root: &Path,
+    copies: &Path,
+) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
+    connect_by(program, config, |name, bound| match bound {
+        System::Sqlite { path } => {
+            let copy = copies.join(format!("{name}.db"));
+            sqlite::copy(&root.join(path), &copy).map_err(Stopped::environment)?;
+            one(&System::Sqlite { path: copy }, Path::new(""))
+        }
+        System::Postgres { .. } => {
+            let text = "a PostgreSQL database gets its triggers when it is read, so it cannot be looked at without a trace\n  \
+                        = fix: `dwmap plan` against a copy of it, or `dwmap run --initial`";
+            Err(Stopped::usage(text.to_owned()))
+        }
+        System::Dataverse { .. } | System::Finops { .. } => one(bound, root),
+    })
+}
+
+fn connect_by(
+    program: &Program,
+    config: &Config,
+    one: impl Fn(&str, &System) -> Result<Arc<dyn Connector>, Stopped>,
+) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
     for name in config.systems.keys() {
         if !program.systems.iter().any(|it| it.name == *name) {
             let near = nearest(name, program.systems.iter().map(|it| it.name.as_str()));
@@ -34,8 +67,8 @@ pub fn connect(program: &Program, config: &Config, root: &Path) -> Result<Vec<Ar
             );
             return Err(Stopped::usage(text));
         };
-        let connector =
-            one(bound, root).map_err(|it| Stopped { message: format!("system `{}`: {}", system.name, it.message), ..it })?;
+        let connector = one(&system.name, bound)
+            .map_err(|it| Stopped { message: format!("system `{}`: {}", system.name, it.message), ..it })?;
         made.insert(&system.name, connector);
     }
     Ok(program.systems.iter().map(|it| made[it.name.as_str()].clone()).collect())
@@ -44,23 +77,54 @@ pub fn connect(program: &Program, config: &Config, root: &Path) -> Result<Vec<Ar
 fn one(system: &System, root: &Path) -> Result<Arc<dyn Connector>, Stopped> {
     match system {
         System::Sqlite { path } => Ok(Arc::new(Sqlite::open(root.join(path)).map_err(Stopped::environment)?)),
-        System::Dataverse { url, auth } => {
-            let settings = settings(url, auth, root)?;
+        System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?)),
+        System::Dataverse { url, auth, authority } => {
+            let settings = settings(url, auth, authority.as_deref(), root)?;
             Ok(Arc::new(Dataverse::new(settings, PAGE_ROWS).map_err(Stopped::usage)?))
         }
-        System::Finops { url, auth } => {
-            let settings = settings(url, auth, root)?;
+        System::Finops { url, auth, authority } => {
+            let settings = settings(url, auth, authority.as_deref(), root)?;
             Ok(Arc::new(Finops::new(settings, Polling::default()).map_err(Stopped::usage)?))
         }
     }
 }
 
-fn settings(url: &str, auth: &Auth, root: &Path) -> Result<Settings, Stopped> {
+/// The schema of a live system: these entities, or all of them.
+pub async fn discover(system: &System, root: &Path, wanted: &[String]) -> Result<Discovered, Stopped> {
+    match system {
+        System::Sqlite { path } => {
+            let schema = sqlite::discover(&root.join(path)).map_err(Stopped::environment)?;
+            Ok(Discovered { schema, notes: Vec::new() })
+        }
+        System::Postgres { url, password } => {
+            let schema = postgres(url, password.as_ref(), root)?.discover().await.map_err(Stopped::environment)?;
+            Ok(Discovered { schema, notes: Vec::new() })
+        }
+        System::Dataverse { url, auth, authority } => {
+            let settings = settings(url, auth, authority.as_deref(), root)?;
+            let system = Dataverse::new(settings, PAGE_ROWS).map_err(Stopped::usage)?;
+            system.discover(wanted).await.map_err(Stopped::environment)
+        }
+        System::Finops { url, auth, authority } => {
+            let settings = settings(url, auth, authority.as_deref(), root)?;
+            let system = Finops::new(settings, Polling::default()).map_err(Stopped::usage)?;
+            system.discover(wanted).await.map_err(Stopped::environment)
+        }
+    }
+}
+
+fn postgres(url: &str, password: Option<&Secret>, root: &Path) -> Result<Postgres, Stopped> {
+    let password = password.map(|it| it.fetch(root)).transpose().map_err(Stopped::environment)?;
+    Postgres::new(&postgres::Settings { url: url.to_owned(), password }).map_err(Stopped::usage)
+}
+
+fn settings(url: &str, auth: &Auth, authority: Option<&Path>, root: &Path) -> Result<Settings, Stopped> {
     Ok(Settings {
         url: url.trim_end_matches('/').to_owned(),
         token_url: auth.token_address().map_err(Stopped::usage)?,
         client_id: auth.client_id.clone(),
         client_secret: auth.client_secret.fetch(root).map_err(Stopped::environment)?,
         scope: format!("{}/.default", url.trim_end_matches('/')),
+        authority: authority.map(|it| read_text(&root.join(it))).transpose()?,
     })
 }

@@ -99,5 +99,7 @@ fn line(it: &Line, with_record: bool) -> String {
     let record = if with_record { format!("{} {} ", it.map, it.key) } else { String::new() };
     let who = if it.who.is_empty() { String::new() } else { format!(" by {}", it.who) };
     let text = if it.text.is_empty() { String::new() } else { format!(": {}", it.text) };
-    format!("{} {record}{}{who}{text} [{}]", it.at, it.what, it.op)
+    let sent =
+        it.decided.as_ref().filter(|at| !with_record && **at != it.at).map_or(String::new(), |at| format!(", decided {at}"));
+    format!("{} {record}{}{who}{text} [{}{sent}]", it.at, it.what, it.op)
 }

@@ -38,6 +38,8 @@ pub struct Settings {
     pub client_id: String,
     pub client_secret: SecretString,
     pub scope: String,
+    /// Certificates of further authorities to trust, as PEM.
+    pub authority: Option<String>,
 }
 
 /// A client of one system with one identity.
@@ -110,7 +112,11 @@ impl Client {
             return Err(bug(format!("`{}` is no http or https URL", settings.url)));
         }
         // Redirects are off: a bearer token must not travel to another host, and a POST must not become a GET.
-        let http = reqwest::Client::builder()
+        let mut building = reqwest::Client::builder();
+        for certificate in authorities(settings.authority.as_deref())? {
+            building = building.add_root_certificate(certificate);
+        }
+        let http = building
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .gzip(true)
@@ -269,6 +275,13 @@ impl Client {
     }
 }
 
+fn authorities(pem: Option<&str>) -> Result<Vec<reqwest::Certificate>, Failure> {
+    let Some(pem) = pem else { return Ok(Vec::new()) };
+    let found = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
+    let found = found.map_err(|error| bug(format!("the authority's certificate cannot be read: {}", chain(&error))))?;
+    if found.is_empty() { Err(bug("the authority's file holds no certificate")) } else { Ok(found) }
+}
+
 #[derive(Deserialize)]
 struct Granted {
     access_token: String,
@@ -381,6 +394,7 @@ mod tests {
             client_id: text("id"),
             client_secret: text("s3cret").into(),
             scope: text("s"),
+            authority: None,
         };
         let client = Client::new(settings.clone()).expect("good settings");
         let path = |link: &str| client.path_of(link).map_err(|it| it.class);

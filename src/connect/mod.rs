@@ -3,6 +3,7 @@
 pub mod http;
 pub mod memory;
 pub mod odata;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -24,6 +25,30 @@ pub struct Capabilities {
     pub read_back: bool,
     /// Most writes of one request; 1 where there is no batch.
     pub batch_max: usize,
+}
+
+/// How far the engine's promises hold for a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// Nothing is overwritten unseen, nothing is made twice, changes and deletes are seen as they come.
+    A,
+    /// The same, but changes are polled for, and deletes are found by looking over the keys.
+    B,
+    /// A create whose answer is lost is found by its key only; without one it may be made twice.
+    C,
+    /// A write can displace an edit that was made in the moment before it.
+    D,
+}
+
+impl Capabilities {
+    pub fn grade(&self) -> Grade {
+        match (self.conditional_write, self.correlated_create, self.ordered_feed) {
+            (false, _, _) => Grade::D,
+            (true, false, _) => Grade::C,
+            (true, true, false) => Grade::B,
+            (true, true, true) => Grade::A,
+        }
+    }
 }
 
 /// A system that holds one side of a map.

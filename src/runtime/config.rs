@@ -86,15 +86,27 @@ pub enum System {
         /// The database file, relative to `dwmap.toml`.
         path: PathBuf,
     },
+    Postgres {
+        /// `postgres://user@localhost/database`, without the password.
+        url: String,
+        #[serde(default)]
+        password: Option<Secret>,
+    },
     Dataverse {
         /// The environment's root, `https://contoso.crm.dynamics.com`.
         url: String,
         auth: Auth,
+        /// A file with certificates (PEM) of authorities to trust besides the usual ones.
+        #[serde(default)]
+        authority: Option<PathBuf>,
     },
     Finops {
         /// The environment's root, `https://contoso.operations.dynamics.com`.
         url: String,
         auth: Auth,
+        /// A file with certificates (PEM) of authorities to trust besides the usual ones.
+        #[serde(default)]
+        authority: Option<PathBuf>,
     },
 }
 

@@ -11,7 +11,7 @@ use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
-use crate::store;
+use crate::store::{self, Phase};
 
 /// Longest wait between two tries of a feed that fails.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
@@ -208,12 +208,17 @@ impl Deployment {
         }
     }
 
-    /// Maps whose feeds tell changes: their first reading is over.
+    /// Maps whose feeds tell changes: they run, or queue what comes after their first reading.
     fn listening(&mut self) -> store::Result<Vec<PipeId>> {
         let mut out = Vec::new();
-        for id in self.pipe_ids().filter(|&it| self.listens(it)).collect::<Vec<_>>() {
+        for id in self.pipe_ids() {
             let plan = self.name(id).to_owned();
-            if had_initial_sync(self.store.as_mut(), &plan)? {
+            let is_listening = match self.phases[id.0] {
+                Phase::Running | Phase::CatchingUp => true,
+                Phase::Paused | Phase::Blocked => had_initial_sync(self.store.as_mut(), &plan)?,
+                Phase::Stopped | Phase::Initializing => false,
+            };
+            if is_listening {
                 out.push(id);
             }
         }

@@ -55,6 +55,11 @@ pub fn encode(text: &str) -> String {
     out
 }
 
+/// The segments of a path, still escaped. A slash within quotes belongs to its key.
+pub fn segments(path: &str) -> Vec<&str> {
+    split_outside_quotes(path, '/')
+}
+
 /// Reads one path segment, still escaped.
 pub fn parse(segment: &str) -> Result<Address, Refusal> {
     let Some((set, rest)) = segment.split_once('(') else {

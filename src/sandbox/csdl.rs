@@ -6,7 +6,7 @@ use crate::schema::{Entity, Field};
 use crate::value::Kind;
 
 use super::state::State;
-use super::{Dialect, wire};
+use super::{Dialect, navigation, rules, wire};
 
 /// The document.
 pub fn document(state: &State) -> String {
@@ -23,7 +23,7 @@ pub fn document(state: &State) -> String {
         enums(&mut out, state);
     }
     for entity in state.schema.entities.values() {
-        entity_type(&mut out, state.dialect, namespace, entity);
+        entity_type(&mut out, state, namespace, entity);
     }
     container(&mut out, state, namespace);
     out.push_str("</Schema></edmx:DataServices></edmx:Edmx>\n");
@@ -40,16 +40,16 @@ fn enums(out: &mut String, state: &State) {
     }
 }
 
-fn entity_type(out: &mut String, dialect: Dialect, namespace: &str, entity: &Entity) {
+fn entity_type(out: &mut String, state: &State, namespace: &str, entity: &Entity) {
     push(out, format_args!("<EntityType Name=\"{}\"><Key>", escape(&entity.name)));
     for key in &entity.key {
         push(out, format_args!("<PropertyRef Name=\"{}\"/>", escape(key)));
     }
     out.push_str("</Key>\n");
     for field in entity.fields.values() {
-        property(out, dialect, field);
-        if let (Dialect::Dataverse, Kind::Lookup(targets)) = (dialect, &field.kind) {
-            navigation(out, namespace, field, targets);
+        property(out, state.dialect, field);
+        if state.dialect == Dialect::Dataverse {
+            navigations(out, state, namespace, entity, field);
         }
     }
     out.push_str("</EntityType>\n");
@@ -70,13 +70,26 @@ fn property(out: &mut String, dialect: Dialect, field: &Field) {
         Kind::Decimal { scale, .. } => push(out, format_args!(" Scale=\"{scale}\"")),
         _ => {}
     }
-    out.push_str("/>\n");
+    if field.readonly || rules::is_kept(dialect, field) {
+        // Microsoft, webapi/web-api-properties.md.
+        out.push_str("><Annotation Term=\"Org.OData.Core.V1.Computed\" Bool=\"true\"/></Property>\n");
+    } else {
+        out.push_str("/>\n");
+    }
 }
 
-fn navigation(out: &mut String, namespace: &str, field: &Field, targets: &[String]) {
-    for target in targets {
-        let name = if targets.len() > 1 { format!("{}_{target}", field.name) } else { field.name.clone() };
-        push(out, format_args!("<NavigationProperty Name=\"{}\" Type=\"{namespace}.{}\"/>\n", escape(&name), escape(target)));
+fn navigations(out: &mut String, state: &State, namespace: &str, entity: &Entity, field: &Field) {
+    for (name, target) in navigation::all(state, entity, field) {
+        let key = state.schema.entities.get(&target).and_then(|it| it.key.first()).map_or("", String::as_str);
+        push(out, format_args!("<NavigationProperty Name=\"{}\" Type=\"{namespace}.{}\">", escape(&name), escape(&target)));
+        push(
+            out,
+            format_args!(
+                "<ReferentialConstraint Property=\"_{}_value\" ReferencedProperty=\"{}\"/></NavigationProperty>\n",
+                escape(&field.name),
+                escape(key)
+            ),
+        );
     }
 }
 

@@ -32,6 +32,40 @@ pub enum Filter {
         operator: Operator,
         value: Value,
     },
+    /// `contains(name,'x')` and its neighbours; the text is folded already. In `$filter` all of them are supported
+    /// (Microsoft, webapi/query/filter-rows.md).
+    Text {
+        field: usize,
+        part: Part,
+        text: String,
+    },
+}
+
+/// Where in a text another one stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Anywhere,
+    Start,
+    End,
+}
+
+impl Part {
+    fn of_function(name: &str) -> Option<Self> {
+        match name {
+            "contains" => Some(Self::Anywhere),
+            "startswith" => Some(Self::Start),
+            "endswith" => Some(Self::End),
+            _ => None,
+        }
+    }
+
+    fn holds(self, whole: &str, text: &str) -> bool {
+        match self {
+            Self::Anywhere => whole.contains(text),
+            Self::Start => whole.starts_with(text),
+            Self::End => whole.ends_with(text),
+        }
+    }
 }
 
 impl Filter {
@@ -41,6 +75,9 @@ impl Filter {
             Self::Or(any) => any.iter().any(|it| it.is_met(profile, row)),
             Self::Not(it) => !it.is_met(profile, row),
             Self::Compare { field, operator, value } => compare(*operator, &profile.fold_key(&row[*field]), value),
+            Self::Text { field, part, text } => {
+                profile.fold_key(&row[*field]).as_text().is_some_and(|whole| part.holds(whole, text))
+            }
         }
     }
 }
@@ -156,8 +193,22 @@ impl Parser<'_> {
         if self.dialect == Dialect::Dataverse && value.as_text() == Some("") { Value::Null } else { value }
     }
 
+    fn text_function(&mut self, part: Part) -> Result<Filter, Refusal> {
+        let (open, name, comma, literal, close) = (self.next()?, self.next()?, self.next()?, self.next()?, self.next()?);
+        if (open.as_str(), comma.as_str(), close.as_str()) != ("(", ",", ")") || !literal.starts_with('\'') {
+            return Err(Refusal::bad_request("Syntax error in $filter: a column and a text are expected."));
+        }
+        let field = field_number(self.dialect, self.entity, &name).ok_or_else(|| unknown(self.entity, &name))?;
+        let folded = self.profile.fold_key(&Value::text(unquote(&literal)));
+        Ok(Filter::Text { field, part, text: folded.as_text().unwrap_or_default().to_owned() })
+    }
+
     fn comparison(&mut self) -> Result<Filter, Refusal> {
         let name = self.next()?;
+        // Microsoft, data-entities/odata.md: F&O has `eq '*x*'` in their place.
+        if let Some(part) = Part::of_function(&name).filter(|_| self.dialect == Dialect::Dataverse) {
+            return self.text_function(part);
+        }
         let field = field_number(self.dialect, self.entity, &name).ok_or_else(|| unknown(self.entity, &name))?;
         let operator = match self.next()?.as_str() {
             "eq" => Operator::Eq,

@@ -8,20 +8,31 @@
 //! both go through the same rules, so a user cannot make a row that the interface would refuse.
 
 mod address;
+mod admin;
+mod batch;
 mod clock;
 mod csdl;
 pub mod data;
+mod definitions;
+mod expand;
 mod fault;
 mod filter;
+mod multipart;
+mod multiple;
+mod navigation;
+mod property;
 mod read;
 mod reply;
+mod route;
 mod rules;
 mod server;
 mod state;
 mod table;
+mod tls;
 mod wire;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -67,6 +78,15 @@ pub struct Config {
     pub delta_life: Duration,
     /// Answers to give instead of the true ones, first come first served.
     pub faults: Vec<(Target, Fault)>,
+    /// Navigation properties that are not named like their column, by `entity.column`.
+    pub navigation: BTreeMap<String, String>,
+    /// What F&O puts into a field of a new row that the request does not name, by `entity.field`, as its own logic does
+    /// (`initValue`, `defaultRow`).
+    pub defaults: BTreeMap<String, Json>,
+    /// Key fields of F&O that a number sequence fills where the request names none, as `entity.field`.
+    pub sequences: Vec<String>,
+    /// Serve over HTTPS, with a certificate of an authority that [`Running::authority`] shows.
+    pub is_encrypted: bool,
 }
 
 impl Config {
@@ -85,6 +105,10 @@ impl Config {
             // Microsoft, use-change-tracking-synchronize-data-external-systems.md: seven days by default.
             delta_life: Duration::from_secs(7 * 24 * 3600),
             faults: Vec::new(),
+            navigation: BTreeMap::new(),
+            defaults: BTreeMap::new(),
+            sequences: Vec::new(),
+            is_encrypted: false,
         }
     }
 }
@@ -96,13 +120,15 @@ pub enum Error {
     Bind(std::io::Error),
     /// The schema cannot be served in this dialect.
     Schema(String),
+    /// HTTPS cannot be offered.
+    Encryption(String),
 }
 
 impl std::fmt::Display for Error {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bind(error) => write!(out, "the sandbox cannot listen: {error}"),
-            Self::Schema(text) => out.write_str(text),
+            Self::Schema(text) | Self::Encryption(text) => out.write_str(text),
         }
     }
 }
@@ -116,17 +142,24 @@ impl Sandbox {
     /// Starts to listen on 127.0.0.1.
     pub async fn start(config: Config) -> Result<Running, Error> {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", config.port)).await.map_err(Error::Bind)?;
-        let url = format!("http://{}", listener.local_addr().map_err(Error::Bind)?);
+        let identity = config.is_encrypted.then(tls::Identity::new).transpose().map_err(Error::Encryption)?;
+        let scheme = if identity.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().map_err(Error::Bind)?);
         let state = Arc::new(Mutex::new(State::new(config, &url)?));
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(server::serve(listener, state.clone(), stopped));
-        Ok(Running { url, state, stop: Some(stop), task: Some(task) })
+        let authority = identity.as_ref().map(|it| it.authority.clone());
+        let task = match identity {
+            Some(it) => tokio::spawn(server::serve(it.listen(listener).map_err(Error::Bind)?, state.clone(), stopped)),
+            None => tokio::spawn(server::serve(listener, state.clone(), stopped)),
+        };
+        Ok(Running { url, authority, state, stop: Some(stop), task: Some(task) })
     }
 }
 
 /// A sandbox that listens, and a user who sits at its screen. Dropping it stops it.
 pub struct Running {
     url: String,
+    authority: Option<String>,
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
@@ -136,6 +169,11 @@ impl Running {
     /// Scheme, host and port, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The certificate of the authority that clients must trust, as PEM; with HTTPS only.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
     }
 
     pub fn token_url(&self) -> String {

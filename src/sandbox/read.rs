@@ -7,14 +7,18 @@ use crate::schema::Entity;
 use crate::value::{Kind, Value};
 
 use super::address::{decode, encode};
+use super::expand::{self, Expand};
 use super::filter::{self, Filter, Operator};
-use super::reply::{Refusal, Reply};
+use super::reply::{Body, Refusal, Reply};
 use super::state::State;
 use super::table::{Key, Row, Table};
 use super::{Dialect, rules, wire};
 
+/// Most rows that `$count` counts.
+const COUNT_MAX: usize = 5000;
+
 /// The name of a field on the wire.
-fn wire_name(dialect: Dialect, name: &str, kind: &Kind) -> String {
+pub fn wire_name(dialect: Dialect, name: &str, kind: &Kind) -> String {
     match (dialect, kind) {
         (Dialect::Dataverse, Kind::Lookup(_)) => format!("_{name}_value"),
         _ => name.to_owned(),
@@ -30,7 +34,19 @@ pub fn all_fields(dialect: Dialect, entity: &Entity, row: &Row) -> Map<String, J
     fields(dialect, entity, row, None)
 }
 
-fn fields(dialect: Dialect, entity: &Entity, row: &Row, select: Option<&[usize]>) -> Map<String, Json> {
+/// A row as the options want it.
+fn shown(state: &State, entity: &Entity, options: &Options, row: &Row) -> Map<String, Json> {
+    let mut out = fields(state.dialect, entity, row, options.select.as_deref());
+    if options.annotates && state.dialect == Dialect::Dataverse {
+        expand::annotate(state, entity, row, &mut out);
+    }
+    for it in &options.expand {
+        out.insert(it.name.clone(), it.value(state, row));
+    }
+    out
+}
+
+pub fn fields(dialect: Dialect, entity: &Entity, row: &Row, select: Option<&[usize]>) -> Map<String, Json> {
     let mut out = Map::new();
     out.insert("@odata.etag".to_owned(), Json::String(etag(row)));
     for (number, field) in entity.fields.values().enumerate() {
@@ -56,6 +72,15 @@ pub struct Options {
     resume: Option<Resume>,
     delta: Option<String>,
     pub cross_company: bool,
+    pub expand: Vec<Expand>,
+    /// The client asked for annotations.
+    pub annotates: bool,
+}
+
+impl Options {
+    fn is_restricted(&self) -> bool {
+        self.filter.is_some() || !self.order.is_empty() || self.top.is_some() || !self.expand.is_empty()
+    }
 }
 
 /// The state of a reading that goes on with another page.
@@ -79,6 +104,8 @@ pub struct Prefer {
     pub page_size: Option<usize>,
     pub track_changes: bool,
     pub representation: bool,
+    pub annotates: bool,
+    pub continue_on_error: bool,
 }
 
 impl Prefer {
@@ -88,6 +115,9 @@ impl Prefer {
             match part.split_once('=') {
                 Some(("odata.maxpagesize", size)) => prefer.page_size = size.trim().parse().ok(),
                 Some(("return", how)) => prefer.representation = how.trim() == "representation",
+                // Microsoft, webapi/compose-http-requests-handle-errors.md; this simulator sends all that it has.
+                Some(("odata.include-annotations", _)) => prefer.annotates = true,
+                _ if part == "odata.continue-on-error" => prefer.continue_on_error = true,
                 _ if part == "odata.track-changes" => prefer.track_changes = true,
                 _ => {}
             }
@@ -108,6 +138,7 @@ pub fn options(state: &State, entity: &Entity, query: &str) -> Result<Options, R
             "$orderby" => options.order = order(state, entity, &value)?,
             "$top" => options.top = Some(count(&value)?),
             "$count" => options.wants_count = value == "true",
+            "$expand" if state.dialect == Dialect::Dataverse => options.expand = expand::parse(state, entity, &value)?,
             "$skiptoken" => options.resume = Some(resume(&value)?),
             "$deltatoken" if state.dialect == Dialect::Dataverse => options.delta = Some(value),
             "$skip" if state.dialect == Dialect::Finops => {
@@ -135,7 +166,7 @@ fn resume(text: &str) -> Result<Resume, Refusal> {
     serde_json::from_str(&text).map_err(|_| Refusal::new(400, "0x80060888", "Malformed paging cookie."))
 }
 
-fn select(state: &State, entity: &Entity, text: &str) -> Result<Vec<usize>, Refusal> {
+pub fn select(state: &State, entity: &Entity, text: &str) -> Result<Vec<usize>, Refusal> {
     let number = |name: &str| {
         let found = filter::field_number(state.dialect, entity, name.trim());
         found.ok_or_else(|| filter::unknown(entity, name.trim()))
@@ -177,7 +208,7 @@ fn is_visible(state: &State, entity: &Entity, options: &Options, row: &Row) -> b
 pub fn one(state: &State, entity: &Entity, options: &Options, row: &Row) -> Map<String, Json> {
     let mut out = Map::new();
     out.insert("@odata.context".to_owned(), Json::String(format!("{}/$entity", context(state, entity))));
-    out.extend(fields(state.dialect, entity, row, options.select.as_deref()));
+    out.extend(shown(state, entity, options, row));
     out
 }
 
@@ -186,15 +217,15 @@ fn set_of(entity: &Entity) -> &str {
 }
 
 fn context(state: &State, entity: &Entity) -> String {
-    format!("{}{}$metadata#{}", state.url, super::server::root(state.dialect), set_of(entity))
+    format!("{}{}$metadata#{}", state.url, super::route::root(state.dialect), set_of(entity))
 }
 
 /// A page: of rows, or of changes.
 pub fn page(state: &mut State, entity: &Entity, query: &str, prefer: Prefer) -> Result<Reply, Refusal> {
-    let options = options(state, entity, query)?;
+    let options = Options { annotates: prefer.annotates, ..options(state, entity, query)? };
     let size = prefer.page_size.unwrap_or(state.page_size).clamp(1, state.page_size);
     let tracks = prefer.track_changes && state.dialect == Dialect::Dataverse;
-    if (tracks || options.delta.is_some()) && (options.filter.is_some() || !options.order.is_empty() || options.top.is_some()) {
+    if (tracks || options.delta.is_some()) && (options.is_restricted()) {
         let text = "The query options $filter, $orderby, $expand and $top are not supported with change tracking.";
         return Err(Refusal::new(400, "0x80060888", text));
     }
@@ -202,6 +233,13 @@ pub fn page(state: &mut State, entity: &Entity, query: &str, prefer: Prefer) -> 
         Some(token) => changes(state, entity, &options, token, query, size),
         None => Ok(rows(state, entity, &options, query, size, tracks)),
     }
+}
+
+/// How many rows there are (Microsoft, webapi/query/count-rows.md): at most 5,000 are counted.
+pub fn total(state: &State, entity: &Entity, query: &str) -> Result<Reply, Refusal> {
+    let options = options(state, entity, query)?;
+    let count = selected(state, entity, &options, &Resume::default(), COUNT_MAX).len();
+    Ok(Reply { status: 200, body: Body::Plain(count.to_string()), ..Reply::default() })
 }
 
 fn rows(state: &State, entity: &Entity, options: &Options, query: &str, size: usize, tracks: bool) -> Reply {
@@ -212,8 +250,7 @@ fn rows(state: &State, entity: &Entity, options: &Options, query: &str, size: us
     let found = selected(state, entity, options, &resume, wanted.saturating_add(1));
     let has_more = found.len() > wanted && room > wanted;
     let found = &found[..found.len().min(wanted)];
-    let value: Vec<Json> =
-        found.iter().map(|(_, row)| Json::Object(fields(state.dialect, entity, row, options.select.as_deref()))).collect();
+    let value: Vec<Json> = found.iter().map(|(_, row)| Json::Object(shown(state, entity, options, row))).collect();
     resume.given += found.len();
     resume.skipped += found.len();
     resume.after = found.last().map(|(key, _)| (*key).clone()).or(resume.after);
@@ -272,7 +309,7 @@ fn changed_since(entity: &Entity, filter: &Filter) -> Option<(usize, Value)> {
         Filter::Compare { field, operator: Operator::Ge | Operator::Gt, value } if *field == stamp => {
             Some((stamp, value.clone()))
         }
-        Filter::Compare { .. } | Filter::Or(_) | Filter::Not(_) => None,
+        Filter::Compare { .. } | Filter::Text { .. } | Filter::Or(_) | Filter::Not(_) => None,
     }
 }
 
@@ -290,7 +327,7 @@ fn candidates(table: &Table, filter: &Filter) -> Option<Vec<Key>> {
         Filter::Or(any) => any.iter().map(|it| candidates(table, it)).collect::<Option<Vec<_>>>()?.concat(),
         Filter::And(all) => all.iter().find_map(|it| candidates(table, it)).or_else(|| by_key(table, all))?,
         Filter::Compare { .. } => by_key(table, std::slice::from_ref(filter))?,
-        Filter::Not(_) => return None,
+        Filter::Text { .. } | Filter::Not(_) => return None,
     };
     keys.sort();
     keys.dedup();
@@ -324,7 +361,7 @@ fn changes(state: &State, entity: &Entity, options: &Options, token: &str, query
     let table = state.table(entity);
     if !in_deletes {
         for (_, row) in table.changed_after(from).take_while(|(_, row)| row.version <= began).take(size) {
-            value.push(Json::Object(fields(state.dialect, entity, row, options.select.as_deref())));
+            value.push(Json::Object(shown(state, entity, options, row)));
             from = row.version;
         }
         if value.len() < size {
@@ -378,7 +415,7 @@ fn base(state: &State, entity: &Entity, query: &str) -> String {
         !it.is_empty() && name != "$skiptoken" && name != "$skip"
     });
     let kept: Vec<&str> = kept.collect();
-    format!("{}{}{}?{}", state.url, super::server::root(state.dialect), set_of(entity), kept.join("&"))
+    format!("{}{}{}?{}", state.url, super::route::root(state.dialect), set_of(entity), kept.join("&"))
 }
 
 fn next_link(state: &State, entity: &Entity, query: &str, resume: &Resume) -> String {

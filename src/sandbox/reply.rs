@@ -1,5 +1,7 @@
 //! Answers and refusals, and the form in which each system writes its errors.
 
+use std::borrow::Cow;
+
 use serde_json::{Value as Json, json};
 
 use super::Dialect;
@@ -9,13 +11,13 @@ use super::Dialect;
 pub struct Refusal {
     pub status: u16,
     /// The system's own number for it; empty where it has none.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     pub message: String,
 }
 
 impl Refusal {
-    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+    pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into() }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -63,6 +65,12 @@ pub enum Body {
     Json(Json),
     Xml(String),
     Html(String),
+    Plain(String),
+    /// The answer to a batch.
+    Multipart {
+        boundary: String,
+        text: String,
+    },
 }
 
 impl Reply {

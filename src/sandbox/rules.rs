@@ -9,10 +9,14 @@ use crate::value::{Date, Decimal, Kind, Rounding, Time, Uuid, Value};
 use super::address::{self, KeyText};
 use super::filter;
 use super::reply::Refusal;
-use super::{Dialect, wire};
+use super::state::State;
+use super::{Dialect, navigation, wire};
 
 /// The company that a user of F&O works in unless told otherwise.
 pub const DEFAULT_COMPANY: &str = "usmf";
+
+/// Characters that a text of an alternate key cannot hold where a URL names it.
+const UNADDRESSABLE: &[char] = &['/', '<', '>', '*', '%', '&', ':', '\\', '?', '+'];
 
 /// A lookup that a body binds: the field and the address of its target.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +26,12 @@ pub enum Change {
 }
 
 /// Reads a body. Fields that the system keeps itself are passed over.
-pub fn changes(dialect: Dialect, entity: &Entity, body: &Map<String, Json>) -> Result<Vec<Change>, Refusal> {
+pub fn changes(state: &State, entity: &Entity, body: &Map<String, Json>) -> Result<Vec<Change>, Refusal> {
+    let dialect = state.dialect;
     let mut changes = Vec::with_capacity(body.len());
     for (name, json) in body {
         if let Some(nav) = name.strip_suffix("@odata.bind") {
-            changes.push(bind(entity, nav, json)?);
+            changes.push(bind(state, entity, nav, json)?);
         } else if !name.contains("@odata.") && !name.starts_with('@') {
             changes.extend(set(dialect, entity, name, json)?);
         }
@@ -51,28 +56,20 @@ fn set(dialect: Dialect, entity: &Entity, name: &str, json: &Json) -> Result<Opt
     Ok(Some(Change::Set(number, settle(dialect, entity, field, value)?)))
 }
 
-fn bind(entity: &Entity, nav: &str, json: &Json) -> Result<Change, Refusal> {
-    let (number, field) = lookup_of(entity, nav).ok_or_else(|| no_property(Dialect::Dataverse, entity, nav))?;
+fn bind(state: &State, entity: &Entity, nav: &str, json: &Json) -> Result<Change, Refusal> {
+    let (number, field, _) =
+        navigation::lookup(state, entity, nav).ok_or_else(|| no_property(Dialect::Dataverse, entity, nav))?;
     let target = match json {
         Json::Null => return Ok(Change::Set(number, Value::Null)),
         Json::String(text) => text.trim_start_matches('/'),
         _ => return Err(Refusal::bad_request(format!("The value of '{nav}@odata.bind' must be the address of a row."))),
     };
-    let target = target.rsplit('/').next().unwrap_or(target);
+    let segments = address::segments(target);
+    let target = segments.last().copied().unwrap_or(target);
     let address = address::parse(target)?;
     let key =
         address.key.ok_or_else(|| Refusal::bad_request(format!("'{target}' does not address a row of '{}'.", field.name)))?;
     Ok(Change::Bind { field: number, set: address.set, key })
-}
-
-// Microsoft, webapi/associate-disassociate-entities-using-web-api.md: `customerid_account` where there is more than one target.
-fn lookup_of<'a>(entity: &'a Entity, nav: &str) -> Option<(usize, &'a Field)> {
-    let found = entity.fields.values().position(|field| match &field.kind {
-        Kind::Lookup(targets) if targets.len() > 1 => targets.iter().any(|it| nav == format!("{}_{it}", field.name)),
-        Kind::Lookup(_) => field.name == nav,
-        _ => false,
-    })?;
-    entity.fields.get_index(found).map(|(_, field)| (found, field))
 }
 
 /// Fields that the system writes by itself.
@@ -95,10 +92,31 @@ pub fn settle(dialect: Dialect, entity: &Entity, field: &Field, value: Value) ->
             }
             Value::Decimal(rounded)
         }
+        // Microsoft, behavior-format-date-time-attribute.md: nothing before 1753-01-01.
+        (Kind::Date, Value::Date(it)) if dialect == Dialect::Dataverse && it < FIRST_DATE => {
+            return Err(too_early(entity, field));
+        }
+        (Kind::DateTime, Value::DateTime(it)) if dialect == Dialect::Dataverse && it < FIRST_INSTANT => {
+            return Err(too_early(entity, field));
+        }
         (Kind::DateTime, Value::DateTime(at)) => Value::DateTime(whole_seconds(at)),
+        // A float is rounded to the column's precision: the sample of webapi/create-entity-web-api.md shows five digits.
+        (Kind::Float64, Value::Float(it)) if dialect == Dialect::Dataverse => {
+            Value::Float(crate::value::Float((it.0 * FLOAT_SCALE).round() / FLOAT_SCALE))
+        }
         (_, other) => other,
     };
     Ok(if dialect == Dialect::Finops && value == Value::Null { unset(&field.kind) } else { value })
+}
+
+/// The first day that Dataverse holds.
+const FIRST_DATE: Date = Date::constant(1753, 1, 1);
+const FIRST_INSTANT: Timestamp = Timestamp::constant(-6_847_804_800, 0);
+const FLOAT_SCALE: f64 = 1e5;
+
+fn too_early(entity: &Entity, field: &Field) -> Refusal {
+    let text = format!("DateTime is less than minimum value supported by CrmDateTime: '{}' of '{}'.", field.name, entity.name);
+    Refusal::new(400, "0x80040239", text)
 }
 
 fn text_value(dialect: Dialect, entity: &Entity, field: &Field, max: Option<u32>, text: &str) -> Result<Value, Refusal> {
@@ -195,7 +213,12 @@ pub fn key_values(dialect: Dialect, entity: &Entity, key: &KeyText) -> Result<Ve
     };
     let value = |(name, text): &(String, String)| {
         let field = filter::field_number(dialect, entity, name).ok_or_else(|| filter::unknown(entity, name))?;
-        let value = wire::from_literal(dialect, &entity.fields[field].kind, text).map_err(Refusal::bad_request)?;
+        let kind = &entity.fields[field].kind;
+        // Microsoft, define-alternate-keys-entity.md: with these characters "get or patch operations will not work".
+        if dialect == Dialect::Dataverse && matches!(kind, Kind::Text { .. }) && text.contains(UNADDRESSABLE) {
+            return Err(Refusal::bad_request("Bad Request - Error in query syntax."));
+        }
+        let value = wire::from_literal(dialect, kind, text).map_err(Refusal::bad_request)?;
         Ok((field, value))
     };
     named.iter().map(value).collect()

@@ -14,7 +14,7 @@ use super::address::KeyText;
 use super::clock::Clock;
 use super::fault::Faults;
 use super::reply::Refusal;
-use super::table::{Key, Table};
+use super::table::{Key, Row, Table};
 use super::{Config, Credentials, Dialect, Error, read, rules, write};
 
 /// What one client asked for.
@@ -25,6 +25,15 @@ pub struct Counters {
     pub throttled: u64,
     /// Access tokens that were handed out.
     pub tokens: u64,
+}
+
+/// A row as it was before a change, and the system's version then.
+#[derive(Debug)]
+struct Undo {
+    entity: String,
+    key: Key,
+    row: Option<Row>,
+    version: u64,
 }
 
 /// The system.
@@ -41,6 +50,12 @@ pub struct State {
     pub clock: Clock,
     pub faults: Faults,
     pub counters: BTreeMap<String, Counters>,
+    /// Navigation properties that are not named like their column, by `entity.column`.
+    pub navigation: BTreeMap<String, String>,
+    pub defaults: BTreeMap<String, Json>,
+    pub sequences: Vec<String>,
+    /// What changes to take back if a group of them fails; `None` outside of groups.
+    undo: Option<Vec<Undo>>,
     credentials: Credentials,
     token_life: Duration,
     /// Who holds which access token, until when.
@@ -54,7 +69,19 @@ pub fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 impl State {
     pub fn new(config: Config, url: &str) -> Result<Self, Error> {
-        let Config { dialect, schema, credentials, page_size, token_life, delta_life, faults, .. } = config;
+        let Config {
+            dialect,
+            schema,
+            credentials,
+            page_size,
+            token_life,
+            delta_life,
+            faults,
+            navigation,
+            defaults,
+            sequences,
+            ..
+        } = config;
         check_schema(dialect, &schema)?;
         let profile = rules::profile(dialect);
         let tables = schema.entities.iter().map(|(name, it)| (name.clone(), Table::new(it, profile.clone()))).collect();
@@ -70,6 +97,10 @@ impl State {
             clock: Clock::default(),
             faults: Faults::new(faults),
             counters: BTreeMap::new(),
+            navigation,
+            defaults,
+            sequences,
+            undo: None,
             credentials,
             token_life,
             tokens: HashMap::new(),
@@ -80,6 +111,38 @@ impl State {
     pub fn next_version(&mut self) -> u64 {
         self.version += 1;
         self.version
+    }
+
+    /// Does work whose changes stand together: if it fails, none of them does.
+    pub fn atomically<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let outer = self.undo.replace(Vec::new());
+        let done = work(self);
+        let mine = self.undo.take().unwrap_or_default();
+        self.undo = outer;
+        if done.is_err() {
+            self.take_back(mine);
+        } else if let Some(outer) = &mut self.undo {
+            outer.extend(mine);
+        }
+        done
+    }
+
+    fn take_back(&mut self, changes: Vec<Undo>) {
+        for Undo { entity, key, row, version } in changes.into_iter().rev() {
+            if let Some(table) = self.tables.get_mut(&entity) {
+                table.restore(&key, row, version);
+            }
+        }
+    }
+
+    /// A row is about to change.
+    pub fn note(&mut self, entity: &Entity, key: &Key) {
+        if self.undo.is_none() {
+            return;
+        }
+        let (row, version) = (self.table(entity).get(key).cloned(), self.version);
+        let change = Undo { entity: entity.name.clone(), key: key.clone(), row, version };
+        self.undo.get_or_insert_default().push(change);
     }
 
     pub fn counters_of(&mut self, client: &str) -> &mut Counters {

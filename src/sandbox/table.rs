@@ -170,6 +170,15 @@ impl Table {
         }
     }
 
+    /// Makes a row what it was before a change that does not stand, and forgets the deletes since `version`.
+    pub fn restore(&mut self, key: &Key, row: Option<Row>, version: u64) {
+        self.take(key);
+        if let Some(row) = row {
+            self.put(key.clone(), row);
+        }
+        self.tombstones.split_off(&version.saturating_add(1));
+    }
+
     fn put(&mut self, key: Key, row: Row) {
         for (index, fields) in self.keys.unique.iter().enumerate() {
             let unique = self.key_of(fields, &row.values);

@@ -7,11 +7,11 @@ use serde_json::{Map, Value as Json};
 use crate::schema::{Entity, Schema};
 use crate::value::{Kind, Value};
 
-use super::Dialect;
 use super::reply::Refusal;
 use super::rules::{self, Change};
 use super::state::State;
 use super::table::{Duplicate, Key, Row};
+use super::{Dialect, wire};
 
 /// Makes a row. `key` is what the URL says of it.
 pub fn create(
@@ -27,6 +27,7 @@ pub fn create(
     }
     // Microsoft, use-upsert-insert-update-record.md: on create the body wins over the key of the URL.
     apply(state, entity, body, &mut values)?;
+    own_logic(state, entity, body, &mut values)?;
     if dialect == Dialect::Dataverse {
         let primary = state.table(entity).keys.primary[0];
         if values[primary] == Value::Null {
@@ -34,8 +35,23 @@ pub fn create(
         }
     }
     rules::check_required(dialect, entity, &values)?;
+    let key = state.table(entity).primary_of(&values);
+    state.note(entity, &key);
     let version = stamp(state, entity, &mut values, true);
     state.table_mut(entity).insert(entity, Row { values, version }).map_err(|it| duplicate(dialect, entity, &it))
+}
+
+/// What the system itself puts into fields of a new row that the request does not name.
+fn own_logic(state: &State, entity: &Entity, body: &Map<String, Json>, values: &mut [Value]) -> Result<(), Refusal> {
+    for (number, field) in entity.fields.values().enumerate().filter(|(_, it)| !body.contains_key(&it.name)) {
+        let name = format!("{}.{}", entity.name, field.name);
+        if let Some(json) = state.defaults.get(&name) {
+            values[number] = wire::from_json(state.dialect, &field.kind, json).map_err(Refusal::bad_request)?;
+        } else if state.sequences.contains(&name) {
+            values[number] = Value::text(format!("{:06}", state.version + 1));
+        }
+    }
+    Ok(())
 }
 
 /// Changes a row.
@@ -47,6 +63,7 @@ pub fn update(state: &mut State, entity: &Entity, key: &Key, body: &Map<String, 
     keep_keys(state, entity, &old, &mut values)?;
     rules::check_required(dialect, entity, &values)?;
     // Microsoft, update-delete-entities-using-web-api.md: every column that is sent counts as an update, also with the same value.
+    state.note(entity, key);
     let version = stamp(state, entity, &mut values, false);
     state.table_mut(entity).replace(entity, key, Row { values, version }).map_err(|it| duplicate(dialect, entity, &it))
 }
@@ -68,6 +85,7 @@ fn keep_keys(state: &State, entity: &Entity, old: &[Value], values: &mut [Value]
 pub fn delete(state: &mut State, entity: &Entity, key: &Key) -> Result<(), Refusal> {
     let primary = state.table(entity).keys.primary[0];
     let id = state.table(entity).get(key).map(|it| it.values[primary].clone());
+    state.note(entity, key);
     let (version, now) = (state.next_version(), state.clock.now());
     let oldest = jiff::SignedDuration::try_from(state.delta_life).ok().and_then(|life| now.checked_sub(life).ok());
     let table = state.table_mut(entity);
@@ -96,6 +114,7 @@ fn unlink(state: &mut State, schema: &Arc<Schema>, target: &Entity, id: &Value) 
             for &it in lookups.iter().filter(|&&it| values[it] == *id).collect::<Vec<_>>() {
                 values[it] = Value::Null;
             }
+            state.note(entity, &key);
             let version = stamp(state, entity, &mut values, false);
             let replaced = state.table_mut(entity).replace(entity, &key, Row { values, version });
             debug_assert!(replaced.is_ok(), "a key with a null in it is not unique");
@@ -104,7 +123,7 @@ fn unlink(state: &mut State, schema: &Arc<Schema>, target: &Entity, id: &Value) 
 }
 
 fn apply(state: &State, entity: &Entity, body: &Map<String, Json>, values: &mut [Value]) -> Result<(), Refusal> {
-    for change in rules::changes(state.dialect, entity, body)? {
+    for change in rules::changes(state, entity, body)? {
         match change {
             Change::Set(field, value) => values[field] = value,
             Change::Bind { field, set, key } => values[field] = bound(state, &set, &key)?,

@@ -1,6 +1,7 @@
 //! Schemas: which entities and fields a system has, and how its store treats what is written to it.
 
 pub mod csdl;
+pub mod drift;
 pub mod kinds;
 pub mod lock;
 pub mod profile;

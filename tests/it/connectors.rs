@@ -35,7 +35,7 @@ const NAME: Slot = Slot(1);
 
 /// The suite: every case on a new system.
 pub fn conforms<S: System>(make: impl Fn() -> S) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         the_feed_starts_with_every_row_and_goes_on_with_changes(&make()).await;
         nothing_falls_between_the_first_reading_and_the_changes(&make()).await;
@@ -522,7 +522,7 @@ fn sqlite_conforms_in_write_ahead_mode_and_in_strict_tables_without_rowids() {
 }
 
 #[test]
-fn sqlite_sees_every_form_of_a_users_write() {
+fn line_28_sqlite_sees_every_form_of_a_users_write() {
     let system = Database::new(ITEM);
     block_on(async {
         let mut token = drain(&system, None).await.1;
@@ -549,6 +549,21 @@ fn sqlite_sees_every_form_of_a_users_write() {
 }
 
 #[test]
+fn line_28_sqlite_writes_though_others_wrote_since_it_read() {
+    let system = Database::new(&format!("PRAGMA journal_mode = wal; {ITEM}"));
+    block_on(async {
+        system.insert(row("a", "x"));
+        let seen = only_row(&system).await;
+        for name in ["y", "z"] {
+            // A transaction that read before somebody else wrote could not write any more.
+            system.connector().scan(&shape(), None, 10).await.unwrap();
+            system.insert(row(name, "theirs"));
+        }
+        assert_eq!(written(write(&system, update(&seen, "ours")).await).record.get(NAME), &Value::text("ours"));
+    });
+}
+
+#[test]
 fn sqlite_keeps_the_correlation_over_a_change_of_key_and_not_over_a_delete() {
     let system = Database::new(ITEM);
     block_on(async {
@@ -561,7 +576,7 @@ fn sqlite_keeps_the_correlation_over_a_change_of_key_and_not_over_a_delete() {
 }
 
 #[test]
-fn sqlite_puts_removed_triggers_back_and_asks_for_a_new_reading() {
+fn line_28_sqlite_puts_removed_triggers_back_and_asks_for_a_new_reading() {
     let system = Database::new(ITEM);
     block_on(async {
         let made = written(write(&system, create(1, "a", "x")).await);

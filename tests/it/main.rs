@@ -1,5 +1,6 @@
 //! All integration tests in one binary.
 
+mod alerts;
 mod broken;
 mod circles;
 mod clauses;
@@ -12,6 +13,7 @@ mod diag;
 mod diagnostics;
 mod editors;
 mod explain;
+mod first_reading;
 mod folder;
 mod format;
 mod functions;
@@ -22,6 +24,7 @@ mod maps;
 mod metadata;
 mod odata;
 mod pages;
+mod postgres;
 mod push;
 mod readme;
 mod sandbox;

@@ -45,6 +45,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("quick_xml", &["src/schema/csdl/"]),
     ("csv", &["src/sandbox/data/"]),
     ("toml", &["src/schema/lock.rs", "src/runtime/config.rs"]),
+    ("tokio_postgres", &["src/connect/postgres/"]),
+    ("rcgen", &["src/sandbox/tls.rs"]),
+    ("tokio_rustls", &["src/sandbox/tls.rs"]),
     ("hdrhistogram", &["src/runtime/stats.rs"]),
 ];
 

@@ -95,6 +95,7 @@ fn settings(system: &Running) -> Settings {
         client_id: "dwmap".to_owned(),
         client_secret: "sandbox-secret".to_owned().into(),
         scope: format!("{}/.default", system.url()),
+        authority: None,
     }
 }
 

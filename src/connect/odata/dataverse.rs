@@ -4,10 +4,16 @@
 //! create that is sent twice makes one row, and a row tells by its id alone whose create made it: [`Seen::correlation`]
 //! is the row's id, for every row. Rows that users made have ids that no link has.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value as Json};
+use tokio::sync::Mutex;
 
+use super::discover::{self, Discovered};
+use super::navigation::{self, Navigation};
 use super::page::{self, RawPage};
 use super::{Dialect, error, text, wire};
 use crate::change::{Answer, Change, Class, Failure, LinkId, Page, RemoteId, Seen, Token, Version, Write};
@@ -29,12 +35,41 @@ pub const PAGE_MAX: usize = 5000;
 pub struct Dataverse {
     client: Client,
     page_size: usize,
+    /// By entity, as read at the first write that needs them.
+    navigation: Mutex<HashMap<String, Arc<Navigation>>>,
 }
 
 impl Dataverse {
     /// `page_size` is cut to what the system allows.
     pub fn new(settings: Settings, page_size: usize) -> Result<Self, Failure> {
-        Ok(Self { client: Client::new(settings)?, page_size: page_size.clamp(1, PAGE_MAX) })
+        let navigation = Mutex::default();
+        Ok(Self { client: Client::new(settings)?, page_size: page_size.clamp(1, PAGE_MAX), navigation })
+    }
+
+    /// The schema of the live system: these entities, or all of them without lengths, choices and keys if none is named.
+    pub async fn discover(&self, wanted: &[String]) -> Result<Discovered, Failure> {
+        let mut found = discover::metadata(&self.client, ROOT, wanted).await?;
+        discover::definitions(&self.client, ROOT, wanted, &mut found).await?;
+        Ok(found)
+    }
+
+    /// The names under which the lookups of this record are written; read once for each entity.
+    async fn navigation(&self, shape: &Shape, record: &Record) -> Result<Arc<Navigation>, Failure> {
+        let is_needed = |(slot, value): (Slot, &Value)| value.is_known() && matches!(shape.field(slot).kind, Kind::Lookup(_));
+        if !record.slots().any(is_needed) {
+            return Ok(Arc::default());
+        }
+        let mut known = self.navigation.lock().await;
+        if let Some(names) = known.get(&shape.entity) {
+            return Ok(names.clone());
+        }
+        let names = Arc::new(navigation::fetch(&self.client, ROOT, &shape.entity).await?);
+        known.insert(shape.entity.clone(), names.clone());
+        Ok(names)
+    }
+
+    async fn body(&self, shape: &Shape, record: &Record) -> Result<String, Failure> {
+        body(shape, record, self.navigation(shape, record).await?.as_ref())
     }
 
     fn prefer(&self, limit: usize) -> String {
@@ -65,7 +100,7 @@ impl Dataverse {
         let request = page::request(&self.client, Method::PATCH, &path)?
             .with("if-none-match", "*")
             .with("prefer", "return=representation")
-            .with_body(body(shape, record)?);
+            .with_body(self.body(shape, record).await?);
         let answer = self.client.send(&request).await?;
         let what = format!("creating a row of `{}`", shape.set);
         match answer.status {
@@ -81,7 +116,7 @@ impl Dataverse {
         let request = page::request(&self.client, Method::PATCH, &path)?
             .with("if-match", expected.0.clone())
             .with("prefer", "return=representation")
-            .with_body(body(shape, record)?);
+            .with_body(self.body(shape, record).await?);
         let answer = self.client.send(&request).await?;
         let what = format!("changing {} of `{}`", id.0, shape.set);
         match answer.status {
@@ -146,7 +181,7 @@ impl Connector for Dataverse {
     }
 
     async fn fetch(&self, shape: &Shape, ids: &[RemoteId]) -> Result<Vec<Option<Seen>>, Failure> {
-        let mut found = std::collections::HashMap::with_capacity(ids.len());
+        let mut found = HashMap::with_capacity(ids.len());
         let key = &shape.field(key_slot(shape)?).name;
         for chunk in ids.chunks(IDS_PER_REQUEST) {
             let any: Vec<String> = chunk.iter().filter(|it| is_id(it)).map(|it| format!("{key} eq {}", it.0)).collect();
@@ -249,7 +284,7 @@ fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
 }
 
 /// Only what the record says; the key stands in the URL.
-fn body(shape: &Shape, record: &Record) -> Result<String, Failure> {
+fn body(shape: &Shape, record: &Record, navigation: &Navigation) -> Result<String, Failure> {
     let mut body = Map::new();
     for (slot, value) in record.slots() {
         let field = shape.field(slot);
@@ -258,7 +293,7 @@ fn body(shape: &Shape, record: &Record) -> Result<String, Failure> {
         }
         match &field.kind {
             Kind::Lookup(targets) => {
-                let (name, json) = bind(field, targets, value)?;
+                let (name, json) = bind(field, targets, value, navigation)?;
                 body.insert(name, json);
             }
             _ => {
@@ -271,7 +306,7 @@ fn body(shape: &Shape, record: &Record) -> Result<String, Failure> {
 
 // Microsoft, webapi/associate-disassociate-entities-using-web-api.md. A lookup with several targets has a navigation property
 // for each; its value is then the target's name and its key, and the key alone means the first target.
-fn bind(field: &ShapeField, targets: &[String], value: &Value) -> Result<(String, Json), Failure> {
+fn bind(field: &ShapeField, targets: &[String], value: &Value, navigation: &Navigation) -> Result<(String, Json), Failure> {
     let (target, key) = match value {
         Value::Tuple(parts) => match parts.as_ref() {
             [Value::Text(target), key] => (targets.iter().position(|it| it == target.as_str()), key),
@@ -282,7 +317,7 @@ fn bind(field: &ShapeField, targets: &[String], value: &Value) -> Result<(String
     let target = target.filter(|&it| it < targets.len());
     let target =
         target.ok_or_else(|| Failure::new(Class::Validation, format!("{}: {value} is no row of its targets", field.name)))?;
-    let nav = if targets.len() > 1 { format!("{}_{}", field.name, targets[target]) } else { field.name.clone() };
+    let nav = navigation.name(&field.name, &targets[target])?;
     let json = match (key, field.lookup_sets.get(target)) {
         (Value::Null, _) => Json::Null,
         (Value::Guid(id), Some(set)) => Json::String(format!("/{set}({id})")),

@@ -19,6 +19,7 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::discover::{self, Discovered};
 use super::memory::Memory;
 use super::page::{self, RawPage};
 use super::{Dialect, error, text, wire};
@@ -97,6 +98,11 @@ impl Finops {
         let polling = Polling { page_size: polling.page_size.clamp(1, PAGE_MAX), ..polling };
         let (feeds, remembered) = (Mutex::default(), std::sync::Mutex::default());
         Ok(Self { client: Client::new(settings)?, polling, feeds, remembered })
+    }
+
+    /// The schema of the live system: these entities, or all of them.
+    pub async fn discover(&self, wanted: &[String]) -> Result<Discovered, Failure> {
+        discover::metadata(&self.client, ROOT, wanted).await
     }
 
     async fn read(&self, shape: &Shape, path: &str, limit: usize) -> Result<RawPage, Failure> {
@@ -218,11 +224,27 @@ impl Finops {
     }
 
     async fn find_by_key(&self, shape: &Shape, record: &Record) -> Result<Option<Seen>, Failure> {
-        let values: Vec<Value> = shape.key.iter().map(|it| record.get(*it).clone()).collect();
-        if !values.iter().all(Value::is_value) {
+        if !has_key(shape, record) {
             return Ok(None);
         }
+        let values: Vec<Value> = shape.key.iter().map(|it| record.get(*it).clone()).collect();
         Ok(self.find(shape, &shape.key, &values, 1).await?.into_iter().next())
+    }
+
+    /// The row that a create without a key made: a number sequence gave it one, so only what was sent can tell. Two rows with
+    /// the same content are for a person to tell apart.
+    async fn find_by_content(&self, shape: &Shape, record: &Record) -> Result<Option<Seen>, Failure> {
+        let is_sent = |(slot, value): &(Slot, &Value)| value.is_value() && !shape.field(*slot).readonly;
+        let (slots, values): (Vec<Slot>, Vec<Value>) =
+            record.slots().filter(is_sent).map(|(slot, value)| (slot, value.clone())).unzip();
+        let mut found = self.find(shape, &slots, &values, 2).await?;
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            _ => {
+                let text = format!("`{}` has several rows with what was sent, and the system gave them their keys", shape.set);
+                Err(Failure::new(Class::Conflict, text))
+            }
+        }
     }
 
     async fn update(&self, shape: &Shape, id: &RemoteId, expected: &Version, record: &Record) -> Result<Answer, Failure> {
@@ -241,13 +263,18 @@ impl Finops {
         }
     }
 
-    // The system runs its own logic and changes other fields, too, so the row is read back where it did not come along.
+    // The system runs its own logic and changes other fields, too, so the row is read back where it did not come along. Between
+    // the two somebody else may have edited it; only the version that came with the answer tells. Where it does not, the outcome
+    // is unclear, and the engine looks for itself what of the row is ours.
     async fn after_update(&self, shape: &Shape, id: &RemoteId, what: &str, answer: &http::Answer) -> Result<Answer, Failure> {
         if !answer.body.is_empty() {
             return Ok(Answer::Written(seen(shape, &page::object(what, &answer.body)?)?));
         }
         let row = self.fetch(shape, std::slice::from_ref(id)).await?.into_iter().next().flatten();
-        Ok(row.map_or(Answer::Gone, Answer::Written))
+        match row {
+            Some(row) if answer.header("etag") == Some(row.version.0.as_str()) => Ok(Answer::Written(row)),
+            Some(_) | None => Err(Failure::new(Class::Transient, format!("{what}: the row was changed again at once"))),
+        }
     }
 
     async fn delete(&self, shape: &Shape, id: &RemoteId, expected: &Version) -> Result<Answer, Failure> {
@@ -318,7 +345,8 @@ impl Connector for Finops {
 
     async fn find_created(&self, shape: &Shape, write: &Write) -> Result<Option<Seen>, Failure> {
         match write {
-            Write::Create { record, .. } => self.find_by_key(shape, record).await,
+            Write::Create { record, .. } if has_key(shape, record) => self.find_by_key(shape, record).await,
+            Write::Create { record, .. } => self.find_by_content(shape, record).await,
             Write::Update { id, .. } | Write::Delete { id, .. } => {
                 Ok(self.fetch(shape, std::slice::from_ref(id)).await?.into_iter().next().flatten())
             }
@@ -370,6 +398,10 @@ impl Finops {
             feeds.shift_remove_index(0);
         }
     }
+}
+
+fn has_key(shape: &Shape, record: &Record) -> bool {
+    shape.key.iter().all(|it| record.get(*it).is_value())
 }
 
 fn set(shape: &Shape) -> String {

@@ -1,14 +1,17 @@
 //! OData: the two Dynamics dialects over one set of parts.
 
 pub mod dataverse;
+mod discover;
 mod error;
 pub mod finops;
 mod memory;
+mod navigation;
 mod page;
 mod text;
 mod wire;
 
 pub use dataverse::Dataverse;
+pub use discover::Discovered;
 pub use finops::{Finops, Polling};
 
 /// Which of the two forms values and names take.

@@ -5,6 +5,7 @@
 //! work runs on a blocking thread.
 
 mod cells;
+mod copy;
 mod discover;
 mod feed;
 mod install;
@@ -24,6 +25,7 @@ use crate::change::{Answer, Class, Failure, Page, RemoteId, Seen, Token, Write};
 use crate::schema::Shape;
 use crate::value::{Slot, Value};
 
+pub use copy::copy;
 pub use discover::discover;
 use install::Target;
 

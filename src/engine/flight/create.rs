@@ -188,7 +188,7 @@ impl Flight {
         self.link.shadows[side.other()] = Some(self.baseline(side.other(), &intent));
         self.lookups.forget_missing();
         self.tally.created[side] += 1;
-        self.note(at, ActivityKind::Created, format!("{} as {}", describe_side(side), seen.id.0));
+        self.note_answer(at, ActivityKind::Created, &intent, &seen);
         self.seen[side] = Some(seen);
         self.decide(at)
     }

@@ -7,6 +7,7 @@
 mod create;
 mod gone;
 mod hold;
+mod told;
 
 use std::sync::Arc;
 
@@ -370,7 +371,7 @@ impl Flight {
         let (side, write) = self.sent.take().expect("an answer follows a request");
         match (answer, write) {
             (Answer::Written(seen), Write::Create { .. }) => self.created(at, side, seen),
-            (Answer::Written(seen), Write::Update { record, .. }) => self.updated(at, side, seen, &record),
+            (Answer::Written(seen), Write::Update { .. }) => self.updated(at, side, seen),
             (Answer::Deleted | Answer::Gone, Write::Delete { .. }) => {
                 self.tally.deleted[side] += 1;
                 self.note(at, ActivityKind::Deleted, describe_side(side).to_owned());
@@ -441,14 +442,14 @@ impl Flight {
         }
     }
 
-    fn updated(&mut self, at: Moment, side: Side, seen: Seen, sent: &Record) -> Effect {
+    fn updated(&mut self, at: Moment, side: Side, seen: Seen) -> Effect {
         let intent = self.intent_under_way().expect("an update has an intent");
         self.link.intents.retain(|it| it.side != side);
         self.tally.updated[side] += 1;
-        self.note(at, ActivityKind::Updated, format!("{}: {}", describe_side(side), describe(&self.plan.shapes[side], sent)));
+        self.note_answer(at, ActivityKind::Updated, &intent, &seen);
         if intent.rules.is_empty() {
             self.seen[side] = Some(seen);
-            let is_mark = self.is_mark(side, sent);
+            let is_mark = self.is_mark(side, &intent.payload);
             return if is_mark { self.detach(at, "gone from the other side, marked here") } else { self.decide(at) };
         }
         settle::adopt(&self.plan, &mut self.link, side, &intent, &seen.record);

@@ -272,6 +272,8 @@ pub struct Line {
     pub what: String,
     pub text: String,
     pub who: String,
+    /// When the operation was named: of a write, just before it was sent.
+    pub decided: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -118,6 +118,15 @@ impl Deployment {
         self.phases[id.0] != Phase::Stopped
     }
 
+    /// Lets every map run, whatever it did before and without an initial sync: both sides are empty, or told change by change.
+    pub fn let_all_run(&mut self) -> store::Result<()> {
+        for id in self.pipe_ids() {
+            let name = self.name(id).to_owned();
+            self.store.set_phase(&name, Phase::Running, "")?;
+        }
+        self.refresh_phases()
+    }
+
     /// At least one map does something.
     pub fn has_active(&self) -> bool {
         self.phases.iter().any(|it| *it != Phase::Stopped)

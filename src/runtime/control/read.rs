@@ -8,10 +8,11 @@ use super::ask::{
 };
 use super::find;
 use crate::change::{Change, Class, Side};
-use crate::engine::link::{ActivityKind, Intent, LedgerEntry, Link, LinkState, OpenConflict, unmarked};
+use crate::engine::link::{ActivityKind, Intent, LedgerEntry, Link, LinkState, OpId, OpenConflict, unmarked};
 use crate::ir::{Plan, Program};
 use crate::store::desk::Act;
 use crate::store::{Store, phase_name};
+use crate::value::Timestamp;
 
 /// Held records that a status shows of each map.
 const HELD_SHOWN_MAX: usize = 20;
@@ -177,6 +178,7 @@ pub fn trace(store: &mut dyn Store, program: &Program, map: &str, key: &str, lim
         what: kind_name(it.kind).to_owned(),
         text: it.text,
         who: String::new(),
+        decided: decided(it.op),
     };
     let mut lines: Vec<Line> = store.activity(link.id, limit)?.into_iter().map(own).collect();
     lines.extend(store.acts_on(link.id, limit)?.into_iter().map(|it| line_of_act(it, &link.key)));
@@ -250,6 +252,7 @@ fn activity(store: &mut dyn Store, program: &Program, maps: &[String], limit: us
             what: kind_name(it.activity.kind).to_owned(),
             text: it.activity.text,
             who: String::new(),
+            decided: decided(it.activity.op),
         };
         lines.extend(store.history(Some(&plan.name), limit)?.into_iter().map(own));
     }
@@ -269,7 +272,15 @@ fn line_of_act(act: Act, key: &str) -> Line {
         what: act.what,
         text: act.why,
         who: act.who,
+        decided: decided(act.op),
     }
+}
+
+/// Names of operations rise with time, and tell it.
+fn decided(op: OpId) -> Option<String> {
+    let (seconds, nanos) = op.0.get_timestamp()?.to_unix();
+    let at = Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()?;
+    Some(at.to_string())
 }
 
 fn kind_name(kind: ActivityKind) -> &'static str {

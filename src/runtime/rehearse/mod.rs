@@ -80,7 +80,8 @@ impl Stage {
         let store = Sqlite::in_memory().map_err(|it| it.to_string())?;
         let connectors = systems.map(|it| -> Arc<dyn Connector> { it.clone() }).0;
         let deployment = Deployment::open(program, &connectors, Box::new(store), world.clone(), Settings::default());
-        let deployment = deployment.map_err(|it| it.to_string())?;
+        let mut deployment = deployment.map_err(|it| it.to_string())?;
+        deployment.let_all_run().map_err(|it| it.to_string())?;
         let plan = deployment.pipes[0].plan.clone();
         Ok(Self { plan, systems, deployment, world, writes_before: Sides::default() })
     }

@@ -1,7 +1,9 @@
 //! The OData connectors against the sandboxes, over real HTTP.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as loudly as the tests")]
 
+mod checklist;
 mod dataverse;
+mod discover;
 mod finops;
 
 use dwmap::change::{Answer, Change, Failure, LinkId, Page, Seen, Write};
@@ -26,6 +28,7 @@ pub fn settings(sandbox: &Running, secret: &str) -> Settings {
         client_id: "dwmap".to_owned(),
         client_secret: secret.to_owned().into(),
         scope: format!("{}/.default", sandbox.url()),
+        authority: None,
     }
 }
 

@@ -1,0 +1,104 @@
+//! `dwmap doctor`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::output::{self, Color};
+use super::project::Project;
+use super::{Exit, Result, block_on, systems};
+use crate::change::{Change, Side};
+use crate::connect::{Capabilities, Connector, Grade};
+use crate::ir::Program;
+use crate::runtime::config::Config;
+use crate::schema::Shape;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Map files, or folders that hold some. Default: this folder.
+    paths: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args, color: Color) -> Result {
+    let project = Project::find(&args.paths)?;
+    let config = project.config()?;
+    let program = project.compile()?.or_stop(color)?.checked.program;
+    let connectors = systems::connect(&program, config, &project.root)?;
+    block_on(async {
+        let mut exit = Exit::Success;
+        for (number, system) in program.systems.iter().enumerate() {
+            let capabilities = connectors[number].capabilities();
+            output::print_line(&format!("{}: grade {:?}, {}", system.name, capabilities.grade(), meaning(capabilities.grade())));
+            for line in abilities(capabilities) {
+                output::print_line(&format!("  {line}"));
+            }
+            let shapes = shapes(&program, number);
+            let notes = notes(config, &project, &system.name, &shapes).await;
+            for line in &notes {
+                output::print_line(&format!("  note: {line}"));
+            }
+            for shape in shapes {
+                match look(&connectors[number], shape).await {
+                    Ok(seen) => output::print_line(&format!("  {}: {seen}", shape.entity)),
+                    Err(text) => {
+                        exit = Exit::Environment;
+                        output::print_line(&format!("  {}: cannot be read: {text}", shape.entity));
+                    }
+                }
+            }
+        }
+        Ok(exit)
+    })
+}
+
+fn meaning(grade: Grade) -> &'static str {
+    match grade {
+        Grade::A => "nothing is overwritten unseen, nothing is made twice, deletes are seen as they come",
+        Grade::B => "nothing is overwritten unseen, nothing is made twice; deletes are found by looking over the keys",
+        Grade::C => "nothing is overwritten unseen; a create whose answer is lost is found by its key only",
+        Grade::D => "a write can displace an edit that was made in the moment before it",
+    }
+}
+
+fn abilities(it: Capabilities) -> [String; 4] {
+    let line = |what: &str, has: bool| format!("{} {what}", if has { "yes" } else { "no " });
+    [
+        line("writes are guarded by the row's version", it.conditional_write),
+        line("a create that is repeated finds its row", it.correlated_create),
+        line("the feed is ordered and tells deletes", it.ordered_feed),
+        line("a write answers with the row as it is afterwards", it.read_back),
+    ]
+}
+
+/// The shapes that maps use of a system, one for each entity.
+fn shapes(program: &Program, system: usize) -> Vec<&Shape> {
+    let mut out: Vec<&Shape> = Vec::new();
+    for plan in &program.plans {
+        for side in Side::BOTH {
+            let shape = &plan.shapes[side];
+            if plan.systems[side] as usize == system && !out.iter().any(|it| it.entity == shape.entity) {
+                out.push(shape);
+            }
+        }
+    }
+    out
+}
+
+/// What the system's own description says against its use; nothing where it cannot be had, which the readings tell better.
+async fn notes(config: &Config, project: &Project, system: &str, shapes: &[&Shape]) -> Vec<String> {
+    let Some(bound) = config.systems.get(system) else { return Vec::new() };
+    let wanted: Vec<String> = shapes.iter().map(|it| it.entity.clone()).collect();
+    systems::discover(bound, &project.root, &wanted).await.map(|it| it.notes).unwrap_or_default()
+}
+
+/// Reads one row. A database gets its triggers by it, as it does by `dwmap run`.
+async fn look(connector: &Arc<dyn Connector>, shape: &Shape) -> std::result::Result<String, String> {
+    let page = connector.scan(shape, None, 1).await.map_err(|it| it.message)?;
+    Ok(match page.changes.first() {
+        None => "read, empty".to_owned(),
+        Some(Change::Upsert(seen)) => match &seen.problem {
+            None => format!("read, {} fields of a row understood", shape.fields.len()),
+            Some(problem) => format!("read, but {problem}"),
+        },
+        Some(Change::Delete { .. }) => "read".to_owned(),
+    })
+}
