@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::built::{Built, Role, Written};
 use super::expr::{both, loose};
-use super::names::{MapInfo, World, not_yet, unknown};
+use super::names::{MapInfo, World, unknown};
 use super::rule::{Block, Setting, label, towards};
 use super::scope::{Fields, Scope, SideScope};
 use super::table::{self, Rows};
@@ -15,6 +15,10 @@ use crate::ir::{Conflict, DeleteAction, Exit, Expr, Group, Missing, OnError, Ori
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind, ConflictKind, ExprKind, MapHead, Member, MemberKind, PolicyKind};
 use crate::value::{Kind, Slot, Value};
+
+/// The field of Dataverse's tables that says whether a row is in use, and its member for rows that are not.
+const STATE: &str = "statecode";
+const INACTIVE: &str = "Inactive";
 
 /// Tries after an error of the other system, where the map does not say.
 const RETRIES_DEFAULT: u32 = 5;
@@ -389,9 +393,9 @@ fn one_policy(cx: &mut Scope<'_, '_>, kind: &PolicyKind, gathered: &Gathered<'_>
             }
         }
         PolicyKind::Exit { arrow, action } => {
-            let Some(exit) = exit(cx, action) else { return };
             let sides = arrow.map_or(Sides::new(true, true), towards);
             for side in Side::BOTH.into_iter().filter(|&it| sides[it]) {
+                let Some(exit) = exit(cx, side, action, &gathered.policies) else { return };
                 out.on_exit[side.other()] = Some(exit);
             }
         }
@@ -399,8 +403,7 @@ fn one_policy(cx: &mut Scope<'_, '_>, kind: &PolicyKind, gathered: &Gathered<'_>
             "reject" => out.on_rekey = Rekey::Reject,
             "rename" => {
                 out.on_rekey = Rekey::Rename;
-                cx.is_wrong = true;
-                not_yet(name.span, "`on rekey rename`", cx.diags);
+                renamed_address(cx, name.span, gathered);
             }
             _ => cx.report(unknown("outcome", &name.text, name.span, ["reject", "rename"], "not known")),
         },
@@ -411,6 +414,25 @@ fn one_policy(cx: &mut Scope<'_, '_>, kind: &PolicyKind, gathered: &Gathered<'_>
             _ => cx.report(unknown("outcome", &action.text, action.span, ["retry", "park", "pause"], "not known")),
         },
         PolicyKind::Missing(_) => {}
+    }
+}
+
+/// A system addresses its rows by the primary key, so a row whose primary key changes is another row.
+fn renamed_address(cx: &mut Scope<'_, '_>, policy: Span, gathered: &Gathered<'_>) {
+    for id in gathered.key.iter().filter(|it| gathered.partition != Some(**it)) {
+        let (rule, written) = (&gathered.rules[id.index()], gathered.written[id.index()]);
+        for side in Side::BOTH {
+            let is_address = |name: &String| cx.sides[side].entity.key.contains(name);
+            let mut names = rule.ends[side].write.iter().map(|(slot, _)| cx.field(side, *slot).name.clone());
+            let Some(name) = names.find(is_address) else { continue };
+            let system = cx.sides[side].system.name.clone();
+            let message = format!("`rename` would write `{name}`, by which {system} addresses its rows");
+            let end = if side == Side::Left { &written.rule.left } else { &written.rule.right };
+            let diagnostic = Diagnostic::new(codes::ACCESS, policy, message, "would make another row of it");
+            let diagnostic = diagnostic.because(end.span, "its primary key");
+            cx.report(diagnostic.advice("write `on rekey reject`; `rename` is for keys beside a primary key that stays"));
+            return;
+        }
     }
 }
 
@@ -442,10 +464,10 @@ fn delete_action(cx: &mut Scope<'_, '_>, written: Side, action: &ast::DeleteActi
     })
 }
 
-fn exit(cx: &mut Scope<'_, '_>, name: &ast::Name) -> Option<Exit> {
+fn exit(cx: &mut Scope<'_, '_>, kept: Side, name: &ast::Name, policies: &[&ast::Policy]) -> Option<Exit> {
     match name.text.as_str() {
         "detach" => Some(Exit::Detach),
-        "deactivate" => Some(Exit::Deactivate),
+        "deactivate" => deactivation(cx, kept, name.span, policies),
         "delete" => Some(Exit::Delete),
         "reject" => Some(Exit::Reject),
         _ => {
@@ -454,6 +476,37 @@ fn exit(cx: &mut Scope<'_, '_>, name: &ast::Name) -> Option<Exit> {
             None
         }
     }
+}
+
+/// How a row of the kept side is deactivated: as the map marks it after a delete, else by the state of Dataverse's tables.
+fn deactivation(cx: &mut Scope<'_, '_>, kept: Side, span: Span, policies: &[&ast::Policy]) -> Option<Exit> {
+    let mark = policies.iter().find_map(|it| match &it.kind {
+        PolicyKind::Delete { arrow, action: action @ ast::DeleteAction::Set { .. } } => {
+            Some(action).filter(|_| towards(*arrow)[kept])
+        }
+        _ => None,
+    });
+    if let Some(action) = mark {
+        return match delete_action(cx, kept, action)? {
+            DeleteAction::Set { slot, value } => Some(Exit::Set { slot, value }),
+            DeleteAction::Delete | DeleteAction::Refuse | DeleteAction::Ignore => None,
+        };
+    }
+    let state = cx.sides[kept].entity.fields.get(STATE).and_then(|it| match &it.kind {
+        Kind::Enum(members) => members.member(INACTIVE).map(|it| it.value.clone()),
+        _ => None,
+    });
+    if let (Some(value), Some(slot)) = (state, cx.sides[kept].fields.slot(STATE)) {
+        return Some(Exit::Set { slot, value });
+    }
+    let arrow = if kept == Side::Right { "->" } else { "<-" };
+    let entity = cx.sides[kept].entity.name.clone();
+    let message = format!("nothing says how a row of `{entity}` is deactivated");
+    let diagnostic = Diagnostic::new(codes::NO_EXIT, span, message, "by which field?");
+    cx.report(
+        diagnostic.advice(format!("add `on delete {arrow} set FIELD = VALUE`: a row that leaves is marked in the same way")),
+    );
+    None
 }
 
 /// Rules that write one field, or that a policy ties together, win or lose together.

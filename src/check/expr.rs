@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fit::{self, DIGITS_MAX, bridges, is_number, join};
-use super::names::{not_yet, unknown};
+use super::names::unknown;
 use super::scope::Scope;
 use crate::change::Side;
 use crate::diag::{Diagnostic, codes};
@@ -574,6 +574,11 @@ impl Scope<'_, '_> {
         if let Some(iso) = self.world.isos.get(&key).copied() {
             return self.inline_iso(side, &key, iso, arguments, span);
         }
+        let is_once = self.rule.as_ref().is_some_and(|it| it.on_create && !it.is_two_way);
+        if let (true, true, "now" | "uuid") = (is_once, arguments.is_empty(), name.as_str()) {
+            let (expr, kind) = if name == "now" { (Expr::Now, Kind::DateTime) } else { (Expr::Fresh(span.start), Kind::Guid) };
+            return Some(Typed::computed(expr, kind, &[], span));
+        }
         let Some(function) = functions::find(&name) else {
             self.no_function(&name, path.span);
             return None;
@@ -599,14 +604,9 @@ impl Scope<'_, '_> {
 
     fn no_function(&mut self, name: &str, span: Span) {
         if matches!(name, "now" | "uuid") {
-            if self.rule.as_ref().is_some_and(|it| it.on_create && !it.is_two_way) {
-                self.is_wrong = true;
-                not_yet(span, &format!("`{name}()`"), self.diags);
-            } else {
-                let message = format!("`{name}()` stands outside a one-way rule with `on create`");
-                let diagnostic = Diagnostic::new(codes::CLOCK, span, message, "gives another value every time");
-                self.report(diagnostic.advice("write a one-way rule with `on create`, or use a field that the system fills"));
-            }
+            let message = format!("`{name}()` stands outside a one-way rule with `on create`");
+            let diagnostic = Diagnostic::new(codes::CLOCK, span, message, "gives another value every time");
+            self.report(diagnostic.advice("write a one-way rule with `on create`, or use a field that the system fills"));
             return;
         }
         let own = self.world.written(span.file, self.world.functions.keys().chain(self.world.isos.keys()));

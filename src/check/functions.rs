@@ -14,7 +14,7 @@ use super::scope::{Fields, Scope, SideScope};
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::interp::{self, Cx, Lookups};
-use crate::ir::{Certificate, DeleteAction, End, Expr, Missing, Modulo, OnError, Origin, Plan, Rekey, Rule, RuleId};
+use crate::ir::{Certificate, DeleteAction, End, Expr, Laws, Missing, Modulo, OnError, Origin, Plan, Rekey, Rule, RuleId};
 use crate::schema::{Entity, Profile, Schema, Shape, ShapeField};
 use crate::source::{Sources, Span};
 use crate::syntax::ast;
@@ -243,7 +243,7 @@ impl Bench {
             on_missing: Missing::Park,
             otherwise: Sides::new(None, None),
             loses: None,
-            certificate: Certificate::OneWay,
+            laws: Laws::all(Certificate::OneWay),
         };
         let plan = Plan {
             name: String::new(),

@@ -1,25 +1,26 @@
 //! The round-trip laws of two-way rules, decided by the cheapest method that works.
 //!
-//! By construction where both readers are plain or apply the same canoniser; else by running the real interpreter: on every
+//! By construction where both readers are plain or apply the same function; else by running the real interpreter: on every
 //! value where the fields have few, on a nasty corpus where they have many. A counterexample is printed only after it was
 //! seen to happen. What a fallback (`else`, an `else` row) catches is outside the laws: the author has said what becomes of
 //! it. The same holds for null under `??`.
 //!
 //! `<~>` says that something is lost, so it need not read back what was written; it must settle, and its sides must be stable.
 
+mod construct;
 mod message;
 pub mod samples;
 mod trial;
 
-use super::built::{Built, Role, Written};
+use super::built::{Built, Written};
 use super::names::World;
+use super::policy::finer_side;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, codes, mend};
-use crate::functions::{self, Law};
-use crate::ir::{Certificate, Expr, Rule, RuleId};
+use crate::ir::{Certificate, RuleId};
 use crate::source::Sources;
 use crate::syntax::ast::{self, Arrow, ClauseKind};
-use crate::value::Kind;
+use construct::Form;
 use trial::{Finding, Trial};
 
 /// The codes of which a rule gets at most one.
@@ -49,19 +50,20 @@ pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags:
                 && written.span.range().contains(&it.primary().range().start)
                 && it.primary().file == written.span.file
         });
-        if is_decided || written.role == Role::Partition {
+        if is_decided {
             continue;
         }
-        if written.rule.arrow == Arrow::Lossy && is_proved(rule) && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none())
-        {
+        let is_faithful = construct::form(&built.plan, id) == Some(Form::Faithful) && finer_side(&built.plan, id).is_none();
+        if written.rule.arrow == Arrow::Lossy && is_faithful && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none()) {
             diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
         }
-        let (certificate, finding) = decide(world, built, id);
-        if let Some(finding) = finding {
-            diags.push(message::diagnostic(world, built, id, &finding, sources));
+        let decided = decide(world, built, id);
+        if let Some(finding) = &decided.finding {
+            diags.push(message::diagnostic(world, built, id, finding, sources));
             built.is_wrong = true;
         }
-        built.plan.rules[id.index()].certificate = certificate;
+        let laws = &mut built.plan.rules[id.index()].laws;
+        (laws.section, laws.absorption) = (decided.section, decided.absorption);
     }
 }
 
@@ -85,21 +87,32 @@ fn weaker(written: &Written<'_>, sources: &Sources) -> Diagnostic {
     Diagnostic { fixes: vec![Fix { message: message.to_owned(), edits, safe: true }], ..diagnostic }
 }
 
-/// How the rule was decided, and what is wrong with it.
-fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> (Certificate, Option<Finding>) {
-    let rule = built.plan.rule(id);
-    if has_lookup(rule) || is_proved(rule) {
-        return (Certificate::Proved, None);
+/// How the round trip and the stores' part in it were decided, and what is wrong with the rule.
+struct Decided {
+    section: Certificate,
+    absorption: Certificate,
+    finding: Option<Finding>,
+}
+
+fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> Decided {
+    let form = construct::form(&built.plan, id);
+    if form == Some(Form::Faithful) {
+        return Decided { section: Certificate::Proved, absorption: Certificate::Proved, finding: None };
     }
     let trial = Trial::new(&built.plan, id);
-    let certificate = if trial.is_complete {
-        Certificate::Enumerated { cases: trial.cases() }
-    } else {
-        Certificate::Tested { cases: trial.cases(), seed: samples::SEED }
+    let tried = match (trial.cases(), trial.is_complete) {
+        (0, _) => Certificate::Assumed,
+        (cases, true) => Certificate::Enumerated { cases },
+        (cases, false) => Certificate::Tested { cases, seed: samples::SEED },
     };
     let written = built.rules[id.index()].rule;
     let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
-    (certificate, trial.run(written.arrow == Arrow::Both, &is_canon))
+    let is_lossless = written.arrow == Arrow::Both;
+    let is_settled = form == Some(Form::Settled) && !is_lossless;
+    let section = if is_settled { Certificate::Proved } else { tried.clone() };
+    let absorption = if is_settled && construct::stores_keep(&built.plan, id) { Certificate::Proved } else { tried };
+    // What the form proves is tried all the same where a part is lost: stores change values, too.
+    Decided { section, absorption, finding: trial.run(is_lossless, &is_canon) }
 }
 
 /// The end is read through a `canon` that a file defines.
@@ -108,43 +121,6 @@ fn is_own_canon(world: &World<'_>, end: &ast::Expr) -> bool {
         ast::ExprKind::Call { function, .. } => world.functions.get(&world.project.key(function)).is_some_and(|it| it.is_canon),
         _ => false,
     }
-}
-
-/// References are resolved by unique keys: what `via` reads is what it writes.
-fn has_lookup(rule: &Rule) -> bool {
-    fn within(expr: &Expr) -> bool {
-        matches!(expr, Expr::KeyOf { .. } | Expr::IdOf { .. } | Expr::Partition) || expr.operands().into_iter().any(within)
-    }
-    Side::BOTH.into_iter().any(|side| within(&rule.ends[side].read) || rule.ends[side].write.iter().any(|(_, it)| within(it)))
-}
-
-/// Both sides read one field, plainly or through the same single canoniser, and write what they are given.
-fn is_proved(rule: &Rule) -> bool {
-    let canon = |side: Side| match &rule.ends[side].read {
-        Expr::Slot(_) => Some(None),
-        Expr::Call { function, arguments } => {
-            let is_canon = functions::find(function).is_some_and(|it| it.law == Law::Canon);
-            let is_plain =
-                matches!(arguments.first(), Some(Expr::Slot(_))) && arguments[1..].iter().all(|it| matches!(it, Expr::Const(_)));
-            (is_canon && is_plain).then(|| Some((function, &arguments[1..])))
-        }
-        _ => None,
-    };
-    let writes_plainly = |side: Side| match rule.ends[side].write.as_slice() {
-        [(slot, Expr::It)] => rule.ends[side].read.slots() == [*slot],
-        [(slot, Expr::Convert { operand, to })] => {
-            rule.ends[side].read.slots() == [*slot] && **operand == Expr::It && is_same_family(to, &rule.kind)
-        }
-        _ => false,
-    };
-    let (left, right) = (canon(Side::Left), canon(Side::Right));
-    left.is_some() && left == right && Side::BOTH.into_iter().all(writes_plainly)
-}
-
-/// A conversion between these only refuses; it never changes the value.
-fn is_same_family(to: &Kind, from: &Kind) -> bool {
-    let whole = |it: &Kind| matches!(it, Kind::Int32 | Kind::Int64 | Kind::Decimal { .. });
-    matches!((to, from), (Kind::Text { .. }, Kind::Text { .. })) || (whole(to) && whole(from)) || to == from
 }
 
 #[cfg(test)]

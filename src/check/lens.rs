@@ -2,7 +2,6 @@
 
 use super::expr::{Typed, bare, single};
 use super::fit::{self, Fit, bridges};
-use super::names::not_yet;
 use super::scope::Scope;
 use crate::change::Side;
 use crate::diag::{Diagnostic, codes};
@@ -292,12 +291,7 @@ impl Scope<'_, '_> {
         flatten(end, &mut parts);
         let (head, tail) = fixed_ends(&mut parts);
         let Some((fields, separators)) = alternate(&parts) else {
-            self.is_wrong = true;
-            not_yet(
-                end.span,
-                "a joined text of this form in a two-way rule (only values with a fixed text between each two)",
-                self.diags,
-            );
+            self.nothing_between(side, end.span, &parts);
             return None;
         };
         let has_ends = !head.is_empty() || !tail.is_empty();
@@ -314,6 +308,33 @@ impl Scope<'_, '_> {
             out.extend(self.writers(side, field, &given.with(piece, given.kind.clone()), split)?);
         }
         Some(out)
+    }
+
+    /// Two values of a joined text that nothing keeps apart: the first letter of the second could be the last of the first.
+    fn nothing_between(&mut self, side: Side, span: Span, parts: &[&ast::Expr]) {
+        let is_fixed = |it: &ast::Expr| matches!(&it.kind, ExprKind::Text(text) if !text.is_empty());
+        let pair = parts.windows(2).find(|it| !is_fixed(it[0]) && !is_fixed(it[1]));
+        let Some([first, second]) = pair.and_then(|it| <[&ast::Expr; 2]>::try_from(it).ok()) else {
+            self.error(codes::AMBIGUOUS_SPLIT, span, "this text cannot be taken apart again", "joined here");
+            return;
+        };
+        let message = "nothing stands between two values of this text, so it can be taken apart in more than one way";
+        let mut diagnostic = Diagnostic::new(codes::AMBIGUOUS_SPLIT, span, message, "joined here")
+            .because(first.span, "where does this end,")
+            .because(second.span, "and this begin?");
+        if self.holds_letters(side, first) && self.holds_letters(side, second) {
+            let (a, b) = (self.text(first.span), self.text(second.span));
+            diagnostic =
+                diagnostic.counterexample(format!("{a} = \"a\", {b} = \"bc\" and {a} = \"ab\", {b} = \"c\"  →  \"abc\""));
+        }
+        let advice = "put a fixed text between them and say `split first` or `split last`, or make the rule one-way";
+        self.report(diagnostic.advice(advice));
+    }
+
+    /// A text field with room for two letters.
+    fn holds_letters(&mut self, side: Side, expr: &ast::Expr) -> bool {
+        let Some((slot, _)) = self.target(side, expr) else { return false };
+        matches!(self.field(side, slot).kind, Kind::Text { max } if max.is_none_or(|it| it >= 2))
     }
 
     /// The end of a one-way rule, a field that is written.
@@ -393,7 +414,7 @@ fn alternate<'e>(parts: &[&'e ast::Expr]) -> Option<(Vec<&'e ast::Expr>, Vec<Str
 }
 
 /// The pieces of a text between separators, taken from its start or from its end.
-fn divide(whole: &Expr, separators: &[String], split: Split) -> Vec<Expr> {
+pub fn divide(whole: &Expr, separators: &[String], split: Split) -> Vec<Expr> {
     let part = |rest: &Expr, separator: &str, tail: bool| Expr::SplitPart {
         operand: rest.clone().boxed(),
         separator: separator.to_owned(),

@@ -65,6 +65,8 @@ pub struct Given {
     pub params: BTreeMap<String, Setting>,
     /// The base rules that overrides were written against, by `Map.label`; from the lock.
     pub overrides: BTreeMap<String, String>,
+    /// How sure every law of every rule must be.
+    pub required: Option<ir::Strength>,
 }
 
 /// The value of a parameter, before it is given the parameter's type.
@@ -117,7 +119,7 @@ pub fn check_project(
     for it in &mut built {
         laws::check(&world, it, sources, diags);
     }
-    policy::check(&world, &mut built, sources, diags);
+    policy::check(&world, &mut built, given.required, diags);
     usage::check(&world, diags);
     graph::defer(&world, &mut built, diags);
     built.retain(|it| !it.is_wrong);

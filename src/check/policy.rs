@@ -1,24 +1,28 @@
 //! What a map must say beyond its rules: keys, sources of required fields, conflicts, deletes, one writer per field.
 
+mod carried;
+mod certify;
 mod filters;
 mod overlap;
 mod siblings;
 mod stable;
 mod writers;
 
+pub use carried::finer_side;
+
 use super::built::{Built, Role, Written};
 use super::names::World;
 use crate::change::Side;
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::functions::{self, Law};
-use crate::ir::{Expr, Guard, Modulo, Plan, Rule};
+use crate::ir::{Expr, Guard, Modulo, Plan, Rule, Strength};
 use crate::schema::Entity;
-use crate::source::{Sources, Span};
+use crate::source::Span;
 use crate::syntax::ast::{Arrow, ClauseKind, ConflictKind, MemberKind, Policy, PolicyKind};
 use crate::value::{Kind, Slot};
 
 /// Checks every map for itself, then those that write the same rows against each other.
-pub fn check(world: &World<'_>, built: &mut [Built<'_>], _: &Sources, diags: &mut Diagnostics) {
+pub fn check(world: &World<'_>, built: &mut [Built<'_>], strength: Option<Strength>, diags: &mut Diagnostics) {
     for it in built.iter_mut() {
         let mut found = Vec::new();
         if !it.is_partial {
@@ -28,6 +32,7 @@ pub fn check(world: &World<'_>, built: &mut [Built<'_>], _: &Sources, diags: &mu
             delete_policy(it, &mut found);
         }
         filters::check(world, it, &mut found);
+        carried::check(world, it, &mut found);
         stable::check(world, it, &mut found);
         partition_rules(world, it, &mut found);
         newest(world, it, &mut found);
@@ -40,6 +45,9 @@ pub fn check(world: &World<'_>, built: &mut [Built<'_>], _: &Sources, diags: &mu
     }
     writers::check(built, diags);
     siblings::check(world, built, diags);
+    carried::references(built, diags);
+    certify::check(built);
+    certify::report(built, strength, diags);
 }
 
 /// The entity of this side, where its schema is known.
@@ -91,25 +99,40 @@ fn required(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let why = if field.required { "required" } else { "a key field" };
-            let message = format!("new rows of `{}` need `{}`, and nothing writes it", entity.name, field.name);
-            let diagnostic =
-                Diagnostic::new(codes::REQUIRED, built.map.name.span, message, format!("no rule writes `{}`", field.name))
-                    .advice(format!(
-                        "add a rule that writes `{}` with `{}`, or a constant with `on create`",
-                        field.name,
-                        arrow_to(side)
-                    ));
+            let (lack, label) = match guarded(plan, side, &field.name).is_empty() {
+                true => ("nothing writes it", format!("no rule writes `{}`", field.name)),
+                false => ("no rule writes it where none of the guards holds", format!("some rows get no `{}`", field.name)),
+            };
+            let message = format!("new rows of `{}` need `{}`, and {lack}", entity.name, field.name);
+            let diagnostic = Diagnostic::new(codes::REQUIRED, built.map.name.span, message, label).advice(format!(
+                "add a rule that writes `{}` with `{}`, or a constant with `on create`",
+                field.name,
+                arrow_to(side)
+            ));
             out.push(because(diagnostic, declared(world, plan, side, &field.name), why));
         }
     }
 }
 
-/// A rule fills the field of every new row. One guarded rule does not; twins may share the work.
-fn has_source(plan: &Plan, side: Side, field: &str) -> bool {
+/// The rules that fill the field of new rows.
+fn fillers<'p>(plan: &'p Plan, side: Side, field: &str) -> impl Iterator<Item = &'p Rule> {
     let slot = plan.shapes[side].slot(field);
-    let writers =
-        || plan.rules.iter().filter(|it| !it.on_update && it.ends[side].write.iter().any(|(own, _)| Some(*own) == slot));
-    writers().any(|it| it.guard.is_none()) || writers().count() > 1
+    plan.rules.iter().filter(move |it| !it.on_update && it.ends[side].write.iter().any(|(own, _)| Some(*own) == slot))
+}
+
+fn guarded<'p>(plan: &'p Plan, side: Side, field: &str) -> Vec<&'p Guard> {
+    fillers(plan, side, field).filter_map(|it| it.guard.as_ref()).collect()
+}
+
+/// A rule fills the field of every new row. Guarded rules do where for every row one of the guards holds.
+fn has_source(plan: &Plan, side: Side, field: &str) -> bool {
+    let guards = guarded(plan, side, field);
+    let of_side = |side: Side| {
+        let conditions: Vec<&Expr> = guards.iter().filter(|it| it.side == side).map(|it| &it.condition).collect();
+        overlap::cover_all(&conditions, &plan.shapes[side])
+            || overlap::cover_partitions(&conditions, plan.partition_in.as_deref())
+    };
+    fillers(plan, side, field).any(|it| it.guard.is_none()) || Side::BOTH.into_iter().any(of_side)
 }
 
 fn keys(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {

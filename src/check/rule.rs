@@ -5,13 +5,12 @@ use super::fit;
 use super::label::ends;
 use super::lens::{Given, Split, Writes, null, part, whole};
 use super::lookup::Referred;
-use super::names::not_yet;
 use super::scope::{Current, Scope};
 use super::table::{self, Rows, Tables};
 use crate::change::{Side, Sides};
 use crate::diag::suggest::{is_ambiguous, nearest};
 use crate::diag::{Diagnostic, codes};
-use crate::ir::{Certificate, End, Expr, Fallback, Missing, Modulo, Origin, Rule};
+use crate::ir::{Certificate, End, Expr, Fallback, Laws, Missing, Modulo, Origin, Rule};
 use crate::source::Span;
 use crate::syntax::ast::{self, ActionKind, Arrow, ClauseKind, ExprKind};
 use crate::value::{Kind, Value};
@@ -110,6 +109,7 @@ impl<'a> Scope<'a, '_> {
             label: label(self, rule),
             span: rule.span,
             has_else: clauses.otherwise.map(Option::is_some),
+            can_fail: Sides::default(),
             is_two_way: arrow[Side::Left] && arrow[Side::Right],
             on_create: clauses.on_create,
             parks_null: setting.is_key,
@@ -140,6 +140,7 @@ impl<'a> Scope<'a, '_> {
             }
         }
         let otherwise = self.otherwise(clauses, &faces, &written, is_two_way, (rule.arrow, rule.arrow_span))?;
+        self.idle_else(rule, &faces, &written);
         // A key of a one-way map still matches rows; it is written where the map writes.
         for side in Side::BOTH.into_iter().filter(|&it| !setting.writes[it]) {
             halves[side].write.clear();
@@ -158,8 +159,27 @@ impl<'a> Scope<'a, '_> {
             on_missing: clauses.on_missing.unwrap_or(setting.on_missing),
             otherwise,
             loses: clauses.loses.clone(),
-            certificate: if is_two_way { Certificate::Assumed } else { Certificate::OneWay },
+            laws: Laws::all(if is_two_way { Certificate::Assumed } else { Certificate::OneWay }),
         })
+    }
+
+    /// An `else` for what cannot happen. Members may be added to a set while the schema on file is old, so it always has a use there.
+    fn idle_else(&mut self, rule: &ast::Rule, faces: &Sides<Face<'_>>, written: &[Side]) {
+        let Some(can_fail) = self.rule.as_ref().map(|it| it.can_fail.clone()) else { return };
+        let is_open = |it: &Typed| matches!(it.kind, Kind::Enum(_) | Kind::Choices(_) | Kind::Lookup(_) | Kind::Float64);
+        let has_table = |it: &Face<'_>| !matches!(it.back, Back::Fields(_));
+        if faces.0.iter().any(|it| has_table(it) || it.parts.iter().any(is_open)) {
+            return;
+        }
+        for clause in &rule.clauses {
+            let ClauseKind::Else { arrow, .. } = &clause.kind else { continue };
+            let sides = arrow.map_or(Sides::new(true, true), towards);
+            if !written.iter().any(|it| sides[*it] && can_fail[*it].get()) {
+                let message = "nothing in this rule can fail, so its `else` is never used";
+                let diagnostic = Diagnostic::new(codes::UNREACHABLE, clause.span, message, "never used");
+                self.report(diagnostic.replace("leave it out", clause.span, "", false));
+            }
+        }
     }
 
     fn clauses(&mut self, rule: &'a ast::Rule) -> Option<Clauses<'a>> {
@@ -228,11 +248,15 @@ impl<'a> Scope<'a, '_> {
             ActionKind::Park => Some(Missing::Park),
             ActionKind::Reject => Some(Missing::Reject),
             ActionKind::Null => Some(Missing::Null),
-            ActionKind::Create => Some(Missing::Create),
+            ActionKind::Create => {
+                self.is_wrong = true;
+                super::names::not_yet(action.span, "`on missing create`", self.diags);
+                None
+            }
             ActionKind::Skip | ActionKind::Value(_) => {
                 let diagnostic =
                     Diagnostic::new(codes::SYNTAX, action.span, "a missing row has four outcomes", "not one of them");
-                self.report(diagnostic.advice("write `on missing park`, `reject`, `null` or `create`"));
+                self.report(diagnostic.advice("write `on missing park`, `reject` or `null`"));
                 None
             }
         }
@@ -592,6 +616,7 @@ impl<'a> Scope<'a, '_> {
             (clauses.otherwise[written], source.parts.as_slice(), target.parts.as_slice())
             && from.nullable
             && !to.nullable
+            && self.has_else(written)
         {
             let value = self.lower(written.other(), value, Some(&to.kind))?;
             let value = self.fold(value, &to.kind)?;
@@ -631,7 +656,7 @@ impl<'a> Scope<'a, '_> {
                         self.else_loses(action.span, arrow.1);
                         return None;
                     }
-                    self.else_value(side, value, faces, is_two_way)?
+                    self.else_value(side, value, faces)?
                 }
             });
         }
@@ -645,7 +670,7 @@ impl<'a> Scope<'a, '_> {
         self.report(diagnostic.replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false));
     }
 
-    fn else_value(&mut self, side: Side, value: &'a ast::Expr, faces: &Sides<Face<'a>>, is_two_way: bool) -> Option<Fallback> {
+    fn else_value(&mut self, side: Side, value: &'a ast::Expr, faces: &Sides<Face<'a>>) -> Option<Fallback> {
         let kind = match &faces[side].back {
             Back::Table { kind, .. } => kind.clone(),
             Back::Fields(_) => faces[side].parts[0].kind.clone(),
@@ -659,11 +684,6 @@ impl<'a> Scope<'a, '_> {
         let typed = self.fold(typed, &kind)?;
         if let Some(constant) = typed.constant {
             return Some(Fallback::Value(constant));
-        }
-        if is_two_way {
-            self.is_wrong = true;
-            not_yet(value.span, "an `else` that reads fields in a two-way rule", self.diags);
-            return None;
         }
         let given = Given { expr: typed.expr, kind: typed.kind, nullable: typed.nullable, span: typed.span };
         Some(Fallback::Expr(self.fit_into(side, &given, &kind, None)?.boxed()))

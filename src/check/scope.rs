@@ -28,6 +28,8 @@ pub struct Current {
     pub span: Span,
     /// The rule says what becomes of a value that does not fit, while this side is written.
     pub has_else: Sides<bool>,
+    /// Something on the way to this side can fail, so that its `else` has a use.
+    pub can_fail: Sides<std::cell::Cell<bool>>,
     pub is_two_way: bool,
     pub on_create: bool,
     /// A null in a key parks the row, so that it needs no `??`.
@@ -64,8 +66,12 @@ impl Scope<'_, '_> {
         self.report(Diagnostic::new(code, span, message, label));
     }
 
+    /// Asked only where something can fail.
     pub fn has_else(&self, written: Side) -> bool {
-        self.rule.as_ref().is_some_and(|it| it.has_else[written])
+        self.rule.as_ref().is_some_and(|it| {
+            it.can_fail[written].set(true);
+            it.has_else[written]
+        })
     }
 
     pub fn field(&self, side: Side, slot: Slot) -> &ShapeField {

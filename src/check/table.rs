@@ -256,7 +256,7 @@ impl Scope<'_, '_> {
     }
 
     fn coverage(&mut self, rows: &Rows, towards: Side, via: Span) {
-        if rows.otherwise[towards].is_some() || self.has_else(towards) {
+        if rows.otherwise[towards].is_some() {
             return;
         }
         let from = &rows.kinds[towards.other()];
@@ -287,6 +287,9 @@ impl Scope<'_, '_> {
         } else {
             return;
         };
+        if self.has_else(towards) {
+            return;
+        }
         let mut diagnostic = diagnostic.because(rows.span, "the value map");
         if let Some(end) = self.rule_end() {
             diagnostic = diagnostic.replace("add `else reject`", end, "   else reject", false);

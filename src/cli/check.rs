@@ -9,6 +9,7 @@ use super::output::{self, Color};
 use super::project::{Compiled, Project};
 use super::{Exit, Result};
 use crate::diag::{Severity, annotations, render, report, sarif};
+use crate::ir::Strength;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -30,6 +31,9 @@ pub struct Args {
     /// `warnings`: exit with 1 on warnings, too.
     #[arg(long, value_enum)]
     deny: Option<Deny>,
+    /// How sure each law of each rule must be: `proved` by its form, `enumerated` over every value, or `tested` at least.
+    #[arg(long, value_enum)]
+    require: Option<Require>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -48,13 +52,31 @@ enum Deny {
     Warnings,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Require {
+    Proved,
+    Enumerated,
+    Tested,
+}
+
+impl Require {
+    fn strength(self) -> Strength {
+        match self {
+            Self::Proved => Strength::Proved,
+            Self::Enumerated => Strength::Enumerated,
+            Self::Tested => Strength::Tested,
+        }
+    }
+}
+
 pub fn run(args: &Args, color: Color) -> Result {
     let project = Project::find(&args.paths)?;
-    let compiled = project.compile()?;
+    let required = args.require.map(Require::strength);
+    let compiled = project.compile_requiring(required)?;
     if !args.fix {
         return Ok(tell(args, &compiled, color));
     }
-    let mended = mend(&project, compiled)?;
+    let mended = mend(&project, compiled, required)?;
     let is_dry = args.dry_run || args.diff;
     if args.diff {
         mended.print_difference();

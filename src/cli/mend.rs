@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::project::{Compiled, Project, read_text, shown};
 use super::{Stopped, fmt, output};
 use crate::diag::{Diagnostic, Edit, Fix, Severity, mend};
+use crate::ir::Strength;
 use crate::syntax::format;
 
 /// A fix may lay open a problem that has a fix of its own; a chain of them ends here.
@@ -26,10 +27,12 @@ pub struct Mended {
     /// The files that read otherwise now: their texts before and after.
     changed: BTreeMap<PathBuf, (String, String)>,
     pub compiled: Compiled,
+    /// How sure each law of each rule must be, when it is checked again.
+    required: Option<Strength>,
 }
 
-pub fn mend(project: &Project, compiled: Compiled) -> Result<Mended, Stopped> {
-    let mut out = Mended { made: Vec::new(), left: Vec::new(), changed: BTreeMap::new(), compiled };
+pub fn mend(project: &Project, compiled: Compiled, required: Option<Strength>) -> Result<Mended, Stopped> {
+    let mut out = Mended { made: Vec::new(), left: Vec::new(), changed: BTreeMap::new(), compiled, required };
     for _ in 0..ROUNDS_MAX {
         let wanted = wanted(project, &out.compiled);
         if wanted.is_empty() {
@@ -104,7 +107,7 @@ fn round(project: &Project, out: &mut Mended, wanted: &[Wanted]) -> Result<Round
 
 /// How the project would stand with these fixes; nothing if that is not better in every respect.
 fn attempt(project: &Project, out: &Mended, fixes: &[&Wanted]) -> Result<Option<Compiled>, Stopped> {
-    let compiled = project.compile_with(&texts(project, out, fixes))?;
+    let compiled = project.compile_with(&texts(project, out, fixes), out.required)?;
     let before: HashSet<_> = out.compiled.diagnostics.iter().filter_map(identity).collect();
     let brings_none = compiled.diagnostics.iter().filter_map(identity).all(|it| before.contains(&it));
     let is_better = weight(&compiled.diagnostics) < weight(&out.compiled.diagnostics);

@@ -112,7 +112,7 @@ enum Verb {
     Doc(doc::Args),
     /// Show how maps depend on each other, and in which order they are filled.
     Graph(graph::Args),
-    /// Say what a diagnostic code means.
+    /// Say what a diagnostic code means, or how a map or rule works and what was proved of it.
     Explain(explain::Args),
     /// Keep the systems of a project in step.
     Run(run::Args),
@@ -195,7 +195,7 @@ fn act(cli: Cli) -> Result {
         Verb::Diff(args) => diff::run(&args, color),
         Verb::Doc(args) => doc::run(&args, color),
         Verb::Graph(args) => graph::run(&args, color),
-        Verb::Explain(args) => explain::run(&args),
+        Verb::Explain(args) => explain::run(&args, color),
         Verb::Run(args) => run::run(&args, color),
         Verb::Plan(args) => plan::run(&args, color),
         Verb::Status(args) => status::run(&args),

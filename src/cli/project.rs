@@ -8,7 +8,8 @@ use super::standard;
 use super::{Exit, Stopped};
 use crate::check::uses::{self, Project as Files};
 use crate::check::{self, Checked, Given, SchemaProblem, Schemas, Setting};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::ir::Strength;
 use crate::runtime::config::{self, Config};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, snapshot};
@@ -71,11 +72,16 @@ impl Project {
 
     /// Reads and checks all files together.
     pub fn compile(&self) -> Result<Compiled, Stopped> {
-        self.compile_with(&BTreeMap::new())
+        self.compile_with(&BTreeMap::new(), None)
+    }
+
+    /// The same; every law of every rule must be this sure.
+    pub fn compile_requiring(&self, required: Option<Strength>) -> Result<Compiled, Stopped> {
+        self.compile_with(&BTreeMap::new(), required)
     }
 
     /// The same, with these texts in the place of what stands in the files.
-    pub fn compile_with(&self, texts: &BTreeMap<PathBuf, String>) -> Result<Compiled, Stopped> {
+    pub fn compile_with(&self, texts: &BTreeMap<PathBuf, String>, required: Option<Strength>) -> Result<Compiled, Stopped> {
         let mut sources = Sources::default();
         let mut diags = Diagnostics::default();
         let mut files = Vec::with_capacity(self.paths.len());
@@ -87,7 +93,8 @@ impl Project {
             files.push(syntax::parse(&sources, id, &mut diags));
         }
         let lock = self.lock()?;
-        let given = Given { params: self.params(), overrides: lock.as_ref().map(|it| it.overrides.clone()).unwrap_or_default() };
+        let overrides = lock.as_ref().map(|it| it.overrides.clone()).unwrap_or_default();
+        let given = Given { params: self.params(), overrides, required };
         let mut files_of = Snapshots { places: Vec::new(), lock, root: self.root.clone() };
         let project = uses::load(files, &mut sources, &files_of, &mut diags);
         files_of.places = places(&sources, &project);
@@ -125,8 +132,10 @@ impl Project {
 impl Compiled {
     /// Prints the diagnostics; stops when maps have errors.
     pub fn or_stop(self, color: super::output::Color) -> Result<Self, Stopped> {
-        if !self.diagnostics.is_empty() {
-            eprint!("{}", crate::diag::render::emit(&self.diagnostics, &self.sources, color.of_messages()));
+        // Hints are for whoever works on the maps, see `dwmap check`.
+        let shown: Vec<Diagnostic> = self.diagnostics.iter().filter(|it| it.severity != Severity::Hint).cloned().collect();
+        if !shown.is_empty() {
+            eprint!("{}", crate::diag::render::emit(&shown, &self.sources, color.of_messages()));
         }
         if self.has_errors { Err(Stopped::new(Exit::Found, "the maps have errors, so nothing was done")) } else { Ok(self) }
     }

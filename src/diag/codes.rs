@@ -45,6 +45,7 @@ pub const CYCLE: Code = Code(312);
 pub const GUARD: Code = Code(313);
 pub const NOT_STABLE: Code = Code(314);
 pub const LOOSE_FIELD: Code = Code(315);
+pub const SAMPLED: Code = Code(316);
 pub const KEY: Code = Code(401);
 pub const KEY_NOT_UNIQUE: Code = Code(402);
 pub const REKEY: Code = Code(403);
@@ -57,6 +58,7 @@ pub const TWO_PHASES: Code = Code(409);
 pub const IMAGE_OUT_OF_SCOPE: Code = Code(501);
 pub const NO_EXIT: Code = Code(502);
 pub const CONSTANT_OUT_OF_SCOPE: Code = Code(503);
+pub const PARTLY_PUSHED: Code = Code(504);
 pub const NULL_MEANING: Code = Code(505);
 pub const OVERLAP: Code = Code(506);
 pub const GAP: Code = Code(507);
@@ -118,6 +120,7 @@ pub static ALL: &[Info] = &[
     error(GUARD, "a guard has no answer in one direction", include_str!("explain/0313.md")),
     error(NOT_STABLE, "a write takes the row out of its scope, guard or key", include_str!("explain/0314.md")),
     warning(LOOSE_FIELD, "`modulo` on a field that a filter or another map's key reads", include_str!("explain/0315.md")),
+    hint(SAMPLED, "a law of a rule was tried on many values and not proved", include_str!("explain/0316.md")),
     error(KEY, "a map has no key, or one that is not exact both ways", include_str!("explain/0401.md")),
     error(KEY_NOT_UNIQUE, "the key does not cover a unique key of a side that is searched", include_str!("explain/0402.md")),
     warning(REKEY, "a key field can change, and no policy says what then", include_str!("explain/0403.md")),
@@ -134,6 +137,7 @@ pub static ALL: &[Info] = &[
     ),
     error(NO_EXIT, "a row can leave the filter, and nothing says what then happens", include_str!("explain/0502.md")),
     error(CONSTANT_OUT_OF_SCOPE, "a constant contradicts the filter", include_str!("explain/0503.md")),
+    hint(PARTLY_PUSHED, "a filter that the system answers only in part", include_str!("explain/0504.md")),
     warning(
         NULL_MEANING,
         "a comparison means something else for the store where the field is null",

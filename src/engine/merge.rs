@@ -5,8 +5,8 @@
 //! store rounded or cut from being taken for an edit.
 
 use crate::change::{Class, Seen, Side, Sides};
-use crate::interp::{self, Cx, Query, Refusal, Stop};
-use crate::ir::{Conflict, Group, Plan, RuleId};
+use crate::interp::{self, Cx, Query, Refusal, Rows, Stop};
+use crate::ir::{Conflict, Group, Plan, Rekey, RuleId};
 use crate::schema::Shape;
 use crate::value::{Record, Slot, Value};
 
@@ -85,6 +85,8 @@ struct Merging<'a> {
     waiting: Sides<Vec<Slot>>,
     /// Slots that follow from the other side, and do not do so yet.
     stale: Sides<Vec<Slot>>,
+    /// Slots of rules that hold again since the last look: no agreement on them is known.
+    reopened: Sides<Vec<Slot>>,
     conflicts: Vec<OpenConflict>,
     refused: Vec<Refusal>,
     unresolved: Vec<Query>,
@@ -97,6 +99,7 @@ pub fn merge(look: &Look<'_>) -> Result<Merge, Blocked> {
         plans: Sides::default(),
         waiting: Sides::default(),
         stale: Sides::default(),
+        reopened: Sides::default(),
         conflicts: Vec::new(),
         refused: Vec::new(),
         unresolved: Vec::new(),
@@ -177,10 +180,18 @@ impl<'a> Merging<'a> {
                 differing.push((id, values, changed));
             }
         }
+        for (id, ..) in &differing {
+            if self.is_reopened(*id) {
+                for side in Side::BOTH {
+                    let slots = self.slots(*id, side);
+                    self.reopened[side].extend(slots);
+                }
+            }
+        }
         if differing.is_empty() {
             return Ok(());
         }
-        if let Some((id, values, _)) = differing.iter().find(|(id, ..)| self.plan().key.contains(id)) {
+        if let Some((id, values, _)) = differing.iter().find(|(id, ..)| self.is_fixed(*id)) {
             return Err(self.rekeyed(*id, values));
         }
         let any = |side: Side| differing.iter().any(|(_, _, changed)| changed[side]);
@@ -255,7 +266,16 @@ impl<'a> Merging<'a> {
     fn touched(&self, id: RuleId, side: Side) -> bool {
         let Some(shadow) = self.look.shadows[side] else { return true };
         let record = &self.look.seen[side].record;
-        self.slots(id, side).into_iter().any(|slot| record.get(slot) != shadow.get(slot))
+        self.is_reopened(id) || self.slots(id, side).into_iter().any(|slot| record.get(slot) != shadow.get(slot))
+    }
+
+    /// The rule's guard holds now, and did not at the last look: what either side did meanwhile was no business of the rule.
+    fn is_reopened(&self, id: RuleId) -> bool {
+        let Some(guard) = &self.plan().rule(id).guard else { return false };
+        let Some(shadow) = self.look.shadows[guard.side] else { return false };
+        // A guard that the old row leaves open was not false.
+        let is_known = guard.condition.slots().into_iter().all(|slot| shadow.get(slot).is_known());
+        is_known && interp::guard_holds(self.look.cx, id, guard.side, &unmarked_record(shadow)) == Ok(false)
     }
 
     /// The same, but for fields that only have to be looked at again.
@@ -267,6 +287,9 @@ impl<'a> Merging<'a> {
 
     /// The rule reads the same from the shadow: an edit that this rule cannot see.
     fn unchanged(&mut self, id: RuleId, side: Side, now: &Value) -> Result<bool, Blocked> {
+        if self.is_reopened(id) {
+            return Ok(false);
+        }
         let Some(shadow) = self.look.shadows[side] else { return Ok(false) };
         match interp::read(self.look.cx, id, side, shadow) {
             Ok(then) => Ok(then.is_known() && interp::agree(self.plan(), id, &then, now)),
@@ -308,6 +331,12 @@ impl<'a> Merging<'a> {
             Ok(holds) => Ok(holds),
             Err(stop) => self.stopped(stop).map(|()| false),
         }
+    }
+
+    /// A part of the key that does not change while a row is linked. The partition never does.
+    fn is_fixed(&self, id: RuleId) -> bool {
+        let plan = self.plan();
+        plan.key.contains(&id) && (plan.on_rekey == Rekey::Reject || plan.partition == Some(id))
     }
 
     fn rekeyed(&self, id: RuleId, values: &Sides<Value>) -> Blocked {
@@ -371,17 +400,17 @@ impl<'a> Merging<'a> {
             Ok(partition) => partition,
             Err(stop) => return self.stopped(stop),
         };
-        let own = &look.seen[target].record;
+        let (own, from) = (&look.seen[target].record, &look.seen[winner].record);
         let before = self.plans[target].take();
         let was_planned = before.is_some();
         let mut planned = before.unwrap_or_else(|| Planned::nothing(own.len()));
-        let written = interp::write(look.cx, id, target, &values[winner], &partition, own, &mut planned.record);
+        let written = interp::write(look.cx, id, target, &values[winner], &partition, Rows { own, from }, &mut planned.record);
         self.plans[target] = (was_planned || written.is_ok()).then_some(planned);
         if let Err(stop) = written {
             return self.stopped(stop);
         }
         // What stands there is displaced; if it is not what we left there, somebody's value is lost and must be kept on file.
-        let displaced = self.edited(id, target);
+        let displaced = self.edited(id, target) || (self.plan().rule(id).is_two_way() && self.is_reopened(id));
         let planned = self.plans[target].as_mut().expect("it was written to above");
         planned.rules.push(id);
         if displaced {
@@ -417,8 +446,17 @@ impl<'a> Merging<'a> {
         for &slot in &self.waiting[side] {
             shadow.set(slot, self.look.shadows[side].map_or(Value::Absent, |it| it.get(slot).clone()));
         }
+        for &slot in &self.reopened[side] {
+            let old = stale(shadow.get(slot));
+            shadow.set(slot, old);
+        }
         shadow
     }
+}
+
+/// The values of a shadow without the marks.
+fn unmarked_record(shadow: &Record) -> Record {
+    Record::from_values(shadow.values().iter().map(|it| unmarked(it).clone()).collect())
 }
 
 fn refusal_of(blocked: Blocked) -> Result<Refusal, Blocked> {

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use super::convert::{convert, to_decimal};
-use super::lookups::{Query, Resolution};
+use super::lookups::{Query, Resolution, Stamp};
 use super::{Cx, Refusal, Stop};
 use crate::change::Class;
 use crate::functions;
 use crate::ir::{Compare, Expr, Fallback, Math, Missing, RefId, Rule, TableId};
-use crate::value::{Decimal, Record, Text, Value};
+use crate::value::{Decimal, Record, Text, Uuid, Value};
 
 /// What an expression may look at.
 #[derive(Clone, Copy)]
@@ -47,6 +47,8 @@ pub fn eval(scope: Scope<'_>, expr: &Expr) -> Result<Value> {
         Expr::Slot(slot) => Ok(scope.record.get(*slot).clone()),
         Expr::It => Ok(scope.it.clone()),
         Expr::Partition => Ok(scope.partition.clone()),
+        Expr::Now => stamp(scope).map(|it| Value::DateTime(it.now)),
+        Expr::Fresh(number) => stamp(scope).map(|it| Value::Guid(fresh(scope, it, *number))),
         Expr::Call { function, arguments } => call(scope, function, arguments),
         Expr::Convert { to, operand } => convert(to, &value(operand)?).map_err(Trouble::Misfit),
         Expr::Concat(parts) => concat(scope, parts),
@@ -88,9 +90,20 @@ fn call(scope: Scope<'_>, name: &str, arguments: &[Expr]) -> Result<Value> {
         values.push(eval(scope, argument)?);
     }
     if !function.takes_null && values.iter().any(|it| !it.is_value()) {
-        return Ok(Value::Null);
+        // Of what was not said, nothing follows.
+        return Ok(if values.contains(&Value::Absent) { Value::Absent } else { Value::Null });
     }
     (function.eval)(&values).map_err(|error| Trouble::Misfit(format!("{name}: {error}")))
+}
+
+/// The step that is under way. Where rows are only compared there is none, and no rule needs it.
+fn stamp(scope: Scope<'_>) -> Result<Stamp> {
+    scope.cx.lookups.stamp().ok_or_else(|| Trouble::Misfit("there is no clock where rows are only compared".to_owned()))
+}
+
+fn fresh(scope: Scope<'_>, stamp: Stamp, number: u32) -> Uuid {
+    let rule = scope.rule.map_or("", |it| it.label.as_str());
+    Uuid::new_v5(&stamp.op, format!("{}.{rule}#{number}", scope.cx.plan.name).as_bytes())
 }
 
 fn concat(scope: Scope<'_>, parts: &[Expr]) -> Result<Value> {
@@ -98,7 +111,8 @@ fn concat(scope: Scope<'_>, parts: &[Expr]) -> Result<Value> {
     for part in parts {
         match eval(scope, part)? {
             Value::Text(text) => out.push_str(&text),
-            Value::Absent | Value::Null => return Ok(Value::Null),
+            Value::Null => return Ok(Value::Null),
+            Value::Absent => return Ok(Value::Absent),
             other => out.push_str(&other.to_string()),
         }
     }
@@ -211,11 +225,6 @@ fn id_of(scope: Scope<'_>, reference: RefId, key: Value) -> Result<Value> {
             match on_missing {
                 Missing::Null => Ok(Value::Null),
                 Missing::Park => Err(Trouble::Missing { query, message, is_rejected: false }),
-                Missing::Create => {
-                    let message =
-                        format!("{message}; making a stub (`on missing create`) is not done by this version, so the row waits");
-                    Err(Trouble::Missing { query, message, is_rejected: false })
-                }
                 Missing::Reject => Err(Trouble::Missing { query, message, is_rejected: true }),
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ir::RefId;
-use crate::value::Value;
+use crate::value::{Timestamp, Uuid, Value};
 
 /// A question about a reference that only a system can answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,9 +35,26 @@ pub enum Resolution {
 #[derive(Clone, Debug, Default)]
 pub struct Lookups {
     known: HashMap<Query, Resolution>,
+    stamp: Option<Stamp>,
+}
+
+/// The instant of a step and its name: what `now()` gives, and what `uuid()` is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub now: Timestamp,
+    pub op: Uuid,
 }
 
 impl Lookups {
+    /// The step that decides now. What it makes is written down before it is sent, so that a retry sends the same.
+    pub fn begin(&mut self, stamp: Stamp) {
+        self.stamp = Some(stamp);
+    }
+
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.stamp
+    }
+
     pub fn insert(&mut self, query: Query, resolution: Resolution) {
         self.known.insert(query, resolution);
     }

@@ -6,8 +6,8 @@ mod lookups;
 mod rules;
 
 pub use convert::{convert, round, to_decimal, utf16_length};
-pub use lookups::{Lookups, Query, Resolution};
-pub use rules::{agree, guard_holds, in_scope, key, may_be_left_out, normalise, partition, put, read, write};
+pub use lookups::{Lookups, Query, Resolution, Stamp};
+pub use rules::{Rows, agree, guard_holds, in_scope, key, may_be_left_out, normalise, partition, put, read, write};
 
 use crate::change::Class;
 use crate::ir::Plan;

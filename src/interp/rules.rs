@@ -20,17 +20,26 @@ pub fn read(cx: Cx<'_>, id: RuleId, side: Side, record: &Record) -> Result<Value
     eval(scope, &rule.ends[side].read).or_else(|trouble| settle_trouble(scope, rule.otherwise[side.other()].as_ref(), trouble))
 }
 
-/// Sets the fields of this side so that it reads as the canonical value. `own` is the row as it is, all absent on create.
+/// The two rows that a write is between.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// The row that is written, as it is; all absent on create.
+    pub own: &'a Record,
+    /// The row that the value comes from, whose fields an `else` may read.
+    pub from: &'a Record,
+}
+
+/// Sets the fields of this side so that it reads as the canonical value.
 pub fn write(
     cx: Cx<'_>,
     id: RuleId,
     side: Side,
     canonical: &Value,
     partition: &Value,
-    own: &Record,
+    rows: Rows<'_>,
     out: &mut Record,
 ) -> Result<()> {
-    write_parts(cx, id, side, canonical, partition, own, &[], out)
+    write_parts(cx, id, side, canonical, partition, rows, &[], out)
 }
 
 /// As [`write`], but for the parts of a tuple that agree already: what is written from them only stays as it is.
@@ -41,24 +50,25 @@ fn write_parts(
     side: Side,
     canonical: &Value,
     partition: &Value,
-    own: &Record,
+    rows: Rows<'_>,
     agreeing: &[u16],
     out: &mut Record,
 ) -> Result<()> {
     let rule = cx.plan.rule(id);
-    let scope = Scope { cx, rule: Some(rule), record: own, it: canonical, partition };
+    let scope = Scope { cx, rule: Some(rule), record: rows.own, it: canonical, partition };
+    let source = Scope { record: rows.from, ..scope };
     let mut values = Vec::with_capacity(rule.ends[side].write.len());
     let stays =
         |expr: &Expr| !agreeing.is_empty() && parts_of(expr).is_some_and(|it| it.iter().all(|part| agreeing.contains(part)));
     for (slot, expr) in rule.ends[side].write.iter().filter(|(_, expr)| !stays(expr)) {
         let value = match eval(scope, expr) {
             Ok(value) => value,
-            Err(trouble) => settle_trouble(scope, rule.otherwise[side].as_ref(), trouble)?,
+            Err(trouble) => settle_trouble(source, rule.otherwise[side].as_ref(), trouble)?,
         };
         if !value.is_value() && !cx.plan.shapes[side].field(*slot).nullable && is_nullless(cx.plan, side, *slot) {
             let name = &cx.plan.shapes[side].field(*slot).name;
             let trouble = Trouble::Misfit(format!("`{name}` cannot be null"));
-            values.push((*slot, settle_trouble(scope, rule.otherwise[side].as_ref(), trouble)?));
+            values.push((*slot, settle_trouble(source, rule.otherwise[side].as_ref(), trouble)?));
         } else {
             values.push((*slot, value));
         }
@@ -324,7 +334,7 @@ fn put_rule(
             Err(stop @ Stop::Unresolved(_)) => return Err(stop),
         }
     }
-    write_parts(cx, id, towards, &wanted, partition, own, &kept, out)
+    write_parts(cx, id, towards, &wanted, partition, Rows { own, from }, &kept, out)
 }
 
 /// The record as this side's store would return it.

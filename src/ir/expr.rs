@@ -16,6 +16,10 @@ pub enum Expr {
     It,
     /// The canonical value of the map's partition rule.
     Partition,
+    /// `now()`: the instant of the step that makes the row.
+    Now,
+    /// `uuid()`: a fresh id, the same for every look within one step. The number tells two calls of a rule apart.
+    Fresh(u32),
     /// A function of the library, by name; the last arguments may be constants.
     Call {
         function: String,
@@ -134,9 +138,38 @@ impl Expr {
     /// The operands, in order.
     pub fn operands(&self) -> Vec<&Expr> {
         match self {
-            Self::Const(_) | Self::Slot(_) | Self::It | Self::Partition => Vec::new(),
+            Self::Const(_) | Self::Slot(_) | Self::It | Self::Partition | Self::Now | Self::Fresh(_) => Vec::new(),
             Self::Call { arguments, .. } => arguments.iter().collect(),
             Self::Concat(parts) | Self::Tuple(parts) => parts.iter().collect(),
+            Self::Convert { operand, .. }
+            | Self::SplitPart { operand, .. }
+            | Self::In { operand, .. }
+            | Self::Not(operand)
+            | Self::Part { operand, .. }
+            | Self::Table { operand, .. }
+            | Self::KeyOf { operand, .. }
+            | Self::IdOf { operand, .. } => vec![operand],
+            Self::Math { left, right, .. } | Self::Compare { left, right, .. } => vec![left, right],
+            Self::And(left, right) | Self::Or(left, right) | Self::Coalesce(left, right) => vec![left, right],
+            Self::If { condition, then, otherwise } => vec![condition, then, otherwise],
+        }
+    }
+
+    /// The same expression with some parts put in the place of others: those for which `change` has an answer.
+    pub fn rewritten(&self, change: &impl Fn(&Expr) -> Option<Expr>) -> Expr {
+        if let Some(changed) = change(self) {
+            return changed;
+        }
+        let mut out = self.clone();
+        out.operands_mut().into_iter().for_each(|it| *it = it.rewritten(change));
+        out
+    }
+
+    fn operands_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Self::Const(_) | Self::Slot(_) | Self::It | Self::Partition | Self::Now | Self::Fresh(_) => Vec::new(),
+            Self::Call { arguments, .. } => arguments.iter_mut().collect(),
+            Self::Concat(parts) | Self::Tuple(parts) => parts.iter_mut().collect(),
             Self::Convert { operand, .. }
             | Self::SplitPart { operand, .. }
             | Self::In { operand, .. }

@@ -4,15 +4,18 @@
 //! expression per written field. All names are slots, all member names are values. The form is data: it is
 //! serialised, versioned and hashed, and read back or refused.
 
+mod certificate;
 mod expr;
 mod program;
 pub mod push;
+pub mod show;
 mod test;
 
+pub use certificate::{Certificate, Law, Laws, Strength};
 pub use expr::{Compare, Expr, Math, ValueTable};
 pub use program::{
-    Certificate, Conflict, DeleteAction, End, Exit, FORMAT, Fallback, Group, Guard, Missing, Modulo, OnError, Origin, Plan,
-    Program, ReadError, RefColumn, RefTarget, Reference, Rekey, Rule, System,
+    Conflict, DeleteAction, End, Exit, FORMAT, Fallback, Group, Guard, Missing, Modulo, OnError, Origin, Plan, Program,
+    ReadError, RefColumn, RefTarget, Reference, Rekey, Rule, System,
 };
 pub use test::{Expectation, Test, TestStep};
 

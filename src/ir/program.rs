@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expr, PlanId, RefId, RuleId, TableId, ValueTable};
+use super::{Expr, Laws, PlanId, RefId, RuleId, TableId, ValueTable};
 use crate::change::{Side, Sides};
 use crate::schema::{Profile, Shape};
 use crate::value::{Kind, Slot, Value};
 
 /// The version of this form. A reader refuses any other.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// All compiled maps of a project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,12 +62,16 @@ pub struct Plan {
 }
 
 /// What a row that leaves the filter on one side means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// Stop syncing, keep the link dormant.
     Detach,
-    Deactivate,
+    /// `deactivate`: as `Detach`, and the other row is marked until this one returns.
+    Set {
+        slot: Slot,
+        value: Value,
+    },
     Delete,
     Reject,
 }
@@ -152,7 +156,7 @@ pub struct Rule {
     /// What an expression that fails while this side is being written becomes; `None`: the row is rejected as a bug.
     pub otherwise: Sides<Option<Fallback>>,
     pub loses: Option<String>,
-    pub certificate: Certificate,
+    pub laws: Laws,
 }
 
 /// One side of a rule.
@@ -200,27 +204,6 @@ pub enum Missing {
     Park,
     Reject,
     Null,
-    Create,
-}
-
-/// How the round trip of a two-way rule was decided.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Certificate {
-    /// One way: nothing to prove.
-    OneWay,
-    /// By construction from the functions' kinds.
-    Proved,
-    /// Every value was tried.
-    Enumerated {
-        cases: u64,
-    },
-    Tested {
-        cases: u64,
-        seed: u64,
-    },
-    /// The author's word.
-    Assumed,
 }
 
 /// A lookup: how a reference to another row is read as that row's key, and back.

@@ -21,6 +21,8 @@ impl Words<'_> {
             Expr::Slot(slot) => self.plan.shapes[self.side].field(*slot).name.clone(),
             Expr::It => "it".to_owned(),
             Expr::Partition => "partition".to_owned(),
+            Expr::Now => "now()".to_owned(),
+            Expr::Fresh(_) => "uuid()".to_owned(),
             Expr::Call { function, arguments } => format!("{function}({})", self.list(arguments)),
             Expr::Convert { to, operand } => format!("{to}({})", self.expr(operand)),
             Expr::Concat(parts) => format!("({})", parts.iter().map(|it| self.expr(it)).collect::<Vec<_>>().join(" ++ ")),

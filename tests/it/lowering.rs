@@ -385,7 +385,7 @@ fn policies_are_kept_by_the_side_where_something_happened() {
     let gone = plan.shapes[Right].slot("gone").expect("the policy uses it");
     assert_eq!(plan.on_delete[Left], DeleteAction::Set { slot: gone, value: Value::Bool(true) });
     assert_eq!(plan.on_delete[Right], DeleteAction::Ignore);
-    assert_eq!((plan.on_exit[Left], plan.on_exit[Right]), (None, Some(Exit::Reject)));
+    assert_eq!((&plan.on_exit[Left], &plan.on_exit[Right]), (&None, &Some(Exit::Reject)));
     assert_eq!(plan.on_error, OnError::Park);
     let conflicts: Vec<Conflict> = plan.groups.iter().map(|it| it.conflict).collect();
     assert_eq!(conflicts, [Conflict::Newest { tie: Right }, Conflict::Newest { tie: Right }, Conflict::Prefer(Right)]);

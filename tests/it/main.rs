@@ -3,6 +3,7 @@
 mod alerts;
 mod broken;
 mod circles;
+mod clauses;
 mod cli;
 mod connectors;
 mod control;
@@ -14,6 +15,7 @@ mod diff;
 mod doc;
 mod dual_write;
 mod editors;
+mod explain;
 mod first_reading;
 mod folder;
 mod format;

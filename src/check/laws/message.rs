@@ -55,7 +55,28 @@ pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Fi
             diagnostic.counterexample(format!("{pair}  →  {}", show(side.other(), both)))
         }
     };
+    let shows_kinds = matches!(finding, Finding::Section { .. } | Finding::Lost { .. });
+    let diagnostic = if shows_kinds { with_fields(world, plan, id, diagnostic) } else { diagnostic };
     diagnostic.in_rule(&plan.name, Some(&plan.rule(id).label))
+}
+
+/// Where the rule's fields are declared, in a map or in a snapshot.
+fn with_fields(world: &World<'_>, plan: &Plan, id: RuleId, mut diagnostic: Diagnostic) -> Diagnostic {
+    for side in Side::BOTH {
+        let Some((_, system)) = world.systems.get_index(usize::from(plan.systems[side])) else { continue };
+        for slot in plan.rule(id).ends[side].read.slots() {
+            let field = plan.shapes[side].field(slot);
+            let null = if field.nullable { "?" } else { "" };
+            diagnostic = match (system.places.get(&(plan.shapes[side].entity.clone(), field.name.clone())), &system.source) {
+                (Some(place), _) => diagnostic.because(*place, format!("declared as `{}{null}`", field.kind)),
+                (None, Some(source)) => {
+                    diagnostic.note("schema", format!("{source}: `{}` is `{}{null}`", field.name, field.kind))
+                }
+                (None, None) => diagnostic,
+            };
+        }
+    }
+    diagnostic
 }
 
 fn unstable(written: &Written<'_>, side: Side) -> Diagnostic {

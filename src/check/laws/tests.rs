@@ -3,13 +3,16 @@
 use super::super::names;
 use super::*;
 use crate::change::Sides;
+use crate::check::built::Role;
 use crate::check::{Given, NoSchemas, uses};
-use crate::ir::{Conflict, DeleteAction, End, Group, Missing, Modulo, OnError, Origin, Plan, Rule, TableId, ValueTable};
+use crate::ir::{
+    Conflict, DeleteAction, End, Expr, Group, Laws, Missing, Modulo, OnError, Origin, Plan, Rule, TableId, ValueTable,
+};
 use crate::schema::ShapeField;
 use crate::schema::{Profile, Shape, profile::TextFacts};
 use crate::source::Sources;
 use crate::syntax::{self, ast};
-use crate::value::{EnumType, Member, Slot, Value};
+use crate::value::{EnumType, Kind, Member, Slot, Value};
 use std::sync::Arc;
 
 /// A rule's text and its compiled ends over the fields `l0, l1, …` and `r0, r1, …`.
@@ -99,7 +102,7 @@ impl Case<'_> {
             on_missing: Missing::Park,
             otherwise: Sides::new(None, None),
             loses,
-            certificate: Certificate::Assumed,
+            laws: Laws::all(Certificate::Assumed),
         }
     }
 }
@@ -133,7 +136,7 @@ fn decided(case: &Case<'_>) -> (Vec<Diagnostic>, Certificate) {
     let written = Written { rule, role: Role::Ordinary, span: rule.span };
     let mut built = Built { plan, map, rules: vec![written], is_partial: false, is_wrong: false };
     check(&world, &mut built, &sources, &mut diags);
-    (diags.sorted(), built.plan.rules[0].certificate.clone())
+    (diags.sorted(), built.plan.rules[0].laws.section.clone())
 }
 
 fn codes_of(case: &Case<'_>) -> Vec<Code> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::samples;
+use super::{construct, samples};
 use crate::change::{Side, Sides};
 use crate::functions::{self, Law};
 use crate::interp::{self, Cx, Lookups};
@@ -51,8 +51,10 @@ impl Trial {
         Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default() }
     }
 
+    /// Records that show a value: what cannot be read says nothing.
     pub fn cases(&self) -> u64 {
-        self.records.iter().map(|(_, it)| it.len() as u64).sum()
+        let shown = |side: Side| self.records[side].iter().filter(|it| self.read(side, it).is_some()).count() as u64;
+        shown(Side::Left) + shown(Side::Right)
     }
 
     /// The first law that fails, in the order of their codes' weight.
@@ -82,7 +84,9 @@ impl Trial {
     /// The row after the value was written to it, before the store had it.
     fn write(&self, side: Side, value: &Value, own: &Record) -> Option<Record> {
         let mut out = Record::absent(own.len());
-        interp::write(self.cx(), self.id, side, value, &Value::Absent, own, &mut out).ok()?;
+        // Fallbacks are taken out of the plan, so nothing reads the row that the value comes from.
+        let rows = interp::Rows { own, from: &Record::absent(0) };
+        interp::write(self.cx(), self.id, side, value, &Value::Absent, rows, &mut out).ok()?;
         let mut after = own.clone();
         after.overlay(&out);
         Some(after)
@@ -188,15 +192,15 @@ fn strict(plan: &Plan, id: RuleId) -> Plan {
     let rule = &mut plan.rules[id.index()];
     Side::BOTH.into_iter().for_each(|side| harden(&mut rule.otherwise[side]));
     plan.partition_in = None;
+    construct::without_references(&mut plan, id);
     plan
 }
 
 /// The outermost part of a reader that can make two values one, other than by a canoniser or a default.
 fn culprit(expr: &Expr) -> Option<&Expr> {
     let is_faithful = match expr {
-        Expr::Const(_) | Expr::Slot(_) | Expr::It | Expr::Partition | Expr::Tuple(_) | Expr::Part { .. } | Expr::Coalesce(..) => {
-            true
-        }
+        Expr::Const(_) | Expr::Slot(_) | Expr::It | Expr::Partition | Expr::Now | Expr::Fresh(_) => true,
+        Expr::Tuple(_) | Expr::Part { .. } | Expr::Coalesce(..) => true,
         Expr::Call { function, .. } => functions::find(function).is_some_and(|it| it.law == Law::Canon),
         // A text of another length is the same text, or refused.
         Expr::Convert { to: Kind::Text { .. }, .. } => true,
@@ -222,7 +226,7 @@ fn culprit(expr: &Expr) -> Option<&Expr> {
 }
 
 /// `a ?? b`; where the store has no null, that is a test for null or `""`.
-fn is_default(expr: &Expr) -> bool {
+pub fn is_default(expr: &Expr) -> bool {
     fn tests_blank(expr: &Expr) -> bool {
         match expr {
             Expr::Or(left, right) => tests_blank(left) && tests_blank(right),
@@ -244,8 +248,9 @@ fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mu
     let mut columns = Vec::with_capacity(slots.len());
     for &slot in &slots {
         let field = plan.shapes[side].field(slot);
-        *is_complete &= samples::every(&field.kind).is_some();
-        let mut values = samples::nasty(&field.kind, near);
+        let listed = if slots.len() == 1 { listed(plan, id, side) } else { None };
+        *is_complete &= listed.is_some() || samples::every(&field.kind).is_some();
+        let mut values = listed.unwrap_or_else(|| samples::nasty(&field.kind, near));
         if field.nullable {
             values.push(Value::Null);
         }
@@ -253,7 +258,7 @@ fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mu
     }
     let lookups = Lookups::default();
     let cx = Cx { plan, lookups: &lookups };
-    let covers = |expr: &Expr| expr.slots().iter().all(|it| slots.contains(it));
+    let covers = |expr: &Expr| !construct::needs_partition(expr) && expr.slots().iter().all(|it| slots.contains(it));
     let guard = plan.rule(id).guard.as_ref().filter(|it| it.side == side && covers(&it.condition));
     let scope = plan.scope[side].as_ref().filter(|it| covers(it));
     let mut out: Vec<Record> = Vec::new();
@@ -268,6 +273,19 @@ fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mu
         }
     }
     out
+}
+
+/// The only values that can cross: those that a value map lists, where it refuses all others.
+fn listed(plan: &Plan, id: RuleId, side: Side) -> Option<Vec<Value>> {
+    let rule = plan.rule(id);
+    let table = match (&rule.ends[side].read, rule.ends[side.other()].write.as_slice()) {
+        (Expr::Table { table, operand }, _) if matches!(**operand, Expr::Slot(_)) => table,
+        (Expr::Slot(_), [(_, Expr::Table { table, operand })]) if **operand == Expr::It => table,
+        _ => return None,
+    };
+    let table = plan.table(*table);
+    let refuses = !matches!(table.otherwise, Some(Fallback::Value(_) | Fallback::Expr(_)));
+    refuses.then(|| table.pairs.iter().map(|(from, _)| from.clone()).collect())
 }
 
 /// All rows of these columns, or as many as are tried, picked by the seed.

@@ -164,7 +164,8 @@ fn carry(plan: &Plan, index: usize, towards: Side, from: Slot, to: Slot, value: 
     let wanted = interp::read(cx, id, towards.other(), &source).ok()?;
     let blank = Record::absent(plan.shapes[towards].fields.len());
     let mut out = blank.clone();
-    interp::write(cx, id, towards, &wanted, &Value::Absent, &blank, &mut out).ok()?;
+    let rows = interp::Rows { own: &blank, from: &source };
+    interp::write(cx, id, towards, &wanted, &Value::Absent, rows, &mut out).ok()?;
     Some(out.get(to).clone()).filter(Value::is_known)
 }
 

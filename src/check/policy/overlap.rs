@@ -3,7 +3,7 @@
 use crate::interp::to_decimal;
 use crate::ir::{Compare, Expr};
 use crate::schema::Shape;
-use crate::value::Value;
+use crate::value::{Kind, Value};
 
 /// What a condition says of one field.
 enum Fact {
@@ -32,6 +32,53 @@ pub fn allowed(condition: (&Expr, &Shape), field: &str) -> Option<Vec<Value>> {
         Fact::OneOf(values) if other == field => Some(values),
         Fact::OneOf(_) | Fact::NoneOf(_) | Fact::Below(..) | Fact::Above(..) => None,
     })
+}
+
+/// One of the conditions holds for every row: two are opposites, or they share out all members of one field.
+pub fn cover_all(conditions: &[&Expr], shape: &Shape) -> bool {
+    let not = |it: &Expr| Expr::Not(it.clone().boxed());
+    let are_opposites = conditions.iter().enumerate().any(|(index, first)| {
+        conditions[index + 1..].iter().any(|second| are_disjoint((&not(first), shape), (&not(second), shape)))
+    });
+    are_opposites || share_out(conditions, shape).unwrap_or(false)
+}
+
+/// `None`: the conditions are not all tests of one field with few values.
+fn share_out(conditions: &[&Expr], shape: &Shape) -> Option<bool> {
+    let [slot] = conditions.first()?.slots()[..] else { return None };
+    let field = shape.field(slot);
+    let every: Vec<Value> = match &field.kind {
+        Kind::Bool => vec![Value::Bool(false), Value::Bool(true)],
+        Kind::Enum(members) if !members.open => members.members.iter().map(|it| it.value.clone()).collect(),
+        _ => return None,
+    };
+    let mut taken = Vec::new();
+    for condition in conditions {
+        let is_single = condition.slots() == [slot] && !matches!(condition, Expr::And(..));
+        taken.extend(allowed((condition, shape), &field.name).filter(|_| is_single).unwrap_or_default());
+    }
+    let needed = every.into_iter().chain(field.nullable.then_some(Value::Null));
+    Some(needed.into_iter().all(|it| taken.contains(&it)))
+}
+
+/// `for … in` blocks whose partitions together are all that take part.
+pub fn cover_partitions(conditions: &[&Expr], selected: Option<&[Value]>) -> bool {
+    let is_partition = |it: &Expr| {
+        *it == Expr::Partition || matches!(it, Expr::Call { arguments, .. } if arguments.as_slice() == [Expr::Partition])
+    };
+    let mut taken = Vec::new();
+    for condition in conditions {
+        if let Expr::In { operand, set } = condition
+            && is_partition(operand)
+        {
+            taken.extend(set);
+        }
+    }
+    let is_taken = |value: &Value| {
+        let lower = value.as_text().map(|it| Value::text(it.to_lowercase()));
+        taken.iter().any(|it| *it == value || Some(*it) == lower.as_ref())
+    };
+    selected.is_some_and(|it| it.iter().all(is_taken))
 }
 
 fn excludes(left: &Fact, right: &Fact) -> bool {
@@ -80,9 +127,15 @@ fn collect<'a>(expr: &Expr, shape: &'a Shape, out: &mut Vec<(&'a str, Fact)>) {
             collect(left, shape, out);
             collect(right, shape, out);
         }
-        Expr::Not(inner) => {
-            out.extend(fact(inner, shape).and_then(|(field, fact)| Some((field, negated(fact)?))));
-        }
+        Expr::Not(inner) => match &**inner {
+            Expr::Not(twice) => collect(twice, shape, out),
+            Expr::Or(left, right) => {
+                let not = |it: &Expr| Expr::Not(it.clone().boxed());
+                collect(&not(left), shape, out);
+                collect(&not(right), shape, out);
+            }
+            inner => out.extend(fact(inner, shape).and_then(|(field, fact)| Some((field, negated(fact)?)))),
+        },
         other => out.extend(fact(other, shape)),
     }
 }

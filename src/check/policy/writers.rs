@@ -54,6 +54,28 @@ pub fn check(built: &mut [Built<'_>], diags: &mut Diagnostics) {
     }
 }
 
+/// Rules that write a field which others write too, where nothing in the maps keeps the two from one row.
+pub fn shared(built: &[Built<'_>]) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    for side in Side::BOTH {
+        for writers in by_field(built, side).into_values() {
+            for (index, first) in writers.iter().enumerate() {
+                for second in writers[index + 1..].iter().filter(|it| !is_apart(built, *first, **it)) {
+                    out.extend([(first.map, first.rule), (second.map, second.rule)]);
+                }
+            }
+        }
+    }
+    out
+}
+
+fn is_apart(built: &[Built<'_>], first: Writer, second: Writer) -> bool {
+    let (a, b) = (&built[first.map].plan, &built[second.map].plan);
+    (first.map, first.rule) == (second.map, second.rule)
+        || guards_exclude(a, &a.rules[first.rule], b, &b.rules[second.rule])
+        || (first.map != second.map && scopes_exclude(a, b))
+}
+
 /// The ordinary rules that write each field of each entity of this side, in the order of the text.
 fn by_field(built: &[Built<'_>], side: Side) -> BTreeMap<(u16, String, String), Vec<Writer>> {
     let mut out: BTreeMap<_, Vec<Writer>> = BTreeMap::new();

@@ -3,6 +3,7 @@
 use super::hold::retried;
 use super::*;
 use crate::engine::link::stale;
+use crate::interp::Stamp;
 use crate::ir::{Rule, RuleId};
 
 impl Flight {
@@ -19,6 +20,7 @@ impl Flight {
         if !self.plan.writes[target] {
             return self.skip(at);
         }
+        self.lookups.begin(Stamp { now: at.now, op: at.op.0 });
         let cx = Cx { plan: &self.plan, lookups: &self.lookups };
         let planned = interp::in_scope(cx, source, &row.record).and_then(|in_scope| {
             let key = interp::key(cx, source, &row.record)?;

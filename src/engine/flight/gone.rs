@@ -131,18 +131,64 @@ impl Flight {
         if self.link.state == LinkState::Dormant {
             return self.stay_dormant(at);
         }
-        match self.plan.on_exit[side] {
+        match self.plan.on_exit[side].clone() {
             Some(Exit::Delete) => self.delete_row(at, side.other(), "left the filter"),
             Some(Exit::Reject) => {
                 let message = "the row left the map's filter, and the map rejects that (`on exit reject`)";
                 self.hold(at, Class::Validation, None, None, message.to_owned())
             }
-            Some(Exit::Deactivate) => {
-                let message = "the row left the map's filter; `on exit deactivate` is not carried out by this version";
-                self.hold(at, Class::Validation, None, None, message.to_owned())
-            }
+            Some(Exit::Set { slot, value }) => self.mark(at, side.other(), slot, value),
             Some(Exit::Detach) | None => self.detach(at, "left the filter"),
         }
+    }
+
+    /// Marks the row of this side, whose partner left the filter. What stood in the field stays in the shadow until it returns.
+    fn mark(&mut self, at: Moment, kept: Side, slot: Slot, value: Value) -> Effect {
+        let row = self.seen[kept].clone().expect("both rows are there when one leaves the filter");
+        if *row.record.get(slot) == value {
+            // A person was there first: the mark is theirs, and stays when the partner returns.
+            if let (Some(shadow), false) = (&mut self.link.shadows[kept], self.was_marking) {
+                shadow.set(slot, value);
+            }
+            return self.detach(at, "left the filter");
+        }
+        let mut record = Record::absent(row.record.len());
+        record.set(slot, value);
+        self.send_mark(at, kept, row, record)
+    }
+
+    /// The partner of a marked row is back in the filter: the field gets back what stood in it.
+    pub(super) fn unmark(&mut self, at: Moment) -> Option<Effect> {
+        // A mark that landed late meets a row that is back already.
+        if self.link.state != LinkState::Dormant && !self.was_marking {
+            return None;
+        }
+        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
+        let (kept, slot, before) = Side::BOTH.into_iter().find_map(|side| {
+            let Some(Exit::Set { slot, value }) = &self.plan.on_exit[side] else { return None };
+            let (row, kept) = (self.seen[side].as_ref()?, self.seen[side.other()].as_ref()?);
+            let before = self.link.shadows[side.other()].as_ref().map(|it| unmarked(it.get(*slot)))?;
+            let is_marked = kept.record.get(*slot) == value && before.is_known() && before != value;
+            let is_back = is_marked && interp::in_scope(cx, side, &row.record) == Ok(true);
+            is_back.then(|| (side.other(), *slot, before.clone()))
+        })?;
+        let row = self.seen[kept].clone()?;
+        let mut record = Record::absent(row.record.len());
+        record.set(slot, before);
+        Some(self.send_mark(at, kept, row, record))
+    }
+
+    /// What was sent marks a row whose partner is gone or has left.
+    pub(super) fn is_mark(&self, side: Side, sent: &Record) -> bool {
+        let on_delete = match &self.plan.on_delete[side.other()] {
+            DeleteAction::Set { slot, value } => sent.get(*slot) == value,
+            DeleteAction::Delete | DeleteAction::Refuse | DeleteAction::Ignore => false,
+        };
+        let on_exit = match &self.plan.on_exit[side.other()] {
+            Some(Exit::Set { slot, value }) => sent.get(*slot) == value,
+            Some(Exit::Detach | Exit::Delete | Exit::Reject) | None => false,
+        };
+        on_delete || on_exit
     }
 
     /// Open requests stay on file: they may land while nobody looks, and must not be taken for an edit on return.

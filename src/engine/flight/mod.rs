@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Version, Write};
 use crate::interp::{self, Cx, Lookups, Query, Refusal, Resolution, Stop};
-use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan};
+use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan, Rekey};
 use crate::value::{Record, Slot, Timestamp, Value};
 
 use super::awaited;
@@ -106,6 +106,8 @@ pub struct Tally {
     pub held: Option<(Class, String)>,
     /// Two rows were recognised as one record.
     pub linked: bool,
+    /// The record has another key than before.
+    pub renamed: bool,
     /// What others may wait for and is there now, in the form of [`awaited`].
     pub arrived: Vec<Value>,
     /// This link should be looked at next: it owns the row that was found.
@@ -117,7 +119,7 @@ pub struct Tally {
 impl Tally {
     /// A row of this map can be referred to now that could not before.
     pub fn has_linked(&self) -> bool {
-        self.created != Sides::default() || self.linked
+        self.created != Sides::default() || self.linked || self.renamed
     }
 }
 
@@ -144,6 +146,8 @@ pub struct Flight {
     after_commit: Option<AfterCommit>,
     ledger: Vec<LedgerEntry>,
     activity: Vec<Activity>,
+    /// A mark was on file when the rows were looked at: what stands in its field may be our own.
+    was_marking: bool,
     looks: u32,
     resolves: u32,
     tally: Tally,
@@ -204,6 +208,7 @@ impl Flight {
             after_commit: None,
             ledger: Vec::new(),
             activity: Vec::new(),
+            was_marking: false,
             looks: 0,
             resolves: 0,
             tally: Tally::default(),
@@ -260,6 +265,7 @@ impl Flight {
             // What cannot be read can be neither compared nor settled.
             return self.hold(at, Class::Validation, None, None, problem);
         }
+        self.was_marking |= self.link.intents.iter().any(|it| it.expected.is_some() && it.rules.is_empty() && !it.is_delete);
         for side in Side::BOTH {
             let displaced = settle::settle(&self.plan, &mut self.link, side, self.seen[side].as_ref());
             for (rule, value) in displaced {
@@ -286,6 +292,9 @@ impl Flight {
         let (Some(left), Some(right)) = (self.seen[Side::Left].clone(), self.seen[Side::Right].clone()) else {
             unreachable!("decide looks before it leaps: both rows are there")
         };
+        if let Some(effect) = self.unmark(at) {
+            return effect;
+        }
         let plan = self.plan.clone();
         let cx = Cx { plan: &plan, lookups: &self.lookups };
         for (side, row) in [(Side::Left, &left), (Side::Right, &right)] {
@@ -295,9 +304,13 @@ impl Flight {
                 Err(stop) => return self.stopped(at, stop),
             }
         }
-        if self.link.key.is_empty() {
+        if self.link.key.is_empty() || plan.on_rekey == Rekey::Rename {
             match interp::key(cx, Side::Left, &left.record) {
-                Ok(key) => self.link.key = key.map_or_else(String::new, |it| it.to_string()),
+                Ok(key) => {
+                    let key = key.map_or_else(String::new, |it| it.to_string());
+                    self.tally.renamed |= !self.link.key.is_empty() && self.link.key != key;
+                    self.link.key = key;
+                }
                 Err(stop) => return self.stopped(at, stop),
             }
         }
@@ -458,8 +471,14 @@ impl Flight {
         self.tally.updated[side] += 1;
         self.note_answer(at, ActivityKind::Updated, &intent, &seen);
         if intent.rules.is_empty() {
-            self.forget_row(side.other());
-            return self.detach(at, "deleted on the other side, marked here");
+            self.seen[side] = Some(seen);
+            if !self.is_mark(side, &intent.payload) {
+                return self.decide(at);
+            }
+            if self.seen[side.other()].is_none() {
+                self.forget_row(side.other());
+            }
+            return self.detach(at, "gone from the other side, marked here");
         }
         settle::adopt(&self.plan, &mut self.link, side, &intent, &seen.record);
         self.seen[side] = Some(seen);

@@ -28,6 +28,19 @@ pub enum Dialect {
     Sqlite,
 }
 
+impl Dialect {
+    /// How stores with this profile are asked, where that is known.
+    pub fn of_profile(name: &str) -> Option<Self> {
+        match name {
+            "odata" => Some(Self::OData),
+            "dataverse" => Some(Self::Dataverse),
+            "finops" => Some(Self::Finops),
+            "sqlite" => Some(Self::Sqlite),
+            _ => None,
+        }
+    }
+}
+
 /// A condition in two parts: `filter and residue`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pushed {

@@ -2,7 +2,7 @@
 
 use crate::change::Side;
 use crate::engine::merge::changes_nothing;
-use crate::interp::{self, Cx, Lookups, Stop};
+use crate::interp::{self, Cx, Lookups, Stamp, Stop};
 use crate::ir::Plan;
 use crate::schema::ShapeField;
 use crate::value::{Date, Decimal, Kind, Record, Timestamp, Uuid, Value};
@@ -30,7 +30,8 @@ impl Random {
 /// Both ways. References stay empty: their round trip is the systems' business. Rows that a rule refuses are not counted.
 pub fn roundtrip(plan: &Plan, count: u32, seed: u64) -> Result<(), String> {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let lookups = Lookups::default();
+    let mut lookups = Lookups::default();
+    lookups.begin(Stamp { now: Timestamp::UNIX_EPOCH, op: Uuid::from_u64_pair(seed, 0) });
     let cx = Cx { plan, lookups: &lookups };
     for turn in 0..count {
         let side = Side::BOTH[turn as usize % 2];

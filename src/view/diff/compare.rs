@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::form::{self, Form, Pairs, Role, Width};
 use super::{Change, Fate, Level, MapDifference, Raise, Version, version};
 use crate::change::Side;
-use crate::ir::{DeleteAction, RuleId};
+use crate::ir::{DeleteAction, Exit, RuleId};
 use crate::view::words::{Words, kind};
 
 /// What was found so far.
@@ -114,6 +114,15 @@ fn or_all(filter: Option<String>) -> String {
     filter.unwrap_or_else(|| "every row".to_owned())
 }
 
+fn exit_text(of: Version<'_>, side: Side, exit: &Exit) -> String {
+    match exit {
+        Exit::Detach => "detach".to_owned(),
+        Exit::Delete => "delete".to_owned(),
+        Exit::Reject => "reject".to_owned(),
+        Exit::Set { slot, value } => format!("set {} = {value}", of.plan.shapes[side.other()].field(*slot).name),
+    }
+}
+
 fn policies(old: Version<'_>, new: Version<'_>, found: &mut Found) {
     for side in Side::BOTH {
         let delete = |it: Version<'_>| match &it.plan.on_delete[side] {
@@ -129,7 +138,7 @@ fn policies(old: Version<'_>, new: Version<'_>, found: &mut Found) {
             let what = format!("what a delete in {} does", system(new, side));
             found.map(Level::Major, &what, Some(before), Some(after));
         }
-        let exit = |it: Version<'_>| it.plan.on_exit[side].map(|it| format!("{it:?}").to_lowercase());
+        let exit = |it: Version<'_>| it.plan.on_exit[side].as_ref().map(|exit| exit_text(it, side, exit));
         if exit(old) != exit(new) {
             let what = format!("what happens when a row of {} leaves the filter", system(new, side));
             found.map(Level::Major, &what, exit(old), exit(new));

@@ -119,7 +119,7 @@ fn more(book: &Book<'_>, entry: &Entry<'_>, line: &Line, rule: &RuleText) -> Str
         out.push_str(&format!("<span><a href=\"#{}\">value map</a></span>", anchor(rule.index)));
     }
     out.push_str(&line.remark.as_ref().map(|it| format!("<span class=\"quiet\">{}</span>", words(it))).unwrap_or_default());
-    let certificate = certificate(&entry.plan.rules[rule.index].certificate);
+    let certificate = certificate(&entry.plan.rules[rule.index].laws.section);
     out.push_str(&format!("<span class=\"quiet\">{certificate}</span>"));
     out
 }

@@ -145,7 +145,7 @@ fn more(book: &Book<'_>, entry: &Entry<'_>, line: &Line, rule: &RuleText) -> Str
         out.push("value map below".to_owned());
     }
     out.extend(line.remark.as_ref().map(|it| words(it)));
-    out.push(certificate(&entry.plan.rules[rule.index].certificate));
+    out.push(certificate(&entry.plan.rules[rule.index].laws.section));
     out.join("<br>")
 }
 

@@ -44,6 +44,7 @@ fn both_sides_agree(driver: &Driver) -> Checked {
     let right = &driver.world.systems[Side::Right];
     for link in driver.store.links.values().filter(|it| it.state != LinkState::Dead) {
         if link.state == LinkState::Dormant {
+            is_marked(&driver.world, link)?;
             continue;
         }
         if link.state == LinkState::PendingCreate {
@@ -65,6 +66,7 @@ fn both_sides_agree(driver: &Driver) -> Checked {
             let wanted = match field {
                 Field::Derived => Value::text(a.record.values()[1].as_text().unwrap_or("").to_uppercase()),
                 Field::Parent if parents() => continue,
+                Field::State => Value::text("IN"),
                 Field::Parent => parent_of(&driver.world, a.record.get(slot)),
                 Field::Key | Field::Text | Field::Amount | Field::Toggle | Field::Active => a.record.get(slot).clone(),
             };
@@ -74,6 +76,16 @@ fn both_sides_agree(driver: &Driver) -> Checked {
         }
     }
     Ok(())
+}
+
+/// The partner of a row that left the filter, where the map marks it.
+fn is_marked(world: &World, link: &Link) -> Checked {
+    let right = &world.systems[Side::Right];
+    let row = link.ids[Side::Right].as_ref().and_then(|it| right.rows.get(it));
+    let state = right.fields.iter().position(|it| *it == Field::State).map(|it| Slot(it as u16));
+    let (Some(row), Some(slot)) = (row, state) else { return Ok(()) };
+    let is_out = *row.record.get(slot) == Value::text("OUT");
+    if is_out { Ok(()) } else { Err(format!("a row whose partner left is not marked: {}", row.record.get(slot))) }
 }
 
 /// A row of the right side that refers to one that is gone cannot be made on the left.

@@ -157,6 +157,11 @@ fn kernel_keeps_its_promises_when_rows_leave_and_enter_the_filter() {
 }
 
 #[test]
+fn kernel_keeps_its_promises_when_rows_are_marked_while_out_of_the_filter() {
+    check_schedules(Case::Marked, 10);
+}
+
+#[test]
 fn kernel_keeps_its_promises_when_rows_refer_to_each_other() {
     check_schedules(Case::Lookup, 10);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dwmap::change::{Side, Sides};
 use dwmap::ir::{
-    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Missing, Modulo, OnError, Origin, Plan, RefId,
+    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Laws, Missing, Modulo, OnError, Origin, Plan, RefId,
     Reference, Rule, RuleId,
 };
 use dwmap::schema::profile::TextFacts;
@@ -28,6 +28,8 @@ pub enum Field {
     Parent,
     /// `on`: in scope. Only the left side has it, and no rule reads it.
     Active,
+    /// `IN`, or `OUT` while the partner is out of scope. Only the right side has it, no rule reads it, and people leave it alone.
+    State,
 }
 
 /// One map of the model.
@@ -43,6 +45,8 @@ pub enum Case {
     Derived,
     /// Rows leave and enter the left filter.
     Filter,
+    /// The same, and the right row is marked meanwhile.
+    Marked,
     /// Rows refer to each other, to themselves, and to rows that are not there.
     Lookup,
     /// No store can say which create made a row: rows are told apart by their key.
@@ -66,7 +70,9 @@ fn lossy() -> Profile {
 fn kind(field: Field) -> Kind {
     match field {
         Field::Amount => Kind::Decimal { precision: 20, scale: 1 },
-        Field::Key | Field::Text | Field::Toggle | Field::Derived | Field::Active | Field::Parent => Kind::Text { max: None },
+        Field::Key | Field::Text | Field::Toggle | Field::Derived | Field::Active | Field::State | Field::Parent => {
+            Kind::Text { max: None }
+        }
     }
 }
 
@@ -101,7 +107,7 @@ fn rule(label: &str, kind: Kind, left: End, right: End) -> Rule {
         on_missing: Missing::Park,
         otherwise: Sides::new(None, None),
         loses: None,
-        certificate: Certificate::Assumed,
+        laws: Laws::all(Certificate::Assumed),
     }
 }
 
@@ -149,6 +155,10 @@ impl Case {
                 rules.push(parent(extra));
             }
             Self::Filter => left.push(("active", Field::Active)),
+            Self::Marked => {
+                left.push(("active", Field::Active));
+                right.push(("state", Field::State));
+            }
         }
         let mut plan = plan(shape("left", &left), shape("right", &right), rules);
         if self == Self::Lookup {
@@ -160,11 +170,14 @@ impl Case {
         if self == Self::Manual {
             plan.groups[3].conflict = Conflict::Manual;
         }
-        if self == Self::Filter {
+        if matches!(self, Self::Filter | Self::Marked) {
             let active = Expr::Slot(Slot(extra)).boxed();
             let on = Expr::Const(Value::text("on")).boxed();
             plan.scope[Side::Left] = Some(Expr::Compare { op: Compare::Equal, left: active, right: on });
             plan.on_exit[Side::Left] = Some(Exit::Detach);
+        }
+        if self == Self::Marked {
+            plan.on_exit[Side::Left] = Some(Exit::Set { slot: Slot(extra), value: Value::text("OUT") });
         }
         let kinds = |fields: &[(&str, Field)]| fields.iter().map(|(_, field)| *field).collect();
         Setup { case: self, plan: Arc::new(plan), fields: Sides::new(kinds(&left), kinds(&right)) }

@@ -297,7 +297,7 @@ impl World {
     }
 
     fn is_editable(&self, side: Side, slot: usize) -> bool {
-        self.systems[side].fields[slot] != Field::Derived
+        !matches!(self.systems[side].fields[slot], Field::Derived | Field::State)
     }
 
     pub fn user_creates(&mut self, side: Side) -> RemoteId {
@@ -361,6 +361,7 @@ impl World {
             Field::Parent => self.some_parent(side),
             Field::Toggle => Value::text(if dirt < 2 { "on" } else { "off" }),
             Field::Active => Value::text(if dirt < 3 { "on" } else { "off" }),
+            Field::State => Value::text("IN"),
             Field::Key | Field::Derived => Value::Null,
         }
     }
@@ -406,6 +407,7 @@ impl World {
         system.engine_writes += 1;
         let filled = record.values().iter().zip(&system.fields).map(|(value, field)| match (value, field) {
             (Value::Absent, Field::Active) => Value::text("on"),
+            (Value::Absent, Field::State) => Value::text("IN"),
             (Value::Absent, _) => Value::Null,
             (value, _) => value.clone(),
         });

@@ -1,0 +1,137 @@
+//! What is lost or left waiting on the way: fractions of a second, dates that mean none, references to rows outside of a filter,
+//! and filters that the system answers only in part.
+
+use super::filters::place;
+use super::{entity, word};
+use crate::change::Side;
+use crate::check::built::Built;
+use crate::check::names::World;
+use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
+use crate::ir::push::{self, Dialect};
+use crate::ir::{Expr, Missing, Plan, Rule, RuleId, show};
+use crate::syntax::ast::{Arrow, ClauseKind, PolicyKind};
+use crate::value::{Date, Kind, Value};
+
+/// What one map says of itself.
+pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    residue(world, built, out);
+    for (index, rule) in built.plan.rules.iter().enumerate() {
+        let found = fractions(built, index).or_else(|| no_date(built, index));
+        out.extend(found.map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
+    }
+}
+
+/// A filter that must be tested here in part, so that more rows are read than are in scope.
+fn residue(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
+    let plan = &built.plan;
+    for side in Side::BOTH {
+        let (Some(scope), Some(dialect)) = (&plan.scope[side], Dialect::of_profile(&plan.profiles[side].name)) else { continue };
+        let pushed = push::push(dialect, &plan.profiles[side], &plan.shapes[side], scope);
+        let (Some(rest), Some(_)) = (pushed.residue, entity(world, plan, side)) else { continue };
+        let rest = show::expr(plan, side, &rest);
+        let (message, asked) = match pushed.filter {
+            Some(filter) => (format!("the {} system can answer only a part of this filter", word(side)), filter),
+            None => (format!("the {} system can answer no part of this filter", word(side)), "nothing".to_owned()),
+        };
+        let diagnostic = Diagnostic::new(codes::PARTLY_PUSHED, place(built, side), message, "every row that may pass is read");
+        out.push(diagnostic.note("asked", asked).note("tested here", rest));
+    }
+}
+
+/// One side holds finer instants than the other, and the arrow says that nothing is lost.
+fn fractions(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, written) = (&built.plan, &built.rules[index]);
+    if written.rule.arrow != Arrow::Both {
+        return None;
+    }
+    let finer = finer_side(plan, RuleId(index as u16))?;
+    let (holder, other) = match finer {
+        Side::Left => (&written.rule.left, &written.rule.right),
+        Side::Right => (&written.rule.right, &written.rule.left),
+    };
+    let message =
+        format!("the {} side keeps whole seconds, and the {} side may hold fractions of one", word(finer.other()), word(finer));
+    let arrow = written.rule.arrow_span;
+    let diagnostic = Diagnostic::new(codes::DATE_LOSS, holder.span, message, "may hold fractions of a second")
+        .because(other.span, format!("stored as profile `{}` says", plan.profiles[finer.other()].name));
+    let diagnostic = diagnostic.counterexample("12:30:00.250  →  12:30:00");
+    Some(diagnostic.replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false))
+}
+
+/// The side whose instants are finer than the other's, in a rule that writes both ways.
+pub fn finer_side(plan: &Plan, id: RuleId) -> Option<Side> {
+    let rule = plan.rule(id);
+    let holds_instant = |side: Side| {
+        let read = &rule.ends[side].read;
+        matches!(read, Expr::Slot(slot) if plan.shapes[side].field(*slot).kind == Kind::DateTime)
+    };
+    if !rule.is_two_way() || !Side::BOTH.into_iter().all(holds_instant) {
+        return None;
+    }
+    let step = |side: Side| plan.profiles[side].datetime_step_us.max(1);
+    Side::BOTH.into_iter().find(|side| step(*side) < step(side.other()))
+}
+
+/// A fixed date that the store holds for "no date".
+fn no_date(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, rule) = (&built.plan, &built.plan.rules[index]);
+    let side = Side::BOTH.into_iter().find(|it| rule.writes(*it) && !rule.writes(it.other()))?;
+    let stands_for_none = plan.profiles[side].null_date?;
+    let Expr::Const(value) = &rule.ends[side.other()].read else { return None };
+    if day(value)? != stands_for_none {
+        return None;
+    }
+    let name = &plan.profiles[side].name;
+    let message = format!("profile `{name}` holds {stands_for_none} where there is no date, so this writes none");
+    Some(
+        Diagnostic::new(codes::DATE_LOSS, built.rules[index].span, message, "the date is lost")
+            .advice("write `null`, or another date"),
+    )
+}
+
+fn day(value: &Value) -> Option<Date> {
+    match value {
+        Value::Date(date) => Some(*date),
+        Value::DateTime(at) => Some(at.to_zoned(jiff::tz::TimeZone::UTC).date()),
+        _ => None,
+    }
+}
+
+/// `via Map`, where the map's filter leaves rows out that can be referred to: they never get a partner.
+pub fn references(built: &[Built<'_>], diags: &mut Diagnostics) {
+    for it in built.iter().filter(|it| !it.is_partial && !says_missing(it)) {
+        for (rule, written) in it.plan.rules.iter().zip(&it.rules) {
+            let has_own = written.rule.clauses.iter().any(|it| matches!(it.kind, ClauseKind::OnMissing(_)));
+            let Some((other, side)) = excluding(built, it, rule).filter(|_| !has_own && rule.on_missing == Missing::Park) else {
+                continue;
+            };
+            let via = written.rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::Via(_)));
+            let span = via.map_or(written.rule.span, |it| it.span);
+            let message = format!(
+                "a row can refer to one that the filter of `{}` leaves out on the {}, and then waits for it",
+                other.plan.name,
+                word(side)
+            );
+            let diagnostic = Diagnostic::new(codes::LOOKUP, span, message, "such a row has no partner")
+                .because(place(other, side), "leaves rows out")
+                .advice("say what then happens: `on missing park`, `reject` or `null`");
+            let diagnostic = Diagnostic { severity: Severity::Warning, ..diagnostic };
+            diags.push(diagnostic.in_rule(&it.plan.name, Some(&rule.label)));
+        }
+    }
+}
+
+fn says_missing(built: &Built<'_>) -> bool {
+    super::policies(built).any(|it| matches!(it.kind, PolicyKind::Missing(_)))
+}
+
+/// The map that the rule refers through, and the side whose rows its filter does not send.
+fn excluding<'b, 'a>(built: &'b [Built<'a>], own: &Built<'_>, rule: &Rule) -> Option<(&'b Built<'a>, Side)> {
+    Side::BOTH.into_iter().find_map(|towards| {
+        let reference = own.plan.reference(*rule.refers(towards).first()?);
+        let other = built.iter().find(|it| Some(&it.plan.name) == reference.plan.as_ref())?;
+        let side = towards.other();
+        let is_same_system = other.plan.systems[side] == own.plan.systems[side];
+        (is_same_system && other.plan.scope[side].is_some()).then_some((other, side))
+    })
+}
