@@ -26,6 +26,14 @@ impl Side {
         }
     }
 
+    /// As maps and messages call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
+
     pub fn index(self) -> usize {
         match self {
             Self::Left => 0,

@@ -69,13 +69,6 @@ fn because(diagnostic: Diagnostic, place: Option<Span>, message: &str) -> Diagno
     }
 }
 
-fn word(side: Side) -> &'static str {
-    match side {
-        Side::Left => "left",
-        Side::Right => "right",
-    }
-}
-
 /// The arrow that writes to this side.
 fn arrow_to(side: Side) -> &'static str {
     match side {
@@ -268,8 +261,8 @@ fn delete_policy(built: &Built<'_>, out: &mut Vec<Diagnostic>) {
             Arrow::Left => side == Side::Left,
         };
         if !policies(built).any(|it| matches!(it.kind, PolicyKind::Delete { arrow, .. } if covers(arrow))) {
-            let from = word(side.other());
-            let message = format!("nothing says what a delete on the {from} does to the {} side", word(side));
+            let from = side.other().word();
+            let message = format!("nothing says what a delete on the {from} does to the {} side", side.word());
             out.push(
                 Diagnostic::new(
                     codes::NO_DELETE_POLICY,
@@ -335,7 +328,7 @@ fn unanswerable(built: &Built<'_>, rule: &Rule, guard: &Guard, span: Span) -> Op
         return None;
     }
     let name = &shape.field(unfilled).name;
-    let message = format!("the guard reads `{name}`, which nothing fills when a row is made on the {}", word(guard.side));
+    let message = format!("the guard reads `{name}`, which nothing fills when a row is made on the {}", guard.side.word());
     Some(
         Diagnostic::new(codes::GUARD, span, message, format!("`{name}` is empty then"))
             .advice(format!("add a rule that writes `{name}`, or test a field that is filled")),

@@ -4,6 +4,7 @@ pub mod http;
 pub mod memory;
 pub mod odata;
 pub mod postgres;
+mod sql;
 pub mod sqlite;
 
 use std::cmp::Ordering;

@@ -356,24 +356,20 @@ impl<'a> Merging<'a> {
 
     /// The side that wins under the policy, and the policy in words.
     fn winner(&self, conflict: Conflict) -> Option<(Side, String)> {
-        let systems = |side: Side| match side {
-            Side::Left => "left",
-            Side::Right => "right",
-        };
         let has_baseline = self.look.shadows.iter().all(|(_, it)| it.is_some());
         if let (Some(master), false) = (self.look.master, has_baseline) {
-            return Some((master, format!("initial sync, {} is master", systems(master))));
+            return Some((master, format!("initial sync, {} is master", master.word())));
         }
         match conflict {
             Conflict::Manual => None,
-            Conflict::Prefer(side) => Some((side, format!("prefer {}", systems(side)))),
+            Conflict::Prefer(side) => Some((side, format!("prefer {}", side.word()))),
             Conflict::Newest { tie } => {
                 let side = match (self.look.seen[Side::Left].modified, self.look.seen[Side::Right].modified) {
                     (Some(left), Some(right)) if left > right => Side::Left,
                     (Some(left), Some(right)) if left < right => Side::Right,
                     (Some(_) | None, Some(_) | None) => tie,
                 };
-                Some((side, format!("newest, {}", systems(side))))
+                Some((side, format!("newest, {}", side.word())))
             }
         }
     }

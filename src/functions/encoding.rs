@@ -199,7 +199,8 @@ fn hex_decode(text: &str) -> Result<Vec<u8>, String> {
     text.as_bytes().chunks(2).map(hex_byte).collect()
 }
 
-fn html_escape(text: &str) -> String {
+/// A text as it can stand between tags and in a quoted attribute of HTML.
+pub fn html_escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

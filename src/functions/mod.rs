@@ -17,6 +17,7 @@ mod text;
 mod whole;
 
 use crate::value::{Decimal, Kind, Value};
+pub use encoding::html_escape;
 
 /// One function of the language.
 pub struct Function {

@@ -95,6 +95,17 @@ pub enum Math {
     Divide,
 }
 
+impl Math {
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compare {
@@ -104,6 +115,19 @@ pub enum Compare {
     LessEqual,
     Greater,
     GreaterEqual,
+}
+
+impl Compare {
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        }
+    }
 }
 
 /// One direction of a value map: sorted pairs, and what an unlisted value becomes.

@@ -1,6 +1,6 @@
 //! Expressions as people read them, with the names of fields.
 
-use super::{Compare, Expr, Math, Plan};
+use super::{Compare, Expr, Plan};
 use crate::change::Side;
 use crate::value::{Kind, Value};
 
@@ -22,7 +22,7 @@ pub fn expr(plan: &Plan, side: Side, it: &Expr) -> String {
             let which = if *from_end { "the last" } else { "the first" };
             format!("what is {} {which} {separator:?} of {}", if *tail { "behind" } else { "before" }, show(operand))
         }
-        Expr::Math { op, left, right } => infix(plan, side, sign(*op), left, right),
+        Expr::Math { op, left, right } => infix(plan, side, op.sign(), left, right),
         Expr::Compare { op, left, right } => comparison(plan, side, *op, left, right),
         Expr::In { operand, set } => {
             let values: Vec<String> = set.iter().map(|it| named(plan, side, operand, it)).collect();
@@ -74,7 +74,7 @@ fn comparison(plan: &Plan, side: Side, op: Compare, left: &Expr, right: &Expr) -
         Expr::Const(value) => named(plan, side, other, value),
         _ => operand_of(plan, side, own),
     };
-    format!("{} {} {}", shown(left, right), compare_sign(op), shown(right, left))
+    format!("{} {} {}", shown(left, right), op.sign(), shown(right, left))
 }
 
 fn named(plan: &Plan, side: Side, beside: &Expr, value: &Value) -> String {
@@ -86,24 +86,4 @@ fn named(plan: &Plan, side: Side, beside: &Expr, value: &Value) -> String {
         _ => None,
     };
     member.unwrap_or_else(|| value.to_string())
-}
-
-fn sign(op: Math) -> &'static str {
-    match op {
-        Math::Add => "+",
-        Math::Subtract => "-",
-        Math::Multiply => "*",
-        Math::Divide => "/",
-    }
-}
-
-fn compare_sign(op: Compare) -> &'static str {
-    match op {
-        Compare::Equal => "==",
-        Compare::NotEqual => "!=",
-        Compare::Less => "<",
-        Compare::LessEqual => "<=",
-        Compare::Greater => ">",
-        Compare::GreaterEqual => ">=",
-    }
 }

@@ -96,10 +96,7 @@ impl Guard {
 }
 
 fn describe(side: Side, deed: Deed, count: u64) -> String {
-    let side = match side {
-        Side::Left => "left",
-        Side::Right => "right",
-    };
+    let side = side.word();
     let deed = match deed {
         Deed::Delete => "deleted",
         Deed::Change => "changed",

@@ -3,7 +3,7 @@
 //! compilation to the next.
 
 use crate::change::Side;
-use crate::ir::{Compare, Expr, Fallback, Math, Plan, RefColumn, RefId, RefTarget};
+use crate::ir::{Expr, Fallback, Plan, RefColumn, RefId, RefTarget};
 use crate::schema::ShapeField;
 use crate::value::Kind;
 
@@ -30,8 +30,8 @@ impl Words<'_> {
                 let (end, part) = (if *from_end { "last" } else { "first" }, if *tail { "behind" } else { "before" });
                 format!("part {part} {end} {separator:?} of {}", self.expr(operand))
             }
-            Expr::Math { op, left, right } => self.pair(left, math(*op), right),
-            Expr::Compare { op, left, right } => self.pair(left, compare(*op), right),
+            Expr::Math { op, left, right } => self.pair(left, op.sign(), right),
+            Expr::Compare { op, left, right } => self.pair(left, op.sign(), right),
             Expr::In { operand, set } => {
                 let set: Vec<String> = set.iter().map(ToString::to_string).collect();
                 format!("{} in {{ {} }}", self.expr(operand), set.join(", "))
@@ -85,26 +85,6 @@ fn target(target: &RefTarget) -> String {
         it.via.as_ref().map_or_else(|| name.clone(), |via| format!("{name}.{}", self::target(via)))
     };
     format!("{}({})", target.shape.entity, target.columns.iter().map(column).collect::<Vec<_>>().join(", "))
-}
-
-fn math(op: Math) -> &'static str {
-    match op {
-        Math::Add => "+",
-        Math::Subtract => "-",
-        Math::Multiply => "*",
-        Math::Divide => "/",
-    }
-}
-
-fn compare(op: Compare) -> &'static str {
-    match op {
-        Compare::Equal => "==",
-        Compare::NotEqual => "!=",
-        Compare::Less => "<",
-        Compare::LessEqual => "<=",
-        Compare::Greater => ">",
-        Compare::GreaterEqual => ">=",
-    }
 }
 
 /// The type of a field as the language writes it, with `?` where it may be null. A set that belongs to the field alone shows

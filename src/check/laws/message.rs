@@ -81,13 +81,13 @@ fn with_fields(world: &World<'_>, plan: &Plan, id: RuleId, mut diagnostic: Diagn
 
 fn unstable(written: &Written<'_>, side: Side) -> Diagnostic {
     let place = end(written, side).span;
-    let message = format!("what the {} side writes does not read back as itself", word(side));
+    let message = format!("what the {} side writes does not read back as itself", side.word());
     Diagnostic::new(codes::NOT_IDEMPOTENT, place, message, "applied twice, it gives something else")
         .advice("apply the functions in an order in which a second time changes nothing, such as `trim(take(…))`")
 }
 
 fn section(written: &Written<'_>, from: Side, wanted: &Value, sources: &Sources) -> Diagnostic {
-    let message = format!("the {} side can hold a value that the {} side cannot equal", word(from), word(from.other()));
+    let message = format!("the {} side can hold a value that the {} side cannot equal", from.word(), from.other().word());
     let (holder, reader) = (end(written, from), end(written, from.other()));
     let diagnostic = Diagnostic::new(codes::SECTION, holder.span, message, format!("may hold {}", shown(wanted)))
         .because(reader.span, format!("never reads as {}", shown(wanted)));
@@ -135,7 +135,7 @@ fn insert(at: u32, near: Span, text: String) -> Edit {
 }
 
 fn lost(written: &Written<'_>, side: Side, is_concat: bool) -> Diagnostic {
-    let (seen, other) = (word(side), word(side.other()));
+    let (seen, other) = (side.word(), side.other().word());
     if is_concat {
         let message = "this text can be taken apart in more than one way";
         return Diagnostic::new(codes::AMBIGUOUS_SPLIT, end(written, side).span, message, "joined here")
@@ -174,15 +174,8 @@ fn end<'a>(written: &Written<'a>, side: Side) -> &'a Expr {
     }
 }
 
-fn word(side: Side) -> &'static str {
-    match side {
-        Side::Left => "left",
-        Side::Right => "right",
-    }
-}
-
 fn system<'a>(world: &'a World<'_>, plan: &Plan, side: Side) -> &'a str {
-    world.systems.get_index(usize::from(plan.systems[side])).map_or(word(side), |(name, _)| name)
+    world.systems.get_index(usize::from(plan.systems[side])).map_or(side.word(), |(name, _)| name)
 }
 
 /// `FirstName = "a", LastName = "b"`: the fields that the rule looks at or writes.

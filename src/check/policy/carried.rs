@@ -1,8 +1,8 @@
 //! What is lost or left waiting on the way: fractions of a second, dates that mean none, references to rows outside of a filter,
 //! and filters that the system answers only in part.
 
+use super::entity;
 use super::filters::place;
-use super::{entity, word};
 use crate::change::Side;
 use crate::check::built::Built;
 use crate::check::names::World;
@@ -30,8 +30,8 @@ fn residue(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
         let (Some(rest), Some(_)) = (pushed.residue, entity(world, plan, side)) else { continue };
         let rest = show::expr(plan, side, &rest);
         let (message, asked) = match pushed.filter {
-            Some(filter) => (format!("the {} system can answer only a part of this filter", word(side)), filter),
-            None => (format!("the {} system can answer no part of this filter", word(side)), "nothing".to_owned()),
+            Some(filter) => (format!("the {} system can answer only a part of this filter", side.word()), filter),
+            None => (format!("the {} system can answer no part of this filter", side.word()), "nothing".to_owned()),
         };
         let diagnostic = Diagnostic::new(codes::PARTLY_PUSHED, place(built, side), message, "every row that may pass is read");
         out.push(diagnostic.note("asked", asked).note("tested here", rest));
@@ -50,7 +50,7 @@ fn fractions(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         Side::Right => (&written.rule.right, &written.rule.left),
     };
     let message =
-        format!("the {} side keeps whole seconds, and the {} side may hold fractions of one", word(finer.other()), word(finer));
+        format!("the {} side keeps whole seconds, and the {} side may hold fractions of one", finer.other().word(), finer.word());
     let arrow = written.rule.arrow_span;
     let diagnostic = Diagnostic::new(codes::DATE_LOSS, holder.span, message, "may hold fractions of a second")
         .because(other.span, format!("stored as profile `{}` says", plan.profiles[finer.other()].name));
@@ -110,7 +110,7 @@ pub fn references(built: &[Built<'_>], diags: &mut Diagnostics) {
             let message = format!(
                 "a row can refer to one that the filter of `{}` leaves out on the {}, and then waits for it",
                 other.plan.name,
-                word(side)
+                side.word()
             );
             let diagnostic = Diagnostic::new(codes::LOOKUP, span, message, "such a row has no partner")
                 .because(place(other, side), "leaves rows out")

@@ -2,7 +2,7 @@
 //! row in scope on one side is so on the other.
 
 use super::overlap::{allowed, are_disjoint, excludes_value};
-use super::{because, declared, entity, word};
+use super::{because, declared, entity};
 use crate::change::Side;
 use crate::check::built::{Built, Role};
 use crate::check::names::World;
@@ -114,7 +114,7 @@ fn constant(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
     let refuses = |condition: &Expr| excludes_value((condition, shape), name, &value);
     let (span, label) = (built.rules[index].span, format!("writes {value} to `{name}`"));
     if plan.scope[side].as_ref().is_some_and(refuses) {
-        let message = format!("every row that gets this `{name}` is outside of the filter of the {} side", word(side));
+        let message = format!("every row that gets this `{name}` is outside of the filter of the {} side", side.word());
         let diagnostic =
             Diagnostic::new(codes::CONSTANT_OUT_OF_SCOPE, span, message, label).because(place(built, side), "the filter");
         return Some(diagnostic.advice("write what the filter asks for"));
@@ -144,8 +144,11 @@ fn image(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
     });
     let (side, from, to, (value, carried)) = towards?;
     let (from, to) = (&plan.shapes[side.other()].field(from).name, &plan.shapes[side].field(to).name);
-    let message =
-        format!("a row that is in scope on the {} arrives outside of the filter of the {} side", word(side.other()), word(side));
+    let message = format!(
+        "a row that is in scope on the {} arrives outside of the filter of the {} side",
+        side.other().word(),
+        side.word()
+    );
     Some(
         Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
             .because(place(built, side.other()), "in scope here")

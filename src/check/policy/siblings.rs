@@ -1,8 +1,8 @@
 //! Maps beside each other: rows of one entity that several maps take, or none, and references between the entities of two maps.
 
+use super::entity;
 use super::filters::place;
 use super::overlap::allowed;
-use super::{entity, word};
 use crate::change::Side;
 use crate::check::built::Built;
 use crate::check::names::World;
@@ -82,7 +82,7 @@ fn orphans(world: &World<'_>, built: &[Built<'_>], diags: &mut Diagnostics) {
             });
             let message = format!(
                 "deleting rows of `{target}` on the {} orphans rows of `{}`, whose `{}` must refer to one",
-                word(side),
+                side.word(),
                 other.plan.shapes[side].entity,
                 field.name
             );

@@ -1,6 +1,6 @@
 //! Keys that stay: no rule moves them, the stores tell them apart alike, and a company is not lost on the way.
 
-use super::{because, declared, entity, word};
+use super::{because, declared, entity};
 use crate::change::Side;
 use crate::check::built::{Built, Role};
 use crate::check::names::World;
@@ -15,7 +15,7 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     for (rule, written) in built.plan.rules.iter().zip(&built.rules).filter(|(_, it)| it.role == Role::Key) {
         if let Some(side) = colliding(built, rule) {
             let end = if side == Side::Left { &written.rule.left } else { &written.rule.right };
-            let message = format!("two keys of the {} side can be one for the {} side", word(side), word(side.other()));
+            let message = format!("two keys of the {} side can be one for the {} side", side.word(), side.other().word());
             let what = format!(
                 "profile `{}` tells `a` from `A`, profile `{}` does not",
                 profile(built, side),
@@ -57,7 +57,7 @@ pub fn global(world: &World<'_>, built: &Built<'_>) -> Option<Diagnostic> {
     let message = format!(
         "`{}` keeps its rows per `{name}`, and the {} side has no such thing",
         plan.shapes[side].entity,
-        word(side.other())
+        side.other().word()
     );
     let diagnostic = Diagnostic::new(codes::GLOBAL, built.map.name.span, message, "which company is meant?")
         .advice(format!("map it with `partition`, make `{name}` part of the key, or select one with a `filter`"));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::has_lookup;
 use super::overlap::are_disjoint;
-use super::{has_lookup, word};
 use crate::change::Side;
 use crate::check::built::{Built, Role};
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -180,7 +180,7 @@ fn scopes_exclude(a: &Plan, b: &Plan) -> bool {
 fn clash(built: &[Built<'_>], side: Side, first: Writer, second: Writer) -> Diagnostic {
     let plan = &built[second.map].plan;
     let field = &plan.shapes[side].field(second.slot).name;
-    let message = format!("two rules write `{field}` on the {}, and both can be active for one row", word(side));
+    let message = format!("two rules write `{field}` on the {}, and both can be active for one row", side.word());
     let (one, two) = (built[first.map].rules[first.rule].span, built[second.map].rules[second.rule].span);
     Diagnostic::new(codes::TWO_WRITERS, two, message, "writes it too")
         .because(one, format!("writes `{field}`"))

@@ -2,7 +2,8 @@
 
 use tokio_postgres::Client;
 
-use super::{Fault, install, rows};
+use super::{Fault, rows};
+use crate::connect::sql;
 use crate::schema::{Entity, Field, Schema, kinds};
 use crate::value::Kind;
 
@@ -21,7 +22,7 @@ pub async fn discover(client: &Client) -> Result<Schema, Fault> {
 }
 
 async fn entity(client: &Client, name: &str, doc: Option<String>) -> Result<Entity, Fault> {
-    let table = install::quoted(name);
+    let table = sql::quoted(name);
     let mut unique = rows::unique_keys(client, &table).await?;
     let is_keyed =
         client.query_opt("SELECT 1 FROM pg_index WHERE indrelid = to_regclass($1) AND indisprimary", &[&table]).await?;

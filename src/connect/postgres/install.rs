@@ -3,6 +3,7 @@
 use tokio_postgres::GenericClient;
 
 use super::Fault;
+use crate::connect::sql::{self, quoted};
 use crate::schema::Shape;
 
 /// Bumped when the texts below change, so that a newer program puts its own in place.
@@ -50,14 +51,9 @@ BEGIN
 END $note$;
 ";
 
-/// A name inside SQL.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// A text inside SQL.
 pub fn literal(text: &str) -> String {
-    let quoted = format!("'{}'", text.replace('\'', "''"));
+    let quoted = sql::literal(text);
     if text.contains('\\') { format!("E{}", quoted.replace('\\', "\\\\")) } else { quoted }
 }
 

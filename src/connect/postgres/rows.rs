@@ -3,9 +3,10 @@
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
 
-use super::install::{Target, literal, quoted};
+use super::install::{Target, literal};
 use super::{Fault, cells, expired};
 use crate::change::{LinkId, RemoteId, Seen, Version, Write};
+use crate::connect::sql::quoted;
 use crate::schema::Shape;
 use crate::value::{Record, Slot, Uuid, Value};
 

@@ -3,11 +3,12 @@
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 
-use super::install::{Target, quoted};
+use super::install::Target;
 use super::{Fault, cells, rows};
 use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Version, Write};
+use crate::connect::sql::{quoted, with_own_key};
 use crate::schema::Shape;
-use crate::value::{Kind, Record, Uuid, Value};
+use crate::value::Record;
 
 /// The answers stand in the order of the writes. A check that the database defers to the commit fails them together; then each is
 /// done alone.
@@ -94,17 +95,6 @@ async fn create(tx: &Transaction<'_>, target: &Target, shape: &Shape, link: Link
 
 fn params<'a>(texts: &'a [&'a Option<String>]) -> Vec<&'a (dyn ToSql + Sync)> {
     texts.iter().map(|it| *it as &(dyn ToSql + Sync)).collect()
-}
-
-/// A GUID key that nobody gave is made from the link, so that a repeated create makes the same one.
-fn with_own_key(shape: &Shape, link: LinkId, record: &Record) -> Record {
-    let mut record = record.clone();
-    for slot in &shape.key {
-        if shape.field(*slot).kind == Kind::Guid && !record.get(*slot).is_value() {
-            record.set(*slot, Value::Guid(Uuid::new_v5(&link.0, shape.entity.as_bytes())));
-        }
-    }
-    record
 }
 
 async fn update(

@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::Fault;
+use crate::connect::sql::{literal, quoted};
 use crate::schema::Shape;
 
 /// The side tables. A row of `_dwmap_link` whose own row was deleted stands as `gone:` and the link, so that a create which is
@@ -19,16 +20,6 @@ CREATE INDEX IF NOT EXISTS _dwmap_link_by_link ON _dwmap_link(tab, link);
 CREATE INDEX IF NOT EXISTS _dwmap_link_gone ON _dwmap_link(tab) WHERE row GLOB 'gone:*';
 CREATE TABLE IF NOT EXISTS _dwmap_table(tab TEXT PRIMARY KEY, since INTEGER NOT NULL);
 ";
-
-/// A name inside SQL.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text inside SQL.
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
 
 /// One table with what addresses its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]

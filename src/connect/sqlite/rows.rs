@@ -5,8 +5,9 @@ use rusqlite::{Connection, Params, Row, params_from_iter};
 
 use super::Fault;
 use super::cells::{decode, encode, unreadable};
-use super::install::{Target, literal, quoted};
+use super::install::Target;
 use crate::change::{Failure, LinkId, RemoteId, Seen, Version, Write};
+use crate::connect::sql::{literal, quoted};
 use crate::schema::Shape;
 use crate::value::{Record, Slot, Uuid, Value};
 

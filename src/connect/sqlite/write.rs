@@ -4,12 +4,13 @@ use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, params_from_iter};
 
 use super::cells::encode;
-use super::install::{Target, quoted};
+use super::install::Target;
 use super::{Fault, rows};
 use crate::change::{Answer, Class, Failure, LinkId, RemoteId, Seen, Version, Write};
+use crate::connect::sql::{quoted, with_own_key};
 use crate::failpoint;
 use crate::schema::Shape;
-use crate::value::{Kind, Record, Slot, Uuid, Value};
+use crate::value::{Record, Slot, Value};
 
 /// The answers stand in the order of the writes. A check that the database defers to the commit fails them together; then each is done alone.
 pub fn all(db: &mut Connection, target: &Target, shape: &Shape, writes: &[Write]) -> Vec<Answer> {
@@ -121,17 +122,6 @@ fn create(db: &Connection, target: &Target, shape: &Shape, link: LinkId, record:
         link.to_string()
     ])?;
     read_back(db, target, shape, &address, &record)
-}
-
-/// A GUID key that nobody gave is made from the link, so that a repeated create makes the same one.
-fn with_own_key(shape: &Shape, link: LinkId, record: &Record) -> Record {
-    let mut record = record.clone();
-    for slot in &shape.key {
-        if shape.field(*slot).kind == Kind::Guid && !record.get(*slot).is_value() {
-            record.set(*slot, Value::Guid(Uuid::new_v5(&link.0, shape.entity.as_bytes())));
-        }
-    }
-    record
 }
 
 fn update(db: &Connection, target: &Target, shape: &Shape, id: &RemoteId, record: &Record) -> Result<Answer, Fault> {

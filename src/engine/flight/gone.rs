@@ -48,7 +48,7 @@ impl Flight {
         let was_forgotten = self.link.ids[gone].is_none();
         let has_filter = self.plan.scope[kept].is_some() || self.plan.partition_in.is_some();
         if has_filter && !was_forgotten {
-            self.note(at, ActivityKind::Deleted, format!("{}, while detached", describe_side(gone)));
+            self.note(at, ActivityKind::Deleted, format!("{}, while detached", gone.word()));
             return self.bury(at);
         }
         self.forget_row(gone);

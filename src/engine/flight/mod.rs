@@ -396,7 +396,7 @@ impl Flight {
             (Answer::Written(seen), Write::Update { .. }) => self.updated(at, side, seen),
             (Answer::Deleted | Answer::Gone, Write::Delete { .. }) => {
                 self.tally.deleted[side] += 1;
-                self.note(at, ActivityKind::Deleted, describe_side(side).to_owned());
+                self.note(at, ActivityKind::Deleted, side.word().to_owned());
                 self.bury(at)
             }
             (Answer::Exists, write @ Write::Create { .. }) => self.find(side, write),
@@ -542,13 +542,6 @@ impl Flight {
 
     fn note(&mut self, at: Moment, kind: ActivityKind, text: String) {
         self.activity.push(Activity { link: self.link.id, op: at.op, at: at.now, kind, text });
-    }
-}
-
-fn describe_side(side: Side) -> &'static str {
-    match side {
-        Side::Left => "left",
-        Side::Right => "right",
     }
 }
 

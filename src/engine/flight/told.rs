@@ -10,8 +10,8 @@ impl Flight {
     pub(super) fn note_answer(&mut self, at: Moment, kind: ActivityKind, intent: &Intent, row: &Seen) {
         let shape = &self.plan.shapes[intent.side];
         let mut text = match kind {
-            ActivityKind::Created => format!("{} as {}: ", describe_side(intent.side), row.id.0),
-            _ => format!("{}: ", describe_side(intent.side)),
+            ActivityKind::Created => format!("{} as {}: ", intent.side.word(), row.id.0),
+            _ => format!("{}: ", intent.side.word()),
         };
         text.push_str(&describe(shape, &intent.payload));
         if let Some(edit) = self.edit_behind(intent) {
@@ -43,13 +43,7 @@ impl Flight {
         let edited = slots.into_iter().filter(|&it| intent.base.get(it) != unmarked(shadow.get(it)));
         let told: Vec<String> = edited
             .map(|it| {
-                format!(
-                    "{} {}: {} -> {}",
-                    describe_side(source),
-                    shape.field(it).name,
-                    unmarked(shadow.get(it)),
-                    intent.base.get(it)
-                )
+                format!("{} {}: {} -> {}", source.word(), shape.field(it).name, unmarked(shadow.get(it)), intent.base.get(it))
             })
             .collect();
         (!told.is_empty()).then(|| told.join(", "))

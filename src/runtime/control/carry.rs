@@ -242,7 +242,7 @@ fn take(
     let all: Vec<&str> = decided.iter().map(|&it| plan.rule(it).label.as_str()).collect();
     link.conflicts.retain(|it| !all.contains(&it.label.as_str()));
     // The look that follows compares anew; nothing of this one is known to it.
-    let text = format!("{} resolved {}: {} wins", decision.who, all.join(", "), words(winner));
+    let text = format!("{} resolved {}: {} wins", decision.who, all.join(", "), winner.word());
     let activity = vec![line(decision, ActivityKind::Resolved, text.clone())];
     Ok((Commit { link, ledger, activity }, text))
 }
@@ -296,11 +296,4 @@ fn displaced(decision: &Decision, link: &Link, side: Side, rule: &str, loser: &V
 
 fn whole(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Tuple(values.into()) }
-}
-
-fn words(side: Side) -> &'static str {
-    match side {
-        Side::Left => "left",
-        Side::Right => "right",
-    }
 }

@@ -41,12 +41,8 @@ pub fn system<'a>(program: &'a Program, plan: &Plan, side: Side) -> &'a str {
 
 /// The side that is called `left`, `right` or by its system.
 pub fn side(program: &Program, plan: &Plan, name: &str) -> Found<Side> {
-    let words = |side: Side| match side {
-        Side::Left => "left",
-        Side::Right => "right",
-    };
     let is_twofold = plan.systems[Side::Left] == plan.systems[Side::Right];
-    let is = |side: &Side| words(*side) == name || (!is_twofold && system(program, plan, *side) == name);
+    let is = |side: &Side| side.word() == name || (!is_twofold && system(program, plan, *side) == name);
     Side::BOTH.into_iter().find(is).ok_or_else(|| {
         let known = Side::BOTH.map(|it| system(program, plan, it));
         let near = nearest(name, known.into_iter().chain(["left", "right"])).map(|it| format!("`{it}`"));

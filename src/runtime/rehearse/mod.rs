@@ -114,7 +114,7 @@ impl Stage {
             system.own.set_now(now);
         }
         self.writes_before = self.writes();
-        deed(&self.systems[side]).map_err(|it| format!("the {} side refuses this: {it}", words(side)))?;
+        deed(&self.systems[side]).map_err(|it| format!("the {} side refuses this: {it}", side.word()))?;
         self.deployment.settle().await.map_err(|it| it.to_string())
     }
 
@@ -203,8 +203,8 @@ impl Stage {
         }
         match fitting.len() {
             1 => Ok(fitting.remove(0)),
-            0 => Err(format!("there is no such row on the {} side; it has {}", words(side), counted(count))),
-            _ => Err(format!("several rows of the {} side fit; name the key fields of one", words(side))),
+            0 => Err(format!("there is no such row on the {} side; it has {}", side.word(), counted(count))),
+            _ => Err(format!("several rows of the {} side fit; name the key fields of one", side.word())),
         }
     }
 
@@ -248,7 +248,7 @@ impl Stage {
         match nearest {
             Some(misses) if misses.is_empty() => Ok(()),
             Some(misses) => Err(format!("{}{}", misses.join(", "), self.held_words())),
-            None => Err(format!("there is no row on the {} side{}", words(side), self.held_words())),
+            None => Err(format!("there is no row on the {} side{}", side.word(), self.held_words())),
         }
     }
 
@@ -257,7 +257,7 @@ impl Stage {
         let since = |side: Side| now[side] - self.writes_before[side];
         for (side, count) in wanted {
             let (seen, place) = match side {
-                Some(side) => (since(*side), format!(" to the {} side", words(*side))),
+                Some(side) => (since(*side), format!(" to the {} side", side.word())),
                 None => (since(Side::Left) + since(Side::Right), String::new()),
             };
             if seen != u64::from(*count) {
@@ -297,13 +297,6 @@ fn reference_in(expr: &Expr) -> Option<RefId> {
     match expr {
         Expr::KeyOf { reference, .. } | Expr::IdOf { reference, .. } => Some(*reference),
         other => other.operands().into_iter().find_map(reference_in),
-    }
-}
-
-fn words(side: Side) -> &'static str {
-    match side {
-        Side::Left => "left",
-        Side::Right => "right",
     }
 }
 

@@ -1,24 +1,9 @@
 //! What all pages in HTML share: escaping, the frame of a page, and words of an author.
 
 use super::{Piece, pieces};
+pub use crate::functions::html_escape as escaped;
 
 const STYLE: &str = include_str!("style.css");
-
-/// A text as it can stand between tags and in a quoted attribute.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
 
 /// An author's words; what stands between backticks is code.
 pub fn words(text: &str) -> String {
