@@ -245,10 +245,11 @@ impl Deployment {
             }
             seen => seen,
         };
-        let mut known = None;
+        let (mut known, mut has_died) = (None, false);
         for (side, row) in seen.iter() {
             if let Some(row) = row {
                 let links = self.store.links_of(&pipe.plan.name, side, std::slice::from_ref(&row.id))?;
+                has_died |= links.iter().flatten().any(|it| it.state == LinkState::Dead);
                 known = known.or(links.into_iter().flatten().find(|it| it.state != LinkState::Dead));
             }
         }
@@ -262,8 +263,9 @@ impl Deployment {
             (None, [None, Some(row)]) => (Link::new(fresh, &pipe.plan.name, Side::Right, row.id.clone()), false),
             (None, [None, None]) => return Ok(None),
         };
-        // A link that stands already may have another row than this page says: look anew.
-        let event = if is_stored { Event::Begin } else { Event::Observed(seen) };
+        // A link that stands already may have another row than this page says, and a row whose link has died may have been deleted
+        // since: look anew.
+        let event = if is_stored || has_died { Event::Begin } else { Event::Observed(seen) };
         let flight = Flight::new(pipe.plan, link, is_stored, master);
         Ok(Some(Job { event, ..Job::new(id, flight, Cause::default()) }))
     }
