@@ -142,12 +142,40 @@ impl Flight {
         }
     }
 
+    /// Whether a mark stands is kept in the link's state: dormant once it is known to be on the row, live again once it is known
+    /// to be off. Requests that landed without an answer are seen here; those that did not land leave the state as it is.
+    pub(super) fn settle_marks(&mut self, at: Moment) {
+        if !matches!(self.link.state, LinkState::Live | LinkState::Dormant) {
+            return;
+        }
+        for kept in Side::BOTH {
+            let (Some(Exit::Set { slot, value }), Some(row)) = (&self.plan.on_exit[kept.other()], &self.seen[kept]) else {
+                continue;
+            };
+            let now = row.record.get(*slot);
+            let has_landed = |it: &Intent| {
+                let is_mark = it.side == kept && it.rules.is_empty() && !it.is_delete && it.payload.get(*slot).is_known();
+                is_mark && it.expected.as_ref().is_some_and(|version| *version != row.version) && it.payload.get(*slot) == now
+            };
+            if !self.link.intents.iter().any(has_landed) {
+                continue;
+            }
+            if now != value {
+                self.link.state = LinkState::Live;
+            } else if self.seen[kept.other()].is_some() && self.link.state == LinkState::Live {
+                // Where the partner is gone by now, that decides.
+                self.link.state = LinkState::Dormant;
+                self.note(at, ActivityKind::Detached, "left the filter".to_owned());
+            }
+        }
+    }
+
     /// Marks the row of this side, whose partner left the filter. What stood in the field stays in the shadow until it returns.
     fn mark(&mut self, at: Moment, kept: Side, slot: Slot, value: Value) -> Effect {
         let row = self.seen[kept].clone().expect("both rows are there when one leaves the filter");
         if *row.record.get(slot) == value {
             // A person was there first: the mark is theirs, and stays when the partner returns.
-            if let (Some(shadow), false) = (&mut self.link.shadows[kept], self.was_marking) {
+            if let Some(shadow) = &mut self.link.shadows[kept] {
                 shadow.set(slot, value);
             }
             return self.detach(at, "left the filter");
@@ -159,8 +187,7 @@ impl Flight {
 
     /// The partner of a marked row is back in the filter: the field gets back what stood in it.
     pub(super) fn unmark(&mut self, at: Moment) -> Option<Effect> {
-        // A mark that landed late meets a row that is back already.
-        if self.link.state != LinkState::Dormant && !self.was_marking {
+        if self.link.state != LinkState::Dormant {
             return None;
         }
         let cx = Cx { plan: &self.plan, lookups: &self.lookups };

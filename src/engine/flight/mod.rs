@@ -146,8 +146,6 @@ pub struct Flight {
     after_commit: Option<AfterCommit>,
     ledger: Vec<LedgerEntry>,
     activity: Vec<Activity>,
-    /// A mark was on file when the rows were looked at: what stands in its field may be our own.
-    was_marking: bool,
     looks: u32,
     resolves: u32,
     tally: Tally,
@@ -208,7 +206,6 @@ impl Flight {
             after_commit: None,
             ledger: Vec::new(),
             activity: Vec::new(),
-            was_marking: false,
             looks: 0,
             resolves: 0,
             tally: Tally::default(),
@@ -265,7 +262,7 @@ impl Flight {
             // What cannot be read can be neither compared nor settled.
             return self.hold(at, Class::Validation, None, None, problem);
         }
-        self.was_marking |= self.link.intents.iter().any(|it| it.expected.is_some() && it.rules.is_empty() && !it.is_delete);
+        self.settle_marks(at);
         for side in Side::BOTH {
             let displaced = settle::settle(&self.plan, &mut self.link, side, self.seen[side].as_ref());
             for (rule, value) in displaced {

@@ -88,6 +88,19 @@ fn psql(server: &Server, database: &str, sql: &str) -> Result<String, String> {
     if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
 }
 
+/// A feed stops before the oldest open transaction of the whole server. Those of other tests' databases that are older than what a
+/// user just did are waited for, 20 seconds at most.
+const OTHERS_HAVE_ENDED: &str = "DO $$
+    DECLARE ours xid := pg_current_xact_id()::xid;
+    BEGIN
+        FOR _ IN 1..2000 LOOP
+            PERFORM pg_stat_clear_snapshot();
+            EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity
+                WHERE datname IS DISTINCT FROM current_database() AND age(backend_xid) > age(ours));
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END $$";
+
 /// A database of its own, and the connector.
 struct Database {
     name: String,
@@ -105,7 +118,9 @@ impl Database {
     }
 
     fn user(&self, sql: &str) -> String {
-        psql(server(), &self.name, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+        let said = psql(server(), &self.name, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        psql(server(), &self.name, OTHERS_HAVE_ENDED).unwrap();
+        said
     }
 }
 
