@@ -204,7 +204,8 @@ impl Faulty {
         for seen in rows {
             let mut told = self.told();
             let floor = told.floors.entry((shape.entity.clone(), seen.id.clone())).or_insert(Some(0));
-            *floor = (*floor).map(|it| it.max(version(seen)));
+            // A row that was not there yet is there now.
+            *floor = Some(floor.unwrap_or(0).max(version(seen)));
         }
     }
 
