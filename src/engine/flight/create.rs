@@ -34,6 +34,8 @@ impl Flight {
             }
             Ok((_, Some(key), Some(payload))) => {
                 self.link.key = key.to_string();
+                // A later read that shows an older row is known for what it is.
+                self.link.versions[source] = Some(row.version);
                 self.intend(Intent {
                     op: at.op,
                     side: target,
