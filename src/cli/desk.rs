@@ -15,7 +15,7 @@ use crate::runtime::control::place::{Holder, Place, holder};
 use crate::runtime::control::states::Hand;
 use crate::runtime::control::{client, find, read};
 use crate::runtime::world::Real;
-use crate::store::{Sqlite, Store};
+use crate::store::{Outline, Sqlite, Store};
 
 /// How long a process that has just started is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -81,6 +81,9 @@ impl Desk {
         let (via, answer) = match (self.holder(), request.ask.is_question()) {
             (Holder::Process(place), _) => (Via::Process, block_on(async { Ok(client::ask(&place, request).await) })?),
             (Holder::Nobody | Holder::Silent, true) => (Via::State, self.look(&request.ask)?),
+            (Holder::Nobody, false) if request.ask == Ask::Renew => {
+                return Err(Stopped::usage("no process runs\n  = note: the next `dwmap run` takes up the maps as they stand"));
+            }
             (Holder::Nobody, false) => (Via::State, self.put(request)?),
             (Holder::Silent, false) => return Err(Stopped::environment(silent(&self.state))),
         };
@@ -107,7 +110,7 @@ impl Desk {
             | Ask::ShowConflict { map, .. }
             | Ask::Resolve { map, .. }
             | Ask::Trace { map, .. } => find::plan(&self.program, map).map(drop),
-            Ask::Status => Ok(()),
+            Ask::Status | Ask::Renew => Ok(()),
         }
     }
 
@@ -144,7 +147,7 @@ impl Desk {
     fn put(&self, request: &Request) -> Result<Answer, Stopped> {
         let mut store = Sqlite::open(&self.state).map_err(Stopped::environment)?;
         for plan in &self.program.plans {
-            store.open_plan(&plan.name, &plan.shapes).map_err(Stopped::environment)?;
+            store.open_plan(&plan.name, &Outline::of(plan)).map_err(Stopped::environment)?;
         }
         let (who, why) = (request.who.as_str(), request.why.as_str());
         Ok(Hand { store: &mut store, program: &self.program, world: &Real, who, why }.act(&request.ask))

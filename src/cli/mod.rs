@@ -128,7 +128,7 @@ enum Verb {
     Resume(states::ResumeArgs),
     /// End maps; nothing is read for them any more.
     Stop(states::MapsArgs),
-    /// Read a range of keys of a running map again.
+    /// Let the running process take up changed maps, or read a range of keys of a map again.
     Reload(states::ReloadArgs),
     /// Show the changes that wait.
     Queue(trace::QueueArgs),
@@ -203,7 +203,7 @@ fn act(cli: Cli) -> Result {
         Verb::Pause(args) => states::pause(&args),
         Verb::Resume(args) => states::resume(&args),
         Verb::Stop(args) => states::stop(&args),
-        Verb::Reload(args) => states::reload(&args),
+        Verb::Reload(args) => states::reload(&args, color),
         Verb::Queue(args) => trace::queue(&args),
         Verb::Errors(args) => errors::run(&args),
         Verb::Conflicts(args) => conflicts::run(&args),

@@ -9,8 +9,10 @@ use super::progress::Progress;
 use super::project::{Project, read_text};
 use super::{Exit, Result, Stopped, block_on, systems};
 use crate::change::Side;
+use crate::diag::Severity;
 use crate::ir::Program;
 use crate::runtime::config;
+use crate::runtime::control::renew::Fresh;
 use crate::runtime::control::server;
 use crate::runtime::deployment::{Deployment, Settings};
 use crate::runtime::initial;
@@ -57,7 +59,25 @@ pub fn run(args: &Args, color: Color) -> Result {
     deployment.remind().map_err(Stopped::environment)?;
     let (file, state) = (project.root.join(config::FILE), project.root.join(&config.store.path));
     deployment.tend_by(file, config);
+    if args.program.is_none() {
+        let paths = args.paths.clone();
+        deployment.renew_by(Arc::new(move || compile_anew(&paths).map_err(|it| it.message)));
+    }
     block_on(keep_in_step(args, deployment, master, &state))
+}
+
+/// The maps, parameters and systems of the project as they stand now.
+fn compile_anew(paths: &[PathBuf]) -> std::result::Result<Fresh, Stopped> {
+    let project = Project::find(paths)?;
+    let config = project.config()?.clone();
+    let compiled = project.compile()?;
+    if compiled.has_errors {
+        let errors: Vec<_> = compiled.diagnostics.iter().filter(|it| it.severity == Severity::Error).cloned().collect();
+        return Err(Stopped::new(Exit::Found, crate::diag::render::emit(&errors, &compiled.sources, Color::Never.of_messages())));
+    }
+    let program = compiled.checked.program;
+    let systems = systems::connect(&program, &config, &project.root)?;
+    Ok(Fresh { program, systems })
 }
 
 fn read_program(file: &Path) -> std::result::Result<Program, Stopped> {
@@ -73,8 +93,8 @@ async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Si
         deployment.begin_all(master).map_err(Stopped::environment)?;
     }
     let caller = deployment.listen();
-    let (program, world) = (deployment.program.clone(), deployment.world.clone());
-    let serving = server::serve(state.to_owned(), program, caller, world.as_ref()).await;
+    let (programs, world) = (deployment.programs(), deployment.world.clone());
+    let serving = server::serve(state.to_owned(), programs, caller, world.as_ref()).await;
     let serving = serving.map_err(|error| {
         Stopped::environment(format!(
             "the local interface for commands cannot be opened: {error}\n  = fix: look at the folder of the state and its rights"

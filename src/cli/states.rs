@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 
 use super::desk::{Common, ask_and_show};
+use super::output::Color;
+use super::project::Project;
 use super::{Result, Stopped, output};
 use crate::runtime::control::ask::{Ask, Reply, Skip};
 
@@ -50,9 +52,10 @@ pub enum SkipArg {
 
 #[derive(clap::Args)]
 pub struct ReloadArgs {
-    map: String,
+    /// The map whose rows are read again. Without one the running process takes up all maps as their files stand now.
+    map: Option<String>,
     /// The keys, both ends included; an end may be left out, as in `A-100..`. Default: all rows.
-    #[arg(long, value_name = "FROM..TO", default_value = "..")]
+    #[arg(long, value_name = "FROM..TO", default_value = "..", requires = "map")]
     keys: String,
     #[command(flatten)]
     common: Common,
@@ -84,13 +87,20 @@ pub fn resume(args: &ResumeArgs) -> Result {
     ask_and_show(&args.common, Ask::Resume { maps: args.maps.clone(), skip }, show)
 }
 
-pub fn reload(args: &ReloadArgs) -> Result {
+pub fn reload(args: &ReloadArgs, color: Color) -> Result {
+    let Some(map) = &args.map else { return renew(&args.common, color) };
     let Some((from, to)) = args.keys.split_once("..") else {
         let text = format!("`{}` is no range of keys\n  = fix: write FROM..TO, as in `--keys A-100..A-200`", args.keys);
         return Err(Stopped::usage(text));
     };
     let end = |it: &str| (!it.is_empty()).then(|| it.to_owned());
-    ask_and_show(&args.common, Ask::Reload { map: args.map.clone(), from: end(from), to: end(to) }, show)
+    ask_and_show(&args.common, Ask::Reload { map: map.clone(), from: end(from), to: end(to) }, show)
+}
+
+/// Errors are shown here, as `dwmap check` shows them; the process compiles for itself.
+fn renew(common: &Common, color: Color) -> Result {
+    Project::find(std::slice::from_ref(&common.project))?.compile()?.or_stop(color)?;
+    ask_and_show(common, Ask::Renew, show)
 }
 
 /// Shows the states of maps, and what became of other commands.
@@ -110,6 +120,13 @@ pub fn show(reply: &Reply) {
         Reply::Decided { map, key, outcome, .. } => output::print_line(&format!("{map} {key}: {outcome}")),
         Reply::Woken { map, records } => output::print_line(&format!("{map}: {records} records are tried again now")),
         Reply::Loading { map, keys, outcome } => output::print_line(&format!("{map} {keys}: {outcome}")),
+        Reply::Renewed { maps } => {
+            for it in maps {
+                let rules = if it.rules.is_empty() { String::new() } else { format!(": {}", it.rules.join(", ")) };
+                output::print_line(&format!("{}: {}{rules}", it.map, it.state));
+                it.notes.iter().for_each(|note| output::print_line(&format!("  {note}")));
+            }
+        }
         Reply::Status { .. }
         | Reply::Queue { .. }
         | Reply::Errors { .. }

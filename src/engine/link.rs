@@ -135,6 +135,25 @@ pub fn stale(agreed: &Value) -> Value {
     }
 }
 
+/// Marks a value that was agreed upon under another version of the map: what the rules make of it now is not known yet. The mark
+/// is a tuple of two, which no field holds.
+pub fn rebased(agreed: &Value) -> Value {
+    Value::Tuple(vec![unmarked(agreed).clone(), Value::Null].into())
+}
+
+pub fn is_rebased(shadow: &Value) -> bool {
+    matches!(shadow, Value::Tuple(parts) if parts.len() == 2)
+}
+
+/// Moves an agreement on, and keeps the marks of another version of the map.
+pub fn keep_rebased(before: Option<&Record>, after: &mut Record) {
+    let Some(before) = before else { return };
+    for (slot, _) in before.slots().filter(|(_, value)| is_rebased(value)) {
+        let value = rebased(after.get(slot));
+        after.set(slot, value);
+    }
+}
+
 /// What was agreed upon, without the mark.
 pub fn unmarked(shadow: &Value) -> &Value {
     match shadow {

@@ -10,7 +10,7 @@ use crate::ir::{Conflict, Group, Plan, Rekey, RuleId};
 use crate::schema::Shape;
 use crate::value::{Record, Slot, Value};
 
-use super::link::{OpenConflict, stale, unmarked};
+use super::link::{OpenConflict, is_rebased, stale, unmarked};
 
 /// The key of a linked row changed: nothing of the row is carried until that is mended.
 const REKEYED: &str = "DW0403";
@@ -254,6 +254,9 @@ impl<'a> Merging<'a> {
             return Ok(Some(Standing::Agreed));
         }
         let values = Sides::new(left, right);
+        if self.is_rebased(id) {
+            return Ok(Some(Standing::Differs { values, changed: self.changed_since(id) }));
+        }
         let mut changed = Sides::new(false, false);
         for side in Side::BOTH {
             let counts = self.plan().rule(id).is_two_way();
@@ -276,6 +279,34 @@ impl<'a> Merging<'a> {
         // A guard that the old row leaves open was not false.
         let is_known = guard.condition.slots().into_iter().all(|slot| shadow.get(slot).is_known());
         is_known && interp::guard_holds(self.look.cx, id, guard.side, &unmarked_record(shadow)) == Ok(false)
+    }
+
+    /// The rule is another than when the two last agreed.
+    fn is_rebased(&self, id: RuleId) -> bool {
+        let has_mark = |side: Side| {
+            let shadow = self.look.shadows[side];
+            shadow.is_some_and(|it| self.slots(id, side).into_iter().any(|slot| is_rebased(it.get(slot))))
+        };
+        Side::BOTH.into_iter().any(has_mark)
+    }
+
+    /// Sides that count as changed where the rule itself has changed, and the two differ by it: the one that was edited since. If
+    /// nobody edited anything, or both did, no side is nearer to what the rule wants now, and the policy decides.
+    fn changed_since(&self, id: RuleId) -> Sides<bool> {
+        if !self.plan().rule(id).is_two_way() {
+            return Sides::new(false, false);
+        }
+        let is_edited = |side: Side| {
+            let Some(shadow) = self.look.shadows[side] else { return true };
+            let now = &self.look.seen[side].record;
+            let then = |slot| unmarked(shadow.get(slot));
+            self.slots(id, side).into_iter().any(|slot| then(slot).is_known() && then(slot) != now.get(slot))
+        };
+        match (is_edited(Side::Left), is_edited(Side::Right)) {
+            (true, false) => Sides::new(true, false),
+            (false, true) => Sides::new(false, true),
+            (true, true) | (false, false) => Sides::new(true, true),
+        }
     }
 
     /// The same, but for fields that only have to be looked at again.
@@ -406,7 +437,8 @@ impl<'a> Merging<'a> {
             return self.stopped(stop);
         }
         // What stands there is displaced; if it is not what we left there, somebody's value is lost and must be kept on file.
-        let displaced = self.edited(id, target) || (self.plan().rule(id).is_two_way() && self.is_reopened(id));
+        let is_anew = self.is_reopened(id) || self.is_rebased(id);
+        let displaced = self.edited(id, target) || (self.plan().rule(id).is_two_way() && is_anew);
         let planned = self.plans[target].as_mut().expect("it was written to above");
         planned.rules.push(id);
         if displaced {
@@ -414,7 +446,7 @@ impl<'a> Merging<'a> {
                 rule: id,
                 loser: values[target].clone(),
                 winner: values[winner].clone(),
-                policy: policy.unwrap_or("edit that the rule does not see").to_owned(),
+                policy: policy.unwrap_or(if is_anew { "the rule is new" } else { "edit that the rule does not see" }).to_owned(),
             });
         }
         if !self.plan().rule(id).is_two_way() {

@@ -8,7 +8,7 @@ use crate::interp;
 use crate::ir::{Plan, RuleId};
 use crate::value::{Record, Slot, Value};
 
-use super::link::{Intent, Link, stale, unmarked};
+use super::link::{Intent, Link, keep_rebased, stale, unmarked};
 use super::merge::rule_slots;
 
 /// Settles the open requests to one side by the row as it is now. Returns values of ours that were displaced since, by rule label.
@@ -97,7 +97,14 @@ fn adopt_sent(plan: &Plan, link: &mut Link, side: Side, intent: &Intent, row: &R
             returned.set(slot, value.clone());
         }
     }
+    // The request may be older than the rules of today: whether they agree with its outcome is still to be seen.
+    let before = link.shadows.clone();
     adopt(plan, link, side, intent, &returned);
+    for side in Side::BOTH {
+        if let Some(after) = &mut link.shadows[side] {
+            keep_rebased(before[side].as_ref(), after);
+        }
+    }
 }
 
 /// Moves the agreement to a request's outcome: the source as it was when the request was computed, the target as returned.

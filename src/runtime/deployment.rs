@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::confirm::{self, StaleReads};
 use super::control::Call;
+use super::control::renew::{Compiler, Renewal};
 use super::control::tend::Tending;
 use super::endpoint::Endpoint;
 use super::guard::{Guard, Guards};
@@ -23,7 +24,7 @@ use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
 use crate::failpoint;
 use crate::ir::{OnError, Program};
-use crate::store::{self, Conclusion, Phase, Store};
+use crate::store::{self, Conclusion, Outline, Phase, Revision, Store};
 use crate::value::{Timestamp, Value};
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
@@ -108,6 +109,13 @@ pub struct Deployment {
     pub(super) staged_at_first: Vec<u64>,
     /// Where commands come from, if anybody may give any.
     pub(super) calls: Option<mpsc::Receiver<Call>>,
+    /// How the maps are compiled anew, and the time when that is being done.
+    pub(super) compiler: Option<Compiler>,
+    pub(super) renewal: Option<Renewal>,
+    /// Counts the programs that were taken up: what was begun under an earlier one is not looked at.
+    pub(super) generation: u64,
+    /// Tells those who answer questions of the program in force.
+    programs: watch::Sender<Arc<Program>>,
     /// Settings that can change meanwhile, and alerts.
     pub(super) tending: Option<Tending>,
     own_writes: OwnWrites,
@@ -127,24 +135,16 @@ impl Deployment {
     pub fn open(
         program: Program,
         systems: &[Arc<dyn Connector>],
-        mut store: Box<dyn Store>,
+        store: Box<dyn Store>,
         world: Arc<dyn World>,
         settings: Settings,
     ) -> store::Result<Self> {
-        let pipe = |plan: &crate::ir::Plan| Pipe {
-            plan: Arc::new(plan.clone()),
-            systems: plan.systems.map(|&index| systems[index as usize].clone()),
-        };
-        let pipes: Vec<Pipe> = program.plans.iter().map(pipe).collect();
-        for pipe in &pipes {
-            store.open_plan(&pipe.plan.name, &pipe.plan.shapes)?;
-        }
-        let is_awaited = |name: &str| pipes.iter().flat_map(|it| &it.plan.references).any(|it| it.plan.as_deref() == Some(name));
+        let program = Arc::new(program);
         let mut deployment = Self {
-            stats: vec![Stats::default(); pipes.len()],
-            is_referred_to: pipes.iter().map(|it| is_awaited(&it.plan.name)).collect(),
-            program: Arc::new(program),
-            pipes,
+            stats: Vec::new(),
+            is_referred_to: Vec::new(),
+            program: program.clone(),
+            pipes: Vec::new(),
             store,
             world,
             references: References::default(),
@@ -155,26 +155,81 @@ impl Deployment {
             loads_rest_until: None,
             staged_at_first: Vec::new(),
             calls: None,
+            compiler: None,
+            renewal: None,
+            generation: 0,
+            programs: watch::channel(program.clone()).0,
             tending: None,
             own_writes: OwnWrites::default(),
             stale: StaleReads::default(),
-            endpoints: vec![Endpoint::default(); systems.len()],
+            endpoints: Vec::new(),
             guard: Guard::new(settings.guards),
             is_hasty: false,
             turn: 0,
         };
-        let count = deployment.pipes.len();
-        deployment.phases = vec![Phase::Stopped; count];
-        deployment.has_load = vec![false; count];
-        deployment.staged_at_first = vec![0; count];
-        deployment.refresh_phases()?;
+        deployment.put_in_force(program, systems)?;
+        Ok(deployment)
+    }
+
+    /// Goes on with another program: nothing is under way between two rounds. Figures and guards stay with their maps, and what is
+    /// on file is carried over to the new rules; a map that is gone keeps its state. What each map's new version changed, by map.
+    pub fn take_up(&mut self, program: Program, systems: &[Arc<dyn Connector>]) -> store::Result<Vec<(String, Revision)>> {
+        let names = |pipes: &[Pipe]| pipes.iter().map(|it| it.plan.name.clone()).collect::<Vec<_>>();
+        let (before, old_stats) = (names(&self.pipes), std::mem::take(&mut self.stats));
+        let revisions = self.put_in_force(Arc::new(program), systems)?;
+        let after = names(&self.pipes);
+        let place = |old: PipeId| after.iter().position(|it| *it == before[old.0]).map(PipeId);
+        for (old, it) in old_stats.into_iter().enumerate() {
+            if let Some(new) = place(PipeId(old)) {
+                self.stats[new.0] = it;
+            }
+        }
+        self.guard.renumber(place);
+        if let Some(tending) = &mut self.tending {
+            tending.renumber(place);
+        }
+        self.remind()?;
+        Ok(revisions)
+    }
+
+    /// The program becomes that of this deployment, and everything that counts by its numbers starts anew.
+    fn put_in_force(&mut self, program: Arc<Program>, systems: &[Arc<dyn Connector>]) -> store::Result<Vec<(String, Revision)>> {
+        let pipe = |plan: &crate::ir::Plan| Pipe {
+            plan: Arc::new(plan.clone()),
+            systems: plan.systems.map(|&index| systems[index as usize].clone()),
+        };
+        let pipes: Vec<Pipe> = program.plans.iter().map(pipe).collect();
+        let mut revisions = Vec::with_capacity(pipes.len());
+        for it in &pipes {
+            revisions.push((it.plan.name.clone(), self.store.open_plan(&it.plan.name, &Outline::of(&it.plan))?));
+        }
+        let is_awaited = |name: &str| pipes.iter().flat_map(|it| &it.plan.references).any(|it| it.plan.as_deref() == Some(name));
+        self.is_referred_to = pipes.iter().map(|it| is_awaited(&it.plan.name)).collect();
+        self.generation += 1;
+        self.program = program;
+        self.programs.send_replace(self.program.clone());
+        let count = pipes.len();
+        self.pipes = pipes;
+        self.stats = vec![Stats::default(); count];
+        self.phases = vec![Phase::Stopped; count];
+        self.has_load = vec![false; count];
+        self.staged_at_first = vec![0; count];
+        self.endpoints = vec![Endpoint::default(); systems.len()];
+        self.references = References::default();
+        self.own_writes = OwnWrites::default();
+        self.refresh_phases()?;
         // What a map that is new here keeps in step may be waited for already.
         let mut end = Conclusion::default();
-        for id in deployment.pipe_ids() {
-            deployment.wake(id, None, &mut end)?;
+        for id in self.pipe_ids() {
+            self.wake(id, None, &mut end)?;
         }
-        deployment.conclude(&end)?;
-        Ok(deployment)
+        self.conclude(&end)?;
+        Ok(revisions)
+    }
+
+    /// The program in force, now and later.
+    pub fn programs(&self) -> watch::Receiver<Arc<Program>> {
+        self.programs.subscribe()
     }
 
     /// Asks for those who wait for this row of the map, or for any.

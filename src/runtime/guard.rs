@@ -66,6 +66,14 @@ impl Guard {
         }
     }
 
+    /// Maps have other numbers now, or are gone.
+    pub fn renumber(&mut self, place: impl Fn(PipeId) -> Option<PipeId>) {
+        let counted = std::mem::take(&mut self.counted).into_iter();
+        self.counted = counted.filter_map(|((pipe, side, deed), it)| Some(((place(pipe)?, side, deed), it))).collect();
+        let released = std::mem::take(&mut self.released).into_iter();
+        self.released = released.filter_map(|(pipe, until)| Some((place(pipe)?, until))).collect();
+    }
+
     /// Counts a write that is about to be made. The reason, if it must not be. `links`: how many links the map has.
     pub fn stops(
         &mut self,

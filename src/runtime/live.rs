@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::confirm::STALE_MAX;
 use super::control::next_call;
+use super::control::renew::next_renewal;
 use super::control::states::had_initial_sync;
 use super::deployment::{Deployment, Note};
 use super::pipe::PipeId;
@@ -69,24 +70,36 @@ impl Ender {
 /// A page, and the position after which it was asked for. No page: there was no room for more; maybe there is now.
 type Reading = (PipeId, Side, Option<Token>, Option<Result<Page, Failure>>);
 
-/// The readings under way: one a map and side, so that a slow system holds up nobody else.
+/// The readings under way, under one program: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
     under_way: JoinSet<Reading>,
     open: BTreeSet<(PipeId, Side)>,
     failures: BTreeMap<(PipeId, Side), u32>,
+    generation: u64,
+}
+
+impl Feeds {
+    fn new(generation: u64) -> Self {
+        Self { under_way: JoinSet::new(), open: BTreeSet::new(), failures: BTreeMap::new(), generation }
+    }
 }
 
 impl Deployment {
     /// Keeps all maps in step until the end is wished for.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> store::Result<()> {
-        let mut feeds = Feeds { under_way: JoinSet::new(), open: BTreeSet::new(), failures: BTreeMap::new() };
+        let mut feeds = Feeds::new(self.generation);
         self.carry_out_decisions().await?;
         while !shutdown.is_wished() {
             while let Some(reading) = feeds.under_way.try_join_next() {
                 self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
             }
             self.attend().await?;
+            self.renew().await?;
             self.tend().await?;
+            if feeds.generation != self.generation {
+                // Pages of the old maps' fields are of no use; they are read again from where each feed stands.
+                feeds = Feeds::new(self.generation);
+            }
             self.read_feeds(&mut feeds)?;
             let has_worked = self.work(false).await?;
             if self.initial_turn().await? || has_worked || self.load_turn().await? {
@@ -98,6 +111,10 @@ impl Deployment {
                     self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
                 }
                 call = next_call(&mut self.calls) => self.serve(call).await?,
+                fresh = next_renewal(&mut self.renewal) => {
+                    self.finish_renewal(fresh)?;
+                    feeds = Feeds::new(self.generation);
+                }
                 () = shutdown.wished() => {}
                 () = tokio::time::sleep(REST_MAX) => {}
             }

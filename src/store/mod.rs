@@ -1,14 +1,15 @@
 //! What must survive a crash. One trait; embedded SQLite is the first that holds it.
 
 pub mod desk;
+pub mod outline;
 pub mod sqlite;
 
 pub use desk::Desk;
+pub use outline::{Outline, Revision};
 pub use sqlite::{Sqlite, is_held, phase_name};
 
 use crate::change::{Change, LinkId, RemoteId, Seen, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
-use crate::schema::Shape;
 use crate::value::{Timestamp, Value};
 
 /// Where one side's feed of one plan stands.
@@ -135,9 +136,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// The durable state of one deployment. Every method is one transaction: all of it happened, or nothing.
 pub trait Store: Desk + Send {
-    /// Makes a plan known and carries its shadows, intents and journal over to these shapes, field by field name, when they
-    /// differ from those it had. A field that was not there before is absent, which means: no agreement is known yet.
-    fn open_plan(&mut self, plan: &str, shapes: &Sides<Shape>) -> Result<()>;
+    /// Makes a plan known, or another version of it. Shadows, intents and journal are carried over to its shapes, field by field
+    /// name; a field that was not there before is absent, which means: no agreement is known yet. Intents are carried over to its
+    /// rules. The agreement on fields of rules that are new or mean something else is marked ([`rebased`](crate::engine::link::rebased)),
+    /// and every link is asked for; where other rows take part than before, all rows are read again.
+    fn open_plan(&mut self, plan: &str, outline: &Outline) -> Result<Revision>;
 
     fn phase(&mut self, plan: &str) -> Result<(Phase, String)>;
     fn set_phase(&mut self, plan: &str, phase: Phase, why: &str) -> Result<()>;

@@ -35,6 +35,7 @@ mod pages;
 mod postgres;
 mod push;
 mod readme;
+mod renewal;
 mod sandbox;
 mod simulate;
 mod sqlite_pair;

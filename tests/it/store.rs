@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dwmap::change::{Change, Class, LinkId, RemoteId, Seen, Side, Sides, Token, Version};
 use dwmap::engine::link::{Activity, ActivityKind, Commit, Hold, Intent, LedgerEntry, Link, LinkState, OpId, OpenConflict};
 use dwmap::schema::{Shape, ShapeField};
-use dwmap::store::{Error, Phase, Sqlite, Staged, Store};
+use dwmap::store::{Error, Outline, Phase, Sqlite, Staged, Store};
 use dwmap::value::{Kind, Record, Slot, Timestamp, Uuid, Value};
 use proptest::prelude::*;
 
@@ -163,15 +163,20 @@ fn token(text: &str) -> Token {
     Token(text.to_owned())
 }
 
+/// A map of which only the shapes matter.
+fn outline(shapes: Sides<Shape>) -> Outline {
+    Outline { shapes, rules: Vec::new(), scope: String::new(), policies: String::new() }
+}
+
 fn memory() -> Sqlite {
     let mut store = Sqlite::in_memory().unwrap();
-    store.open_plan(PLAN, &shapes()).unwrap();
+    store.open_plan(PLAN, &outline(shapes())).unwrap();
     store
 }
 
 fn at_file(path: &Path) -> Sqlite {
     let mut store = Sqlite::open(path).unwrap();
-    store.open_plan(PLAN, &shapes()).unwrap();
+    store.open_plan(PLAN, &outline(shapes())).unwrap();
     store
 }
 
@@ -554,7 +559,7 @@ fn new_shapes_take_over_what_is_remembered_by_field_name() {
     store.commit(&[commit(Link { intents, ..link(1) })], &[]).unwrap();
     store.append(PLAN, Side::Left, &[upsert("l1")], &token("t"), true, at(1)).unwrap();
     let left = shape(vec![field("city", text()), field("new", text()), field("name", Kind::Int64), field("id", text())]);
-    store.open_plan(PLAN, &Sides::new(left, shapes()[Side::Right].clone())).unwrap();
+    store.open_plan(PLAN, &outline(Sides::new(left, shapes()[Side::Right].clone()))).unwrap();
     let carried =
         |city: &str, id: &str| Record::from_values(vec![Value::text(city), Value::Absent, Value::Absent, Value::text(id)]);
     let now = store.link(link_id(1)).unwrap().unwrap();
@@ -570,10 +575,10 @@ fn new_shapes_take_over_what_is_remembered_by_field_name() {
 fn a_new_shape_restarts_a_first_reading_that_is_not_finished() {
     let mut store = memory();
     store.stage(PLAN, Side::Left, &[staged("l1", Some("k"))], &token("a"), false).unwrap();
-    store.open_plan(PLAN, &shapes()).unwrap();
+    store.open_plan(PLAN, &outline(shapes())).unwrap();
     assert_eq!(store.staged_count(PLAN).unwrap(), Sides::new(1, 0), "the same shapes change nothing");
     let left = shape(vec![field("id", text())]);
-    store.open_plan(PLAN, &Sides::new(left, shapes()[Side::Right].clone())).unwrap();
+    store.open_plan(PLAN, &outline(Sides::new(left, shapes()[Side::Right].clone()))).unwrap();
     assert_eq!(store.staged_count(PLAN).unwrap(), Sides::new(0, 0));
     assert_eq!(store.stream(PLAN, Side::Left).unwrap().token, None);
 }

@@ -2,7 +2,7 @@
 
 use super::hold::retried;
 use super::*;
-use crate::engine::link::stale;
+use crate::engine::link::{keep_rebased, stale};
 use crate::interp::Stamp;
 use crate::ir::{Rule, RuleId};
 
@@ -119,6 +119,7 @@ impl Flight {
         self.link.intents.clear();
         self.link.ids[target] = Some(seen.id.clone());
         self.link.state = LinkState::Live;
+        let before = std::mem::take(&mut self.link.shadows);
         if let Some(intent) = ours {
             let mut shadow = seen.record.clone();
             for (slot, sent) in interp::normalise(&self.plan, target, &intent.payload).slots() {
@@ -132,12 +133,22 @@ impl Flight {
             }
             self.link.shadows[target] = Some(self.without_left_out(target, shadow, &intent.payload));
             self.link.shadows[target.other()] = Some(self.baseline(target.other(), &intent));
+            self.keep_rebased(&before);
         }
         self.lookups.forget_missing();
         self.tally.linked = true;
         self.note(at, ActivityKind::Linked, format!("with {}", seen.id.0));
         self.seen[target] = Some(seen);
         self.commit_then(at, AfterCommit::Look)
+    }
+
+    /// The create may be older than the rules of today.
+    fn keep_rebased(&mut self, before: &Sides<Option<Record>>) {
+        for side in Side::BOTH {
+            if let Some(after) = &mut self.link.shadows[side] {
+                keep_rebased(before[side].as_ref(), after);
+            }
+        }
     }
 
     /// The source as the create knew it. Its fields that follow from the new row, and those that the create left out, are not
@@ -206,8 +217,10 @@ impl Flight {
         self.link.intents.clear();
         self.link.ids[side] = Some(seen.id.clone());
         self.link.state = LinkState::Live;
+        let before = std::mem::take(&mut self.link.shadows);
         self.link.shadows[side] = Some(self.without_left_out(side, seen.record.clone(), &intent.payload));
         self.link.shadows[side.other()] = Some(self.baseline(side.other(), &intent));
+        self.keep_rebased(&before);
         self.lookups.forget_missing();
         self.tally.created[side] += 1;
         self.note_answer(at, ActivityKind::Created, &intent, &seen);

@@ -19,24 +19,84 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Ask {
-    Start { maps: Vec<String>, initial: bool, master: Option<String>, with_dependants: bool },
-    Pause { maps: Vec<String> },
-    Resume { maps: Vec<String>, skip: Option<Skip> },
-    Stop { maps: Vec<String> },
-    Reload { map: String, from: Option<String>, to: Option<String> },
+    Start {
+        maps: Vec<String>,
+        initial: bool,
+        master: Option<String>,
+        with_dependants: bool,
+    },
+    Pause {
+        maps: Vec<String>,
+    },
+    Resume {
+        maps: Vec<String>,
+        skip: Option<Skip>,
+    },
+    Stop {
+        maps: Vec<String>,
+    },
+    Reload {
+        map: String,
+        from: Option<String>,
+        to: Option<String>,
+    },
+    /// Take up the maps as they stand now.
+    Renew,
     Status,
-    Queue { maps: Vec<String>, limit: usize },
-    Errors { maps: Vec<String>, limit: usize },
-    ShowError { map: String, key: String },
-    Retry { map: String, key: Option<String> },
-    Discard { map: String, key: String },
-    Edit { map: String, key: String, system: String, field: String, value: String },
-    Conflicts { maps: Vec<String>, limit: usize },
-    ShowConflict { map: String, key: String },
-    Resolve { map: String, key: String, rule: Option<String>, choice: Choice },
-    Trace { map: String, key: String, limit: usize },
-    Activity { maps: Vec<String>, limit: usize },
-    Verify { maps: Vec<String>, repair: bool },
+    Queue {
+        maps: Vec<String>,
+        limit: usize,
+    },
+    Errors {
+        maps: Vec<String>,
+        limit: usize,
+    },
+    ShowError {
+        map: String,
+        key: String,
+    },
+    Retry {
+        map: String,
+        key: Option<String>,
+    },
+    Discard {
+        map: String,
+        key: String,
+    },
+    Edit {
+        map: String,
+        key: String,
+        system: String,
+        field: String,
+        value: String,
+    },
+    Conflicts {
+        maps: Vec<String>,
+        limit: usize,
+    },
+    ShowConflict {
+        map: String,
+        key: String,
+    },
+    Resolve {
+        map: String,
+        key: String,
+        rule: Option<String>,
+        choice: Choice,
+    },
+    Trace {
+        map: String,
+        key: String,
+        limit: usize,
+    },
+    Activity {
+        maps: Vec<String>,
+        limit: usize,
+    },
+    Verify {
+        maps: Vec<String>,
+        repair: bool,
+    },
 }
 
 /// What becomes of the queue of a map that goes on.
@@ -74,6 +134,7 @@ impl Ask {
             | Self::Resume { .. }
             | Self::Stop { .. }
             | Self::Reload { .. }
+            | Self::Renew
             | Self::Retry { .. }
             | Self::Discard { .. }
             | Self::Edit { .. }
@@ -125,6 +186,18 @@ pub enum Reply {
     Decided { map: String, key: String, outcome: String, is_done: bool },
     Woken { map: String, records: u64 },
     Loading { map: String, keys: String, outcome: String },
+    Renewed { maps: Vec<Renewed> },
+}
+
+/// What became of a map when the maps were taken up again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    pub map: String,
+    /// `new`, `changed`, `unchanged` or `gone`.
+    pub state: String,
+    /// Rules that are new or mean something else.
+    pub rules: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// A map that changed its state, or did not have to.

@@ -66,6 +66,10 @@ impl Deployment {
     }
 
     pub(in crate::runtime) async fn serve(&mut self, call: Call) -> store::Result<()> {
+        if call.request.ask == Ask::Renew {
+            self.begin_renewal(call.request, call.answer);
+            return Ok(());
+        }
         let answer = self.answer(&call.request).await;
         self.refresh_phases()?;
         // Whoever asked may be gone; what was asked is done all the same.

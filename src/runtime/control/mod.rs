@@ -15,6 +15,7 @@ pub mod place;
 pub mod plan;
 mod post;
 pub mod read;
+pub mod renew;
 pub mod send;
 pub mod server;
 pub mod states;

@@ -34,6 +34,7 @@ pub fn answer(store: &mut dyn Store, program: &Program, ask: &Ask) -> Answer {
         | Ask::Resume { .. }
         | Ask::Stop { .. }
         | Ask::Reload { .. }
+        | Ask::Renew
         | Ask::Retry { .. }
         | Ask::Discard { .. }
         | Ask::Edit { .. }

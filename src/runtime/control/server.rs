@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::Caller;
 use super::ask::{Answer, Ask, FORMAT_VERSION, Problem, Request};
@@ -42,7 +42,7 @@ const AT_ONCE_MAX: usize = 32;
 struct Desk {
     token: SecretString,
     caller: Caller,
-    program: Arc<Program>,
+    programs: watch::Receiver<Arc<Program>>,
     state: PathBuf,
     room: Semaphore,
 }
@@ -62,13 +62,18 @@ impl Drop for Serving {
 }
 
 /// Opens the interface on a free port and writes down where it is.
-pub async fn serve(state: PathBuf, program: Arc<Program>, caller: Caller, world: &dyn World) -> std::io::Result<Serving> {
+pub async fn serve(
+    state: PathBuf,
+    programs: watch::Receiver<Arc<Program>>,
+    caller: Caller,
+    world: &dyn World,
+) -> std::io::Result<Serving> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     let token = fresh_token(world);
     let place = Place { pid: std::process::id(), port, token: token.clone() };
     let announced = Announced::write(&state, &place)?;
-    let desk = Desk { token, caller, program, state, room: Semaphore::new(AT_ONCE_MAX) };
+    let desk = Desk { token, caller, programs, state, room: Semaphore::new(AT_ONCE_MAX) };
     let router = Router::new().route(PATH, post(asked)).route("/healthz", get(|| async { "ok\n" })).with_state(Arc::new(desk));
     let task = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -134,7 +139,7 @@ async fn answer(desk: &Desk, request: Request) -> Answer {
     if !request.ask.is_question() {
         return desk.caller.ask(request).await;
     }
-    let (state, program) = (desk.state.clone(), desk.program.clone());
+    let (state, program) = (desk.state.clone(), desk.programs.borrow().clone());
     let look = move || read::answer(&mut Sqlite::open_read_only(&state)?, &program, &request.ask);
     tokio::task::spawn_blocking(look)
         .await

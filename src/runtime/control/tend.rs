@@ -118,7 +118,7 @@ impl Deployment {
                 tending.config = config;
                 let why = match unused.is_empty() {
                     true => String::new(),
-                    false => format!("{} count from the next start on", unused.join(", ")),
+                    false => format!("{} count from `dwmap reload` or the next start on", unused.join(", ")),
                 };
                 ("settings were read again", why)
             }
@@ -232,6 +232,12 @@ impl Deployment {
 }
 
 impl Tending {
+    /// Maps have other numbers now, or are gone.
+    pub(in crate::runtime) fn renumber(&mut self, place: impl Fn(PipeId) -> Option<PipeId>) {
+        let heard = std::mem::take(&mut self.heard).into_iter();
+        self.heard = heard.filter_map(|((pipe, side), at)| Some(((place(pipe)?, side), at))).collect();
+    }
+
     fn send(&mut self, to: To, told: Told) {
         if self.sending.len() < SENDING_MAX {
             self.sending.spawn(async move {

@@ -28,6 +28,7 @@ impl Hand<'_> {
             | Ask::Pause { .. }
             | Ask::Resume { .. }
             | Ask::Stop { .. }
+            | Ask::Renew
             | Ask::Status
             | Ask::Queue { .. }
             | Ask::Errors { .. }

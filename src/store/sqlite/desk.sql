@@ -7,6 +7,9 @@ CREATE TABLE IF NOT EXISTS act(
 );
 CREATE INDEX IF NOT EXISTS act_by_link ON act(link) WHERE link IS NOT NULL;
 
+-- What each map was when it was opened last: its rules by label and hash.
+CREATE TABLE IF NOT EXISTS outline(plan INTEGER PRIMARY KEY, body TEXT NOT NULL);
+
 CREATE TABLE IF NOT EXISTS decision(num INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS load(plan INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS verified(plan INTEGER PRIMARY KEY, at INTEGER NOT NULL, pairs INTEGER NOT NULL, differing INTEGER NOT NULL);

@@ -10,6 +10,7 @@ mod journal;
 mod later;
 mod links;
 mod open;
+mod revise;
 mod shapes;
 mod staging;
 mod views;
@@ -21,11 +22,11 @@ use std::fs::File;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::outline::{Outline, Revision};
 use super::{Conclusion, Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
 use crate::change::{Change, LinkId, RemoteId, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
 use crate::failpoint;
-use crate::schema::Shape;
 use crate::value::{Timestamp, Value};
 
 /// A state file that this process may read and, unless opened for reading only, write.
@@ -110,8 +111,8 @@ fn bound(limit: usize) -> i64 {
 }
 
 impl Store for Sqlite {
-    fn open_plan(&mut self, plan: &str, shapes: &Sides<Shape>) -> Result<()> {
-        self.write("open_plan", |db| shapes::open_plan(db, plan, shapes))
+    fn open_plan(&mut self, plan: &str, outline: &Outline) -> Result<Revision> {
+        self.write("open_plan", |db| shapes::open_plan(db, plan, outline))
     }
 
     fn phase(&mut self, plan: &str) -> Result<(Phase, String)> {

@@ -3,15 +3,18 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::image::{Bytes, SideNumber, read_record, write_record};
+use super::revise::revise;
 use super::{Outcome, bound, journal};
-use crate::change::{Side, Sides};
+use crate::change::Side;
 use crate::schema::Shape;
+use crate::store::outline::{Outline, Revision};
 use crate::value::{Record, Slot};
 
 /// Rows that are read at once while they are carried over.
 const PAGE_MAX: usize = 500;
 
-pub fn open_plan(db: &Connection, plan: &str, shapes: &Sides<Shape>) -> Outcome<()> {
+pub fn open_plan(db: &Connection, plan: &str, outline: &Outline) -> Outcome<Revision> {
+    let shapes = &outline.shapes;
     let known: Option<(i64, String, String)> = db
         .prepare_cached("SELECT num, left_shape, right_shape FROM plan WHERE name = ?1")?
         .query_row([plan], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
@@ -22,7 +25,8 @@ pub fn open_plan(db: &Connection, plan: &str, shapes: &Sides<Shape>) -> Outcome<
             "INSERT INTO plan(name, left_shape, right_shape, phase, why) VALUES (?1, ?2, ?3, 'stopped', '')",
             params![plan, texts[0], texts[1]],
         )?;
-        return Ok(());
+        let revision = revise(db, db.last_insert_rowid(), outline)?;
+        return Ok(Revision { is_new: true, ..revision });
     };
     for (side, old) in [(Side::Left, left), (Side::Right, right)] {
         let old: Shape = serde_json::from_str(&old)?;
@@ -31,7 +35,7 @@ pub fn open_plan(db: &Connection, plan: &str, shapes: &Sides<Shape>) -> Outcome<
         }
     }
     db.execute("UPDATE plan SET left_shape = ?2, right_shape = ?3 WHERE num = ?1", params![num, texts[0], texts[1]])?;
-    Ok(())
+    revise(db, num, outline)
 }
 
 /// From old slots to new ones.
@@ -138,7 +142,7 @@ fn carry_images(db: &Connection, table: &str, plan: i64, side: Side, carrier: &C
 }
 
 /// Staged rows were keyed by the old map and show its fields: the first reading starts anew.
-fn restart_match_phase(db: &Connection, plan: i64) -> Outcome<()> {
+pub fn restart_match_phase(db: &Connection, plan: i64) -> Outcome<()> {
     let is_matching: bool = db.query_row("SELECT EXISTS(SELECT 1 FROM staged WHERE plan = ?1)", [plan], |row| row.get(0))?;
     if is_matching {
         db.execute("DELETE FROM staged WHERE plan = ?1", [plan])?;

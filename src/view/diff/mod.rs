@@ -6,7 +6,7 @@
 //! of values or delete policy).
 
 mod compare;
-mod form;
+pub mod form;
 mod show;
 mod version;
 

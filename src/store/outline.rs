@@ -1,0 +1,114 @@
+//! What the state remembers of a compiled map, so that a later version of it can take over what is on file.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::change::{Side, Sides};
+use crate::engine::merge::rule_slots;
+use crate::ir::{Plan, RuleId};
+use crate::schema::Shape;
+use crate::value::Slot;
+use crate::view::diff::form;
+use crate::view::words::Words;
+
+/// A map as far as its state depends on it. Names and hashes stand in the place of the rules themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outline {
+    pub shapes: Sides<Shape>,
+    pub rules: Vec<RuleOutline>,
+    /// Which rows take part, and by which key they are matched.
+    pub scope: String,
+    /// What deletes, exits and errors lead to.
+    pub policies: String,
+}
+
+/// A rule, by its number in the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleOutline {
+    pub known: KnownRule,
+    /// The fields whose agreement stands or falls with the rule.
+    pub agreed: Sides<Vec<Slot>>,
+    /// The fields that the rule writes.
+    pub written: Sides<Vec<Slot>>,
+}
+
+/// What tells a rule from others: the label that people know, and a hash of what it means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownRule {
+    pub label: String,
+    pub form: String,
+}
+
+/// What a map's new version changed on file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// The state did not know the map.
+    pub is_new: bool,
+    /// Labels of rules that are new, or mean something else: what the two sides hold is compared by them.
+    pub rules: Vec<String>,
+    /// Labels of rules that are gone.
+    pub gone: Vec<String>,
+    /// Other rows take part than before: all rows are read again.
+    pub has_other_scope: bool,
+    /// Deletes, exits or errors lead to something else.
+    pub has_other_policies: bool,
+}
+
+impl Revision {
+    /// Nothing on file has another meaning than before.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.gone.is_empty() && !self.has_other_scope && !self.has_other_policies
+    }
+}
+
+impl Outline {
+    pub fn of(plan: &Plan) -> Self {
+        let scope = plan.scope.iter().map(|(side, it)| it.as_ref().map(|it| Words { plan, side }.expr(it)));
+        let key = |id: &RuleId| {
+            let form = form::of(plan, *id);
+            format!("{:?}", (form.role, &form.equation, form.modulo, &form.guard, &form.tables))
+        };
+        let keys: Vec<String> = plan.key.iter().map(key).collect();
+        let scope = (scope.collect::<Vec<_>>(), &plan.partition_in, &plan.writes, keys);
+        let slot_name = |side: Side, slot: &Slot| plan.shapes[side].field(*slot).name.clone();
+        let policies = Side::BOTH.map(|side| {
+            use crate::ir::{DeleteAction, Exit};
+            let delete = match &plan.on_delete[side] {
+                DeleteAction::Set { slot, value } => format!("set {} {value}", slot_name(side.other(), slot)),
+                other @ (DeleteAction::Delete | DeleteAction::Refuse | DeleteAction::Ignore) => format!("{other:?}"),
+            };
+            let exit = match &plan.on_exit[side] {
+                Some(Exit::Set { slot, value }) => format!("set {} {value}", slot_name(side.other(), slot)),
+                other @ (Some(Exit::Detach | Exit::Delete | Exit::Reject) | None) => format!("{other:?}"),
+            };
+            (delete, exit)
+        });
+        Self {
+            shapes: plan.shapes.clone(),
+            rules: plan.rule_ids().map(|it| RuleOutline::of(plan, it)).collect(),
+            scope: hash(&format!("{scope:?}")),
+            policies: hash(&format!("{:?}", (policies, plan.on_rekey, plan.on_error))),
+        }
+    }
+}
+
+impl RuleOutline {
+    fn of(plan: &Plan, id: RuleId) -> Self {
+        let rule = plan.rule(id);
+        let written = |side: Side| rule.ends[side].write.iter().map(|(slot, _)| *slot).collect::<Vec<_>>();
+        let written = Sides::new(written(Side::Left), written(Side::Right));
+        let agreed = match () {
+            // It does not count once the row is there.
+            () if rule.on_create => Sides::default(),
+            () if rule.is_two_way() => Sides::new(rule_slots(plan, id, Side::Left), rule_slots(plan, id, Side::Right)),
+            () => written.clone(),
+        };
+        let known = KnownRule { label: rule.label.clone(), form: hash(&format!("{:?}", form::of(plan, id))) };
+        Self { known, agreed, written }
+    }
+}
+
+/// As much of a hash as tells the rules of one map apart.
+fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
