@@ -6,6 +6,7 @@ mod facts;
 mod import;
 mod layer;
 mod odd;
+mod over_http;
 
 use std::path::{Path, PathBuf};
 
