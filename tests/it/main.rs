@@ -37,6 +37,7 @@ mod push;
 mod readme;
 mod sandbox;
 mod simulate;
+mod sound;
 mod sqlite_pair;
 mod stage;
 mod store;
