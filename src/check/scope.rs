@@ -88,9 +88,14 @@ impl Scope<'_, '_> {
         self.sources.text(span)
     }
 
-    /// No null can be read from this field: its store has none, or the field none.
+    /// Null can be read from this field: it may hold null, or the store's own word for it.
     pub fn is_nullable(&self, side: Side, field: &ShapeField) -> bool {
-        field.nullable && !self.is_blank_null(side, &field.kind)
+        field.nullable && !self.is_blank_null(side, &field.kind) || self.has_null_date(side, &field.kind)
+    }
+
+    /// One day stands for null in this store, so that every date of it may be null.
+    fn has_null_date(&self, side: Side, kind: &Kind) -> bool {
+        matches!(kind, Kind::Date | Kind::DateTime) && self.sides[side].system.profile.null_date.is_some()
     }
 
     /// Null and `""` are one state of this store, held as `""`.
@@ -100,10 +105,7 @@ impl Scope<'_, '_> {
 
     /// Null can be written to this field: it is held as null, or as the store's own word for it.
     pub fn takes_null(&self, side: Side, field: &ShapeField) -> bool {
-        let profile = &self.sides[side].system.profile;
-        field.nullable
-            || self.is_blank_null(side, &field.kind)
-            || (matches!(field.kind, Kind::Date | Kind::DateTime) && profile.null_date.is_some())
+        field.nullable || self.sides[side].system.profile.has_word_for_null(&field.kind)
     }
 
     /// The side whose system has this name; the left one where both have it.

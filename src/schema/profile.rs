@@ -109,6 +109,25 @@ impl Profile {
         }
     }
 
+    /// The store has a value of this kind that stands for null, so that even a field without null takes one.
+    pub fn has_word_for_null(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Text { .. } => self.text.null_is_blank,
+            Kind::Date | Kind::DateTime => self.null_date.is_some(),
+            Kind::Bool
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::Decimal { .. }
+            | Kind::Float64
+            | Kind::Guid
+            | Kind::Time
+            | Kind::Binary
+            | Kind::Enum(_)
+            | Kind::Choices(_)
+            | Kind::Lookup(_) => false,
+        }
+    }
+
     fn store_text(&self, text: &str) -> Value {
         let facts = &self.text;
         let mut text = std::borrow::Cow::Borrowed(text);

@@ -19,6 +19,9 @@ pub enum Form {
     Settled,
 }
 
+/// What these add looks for its place in the text, and a store that pads or cuts moves that place.
+const ADDS: [&str; 2] = ["with_prefix", "with_suffix"];
+
 /// One value of an end: a field, or a part of the key behind a reference, perhaps in a canonical or shortened form.
 #[derive(PartialEq)]
 struct Atom<'e> {
@@ -43,7 +46,9 @@ pub fn form(plan: &Plan, id: RuleId) -> Option<Form> {
             let is_written = a.len() == b.len()
                 && writes_plainly(plan, Side::Left, left, &a, &b, &rule.kind)
                 && writes_plainly(plan, Side::Right, right, &b, &a, &rule.kind);
-            let is_folded = a.len() == 1 || Side::BOTH.into_iter().all(|side| parts_are_folded(plan, id, side));
+            let adds = |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| ADDS.contains(&it.function));
+            let is_folded = (a.len() == 1 || Side::BOTH.into_iter().all(|side| parts_are_folded(plan, id, side)))
+                && (!a.iter().chain(&b).any(adds) || stores_keep(plan, id));
             if is_written && is_folded { of_atoms(&a, &b) } else { None }
         }
         (Some(plain), None) if is_joined(right) => settled_beside(plan, Side::Left, left, &plain, &rule.kind),

@@ -33,19 +33,18 @@ pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Fi
                 shown(wanted)
             ))
         }
-        Finding::Restless { trace } => {
+        Finding::Restless { trace, comes_to_rest } => {
             let steps: Vec<String> =
                 trace.iter().take(4).map(|(side, it)| format!("{} {}", system(world, plan, *side), show(*side, it))).collect();
-            Diagnostic::new(
-                codes::ABSORPTION,
-                written.rule.arrow_span,
-                "this rule never settles",
-                "each side answers the other, for ever",
-            )
-            .because(end(&written, Side::Left).span, format!("stored as profile `{}` says", plan.profiles[Side::Left].name))
-            .because(end(&written, Side::Right).span, format!("stored as profile `{}` says", plan.profiles[Side::Right].name))
-            .note("trace", format!("{} → …", steps.join(" → ")))
-            .advice("compare loosely (`modulo trim`, `modulo case`), or write the same function on both sides")
+            let (message, label, end_of_trace) = match comes_to_rest {
+                true => ("one edit makes this rule write a side twice", "each side answers the other", ""),
+                false => ("this rule never settles", "each side answers the other, for ever", " → …"),
+            };
+            Diagnostic::new(codes::ABSORPTION, written.rule.arrow_span, message, label)
+                .because(end(&written, Side::Left).span, format!("stored as profile `{}` says", plan.profiles[Side::Left].name))
+                .because(end(&written, Side::Right).span, format!("stored as profile `{}` says", plan.profiles[Side::Right].name))
+                .note("trace", format!("{}{end_of_trace}", steps.join(" → ")))
+                .advice("compare loosely (`modulo trim`, `modulo case`), or write the same function on both sides")
         }
         Finding::Lost { side, first, second, both, is_concat } => {
             let pair = format!("{} and {}", show(*side, first), show(*side, second));

@@ -90,6 +90,13 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         "é",
         "ß",
         "İ",
+        "a\u{a0}b",
+        "\u{a0}a",
+        "a\tb",
+        "a\n",
+        "-a-",
+        "0a0",
+        "A@B.Cd",
     ];
     let mut out: Vec<String> = plain.map(str::to_owned).into();
     for constant in near {
@@ -99,7 +106,17 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                 out.extend([units.saturating_sub(1), units].map(|it| format!("{} {}", "x".repeat(it), "x")));
                 out.extend(["x".repeat(units), "x".repeat(units + 1), format!("{}y", "x".repeat(units))]);
             }
-            Value::Text(part) => out.extend([part.to_string(), format!("a{part}b"), format!("b{part}b"), format!("a{part}")]),
+            Value::Text(part) => {
+                out.extend([part.to_string(), format!("a{part}b"), format!("b{part}b"), format!("a{part}"), format!("{part}a")]);
+                out.extend([
+                    format!("{part} a"),
+                    format!("a {part}"),
+                    format!("{part}{part}"),
+                    format!("{part} "),
+                    format!(" {part}"),
+                ]);
+                out.extend([part.as_str().to_uppercase(), part.as_str().to_lowercase()]);
+            }
             _ => {}
         }
     }

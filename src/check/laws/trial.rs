@@ -13,6 +13,8 @@ use crate::value::{Kind, Record, Value};
 const RECORDS_MAX: usize = 1_500;
 /// A rule that still writes after so many steps never settles.
 const SETTLE_STEPS: usize = 8;
+/// An edit may be answered by one write to each side.
+const WRITES_MAX: usize = 2;
 
 /// What was seen to go wrong.
 #[derive(Debug)]
@@ -21,8 +23,8 @@ pub enum Finding {
     Unstable { side: Side, record: Record, wanted: Value, after: Record, again: Value },
     /// A value of `from` cannot be equalled by the other side.
     Section { from: Side, record: Record, wanted: Value, after: Record, reads: Value },
-    /// The records written in turn, beginning with a row of that side.
-    Restless { trace: Vec<(Side, Record)> },
+    /// The records written in turn, beginning with a row of that side; in the end it may come to rest all the same.
+    Restless { trace: Vec<(Side, Record)>, comes_to_rest: bool },
     /// Two records of `side` look the same on the other one.
     Lost { side: Side, first: Record, second: Record, both: Record, is_concat: bool },
 }
@@ -116,7 +118,8 @@ impl Trial {
         let towards = from.other();
         self.records[from].iter().find_map(|record| {
             let wanted = self.read(from, record)?;
-            let after = self.write(towards, &wanted, &self.blank(towards))?;
+            let written = self.write(towards, &wanted, &self.blank(towards))?;
+            let after = interp::normalise(&self.plan, towards, &written);
             let reads = self.read(towards, &after)?;
             let holds = self.agree(&wanted, &reads) || self.is_defaulted(towards, &wanted);
             (!holds).then(|| Finding::Section { from, record: record.clone(), wanted, after, reads })
@@ -146,14 +149,15 @@ impl Trial {
                 let towards = from.other();
                 let wanted = self.read(from, &rows[from])?;
                 if self.read(towards, &rows[towards]).is_some_and(|there| self.agree(&wanted, &there)) {
-                    return None;
+                    let writes = trace.len() - 1;
+                    return (writes > WRITES_MAX).then_some(Finding::Restless { trace, comes_to_rest: true });
                 }
                 let written = self.write(towards, &wanted, &rows[towards])?;
                 rows[towards] = interp::normalise(&self.plan, towards, &written);
                 trace.push((towards, rows[towards].clone()));
                 from = towards;
             }
-            Some(Finding::Restless { trace })
+            Some(Finding::Restless { trace, comes_to_rest: false })
         })
     }
 

@@ -60,7 +60,10 @@ pub fn shared(built: &[Built<'_>]) -> Vec<(usize, usize)> {
     for side in Side::BOTH {
         for writers in by_field(built, side).into_values() {
             for (index, first) in writers.iter().enumerate() {
-                for second in writers[index + 1..].iter().filter(|it| !is_apart(built, *first, **it)) {
+                let counts = |it: &Writer| !built[it.map].plan.rules[it.rule].on_create;
+                for second in
+                    writers[index + 1..].iter().filter(|it| counts(first) && counts(it) && !is_apart(built, *first, **it))
+                {
                     out.extend([(first.map, first.rule), (second.map, second.rule)]);
                 }
             }
@@ -82,7 +85,7 @@ fn by_field(built: &[Built<'_>], side: Side) -> BTreeMap<(u16, String, String), 
     for (map, it) in built.iter().enumerate() {
         let shape = &it.plan.shapes[side];
         for (index, rule) in it.plan.rules.iter().enumerate() {
-            if it.rules[index].role != Role::Ordinary || rule.on_create {
+            if it.rules[index].role != Role::Ordinary {
                 continue;
             }
             for (slot, _) in &rule.ends[side].write {
@@ -145,11 +148,16 @@ fn overlap(first: &Built<'_>, second: &Built<'_>) -> Diagnostic {
 fn can_clash(built: &[Built<'_>], side: Side, first: Writer, second: Writer) -> bool {
     let (a, b) = (&built[first.map].plan, &built[second.map].plan);
     let (left, right) = (&a.rules[first.rule], &b.rules[second.rule]);
-    if (first.map, first.rule) == (second.map, second.rule) || has_lookup(left) && has_lookup(right) {
+    let is_apart_in_time = left.on_create && right.on_update || left.on_update && right.on_create;
+    if (first.map, first.rule) == (second.map, second.rule) || has_lookup(left) && has_lookup(right) || is_apart_in_time {
         return false;
     }
     if first.map == second.map {
         return !guards_exclude(a, left, b, right);
+    }
+    // What another map gives to rows that it makes is gone from then on: whoever makes the row says it.
+    if left.on_create || right.on_create {
+        return false;
     }
     let is_same_pair =
         a.shapes[side.other()].entity == b.shapes[side.other()].entity && a.systems[side.other()] == b.systems[side.other()];

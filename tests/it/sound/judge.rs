@@ -1,0 +1,380 @@
+//! Runs an accepted map: people edit, the stores do to values what their profiles say, and what a rule promises must hold.
+//!
+//! After each edit the maps run to and fro until nothing is written any more. Promised is: each side is written once at most,
+//! the edited side of `<->` not at all; a rule that nobody touched writes nothing; what is written fits its field; a rule without
+//! `else` refuses nothing; and what `<->` carried over can be made again from the other side alone.
+
+use dwmap::change::{Side, Sides};
+use dwmap::functions;
+use dwmap::interp::{self, Cx, Lookups, Refusal, Stop};
+use dwmap::ir::{Plan, Rule, RuleId};
+use dwmap::value::{Kind, Record, Slot, Value};
+
+use super::case::{Admitted, Case, Drawn, name};
+use super::dice::Dice;
+use super::families::Family;
+use super::values;
+
+/// Edits of each accepted map.
+const EDITS: usize = 24;
+/// Rows that are tried until one can be created.
+const STARTS: usize = 12;
+/// The map runs so often after an edit before it is called restless.
+const ROUNDS: usize = 6;
+
+/// A promise that was broken, with the way there.
+#[derive(Debug)]
+pub struct Broken {
+    pub promise: &'static str,
+    pub trace: Vec<String>,
+}
+
+/// What was done with one map.
+#[derive(Default)]
+pub struct Tally {
+    pub edits: u64,
+    pub writes: u64,
+    pub refused: u64,
+}
+
+pub struct Judge<'c> {
+    case: &'c Case,
+    plan: &'c Plan,
+    lookups: Lookups,
+    /// The rule as drawn that each slot belongs to.
+    owners: Sides<Vec<Option<usize>>>,
+    rows: Sides<Record>,
+    trace: Vec<String>,
+    tally: Tally,
+}
+
+/// What a run of the map toward one side came to.
+enum Put {
+    Nothing,
+    Written(Vec<Slot>),
+    /// Refused as a rule says.
+    Refused,
+}
+
+impl<'c> Judge<'c> {
+    pub fn new(case: &'c Case, plan: &'c Plan) -> Self {
+        let owner = |field: &str| case.rules.iter().position(|it| it.owns(field));
+        let owners = plan.shapes.map(|it| it.fields.iter().map(|field| owner(&field.name)).collect());
+        let rows = plan.shapes.map(|it| Record::absent(it.fields.len()));
+        Self { case, plan, lookups: Lookups::default(), owners, rows, trace: Vec::new(), tally: Tally::default() }
+    }
+
+    /// Random rows and random edits.
+    pub fn run(mut self, dice: &mut Dice) -> Result<Tally, Broken> {
+        if !self.start(dice)? {
+            return Ok(self.tally);
+        }
+        for _ in 0..EDITS {
+            let before = self.rows.clone();
+            let side = if dice.percent(50) { Side::Left } else { Side::Right };
+            let Some(rule) = self.draw_edit(dice, side) else { continue };
+            self.tally.edits += 1;
+            if !self.settle(side, Some(rule))? {
+                self.rows = before;
+            }
+        }
+        Ok(self.tally)
+    }
+
+    /// These rows and no others: what a counterexample shows.
+    pub fn run_on(mut self, side: Side, record: &Record) -> Result<Tally, Broken> {
+        self.rows[side] = self.filled(side, &interp::normalise(self.plan, side, record));
+        if self.create(side.other())? {
+            self.settle(side, None)?;
+        }
+        Ok(self.tally)
+    }
+
+    fn cx(&self) -> Cx<'_> {
+        Cx { plan: self.plan, lookups: &self.lookups }
+    }
+
+    fn broken<T>(&self, promise: &'static str, what: String) -> Result<T, Broken> {
+        let mut trace = self.trace.clone();
+        trace.push(what);
+        Err(Broken { promise, trace })
+    }
+
+    /// A pair that was made from a row of one side.
+    fn start(&mut self, dice: &mut Dice) -> Result<bool, Broken> {
+        for _ in 0..STARTS {
+            self.trace.clear();
+            let side = if dice.percent(50) { Side::Left } else { Side::Right };
+            let company = *dice.pick(&["usmf", "demf"]);
+            let shape = &self.plan.shapes[side];
+            let drawn = shape.fields.iter().zip(&self.owners[side]).map(|(field, owner)| match owner {
+                Some(owner) => values::draw(dice, &field.kind, field.nullable, &self.case.rules[*owner].spice),
+                None if field.name == "company" => Value::text(company),
+                None => Value::Int(1),
+            });
+            let record = interp::normalise(self.plan, side, &Record::from_values(drawn.collect()));
+            if !self.fits(side, &record) {
+                continue;
+            }
+            self.rows[side] = record;
+            self.note(side, "is");
+            if self.create(side.other())? {
+                return self.settle(side, None);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes the other row.
+    fn create(&mut self, towards: Side) -> Result<bool, Broken> {
+        let from = self.rows[towards.other()].clone();
+        let sent = match interp::put(self.cx(), towards, &from, None) {
+            Ok(sent) => sent,
+            Err(stop) => return self.refused(towards, &stop).map(|()| false),
+        };
+        self.check_fit(towards, &sent)?;
+        self.rows[towards] = self.filled(towards, &interp::normalise(self.plan, towards, &sent));
+        self.note(towards, "made");
+        Ok(true)
+    }
+
+    /// What nobody gave a value: null, or the store's own default.
+    fn filled(&self, side: Side, record: &Record) -> Record {
+        let mut out = record.clone();
+        for (index, field) in self.plan.shapes[side].fields.iter().enumerate() {
+            let slot = Slot(index as u16);
+            if out.get(slot).is_known() {
+                continue;
+            }
+            out.set(slot, if field.nullable { Value::Null } else { blank(&field.kind) });
+        }
+        interp::normalise(self.plan, side, &out)
+    }
+
+    /// Changes some fields of one rule; `None`: they came out as they were.
+    fn draw_edit(&mut self, dice: &mut Dice, side: Side) -> Option<usize> {
+        let rule = dice.below(self.case.rules.len());
+        let mut after = self.rows[side].clone();
+        for (index, owner) in self.owners[side].iter().enumerate() {
+            if *owner == Some(rule) && dice.percent(70) {
+                let field = &self.plan.shapes[side].fields[index];
+                let value = values::draw(dice, &field.kind, field.nullable, &self.case.rules[rule].spice);
+                after.set(Slot(index as u16), value);
+            }
+        }
+        let after = interp::normalise(self.plan, side, &after);
+        if after == self.rows[side] || !self.fits(side, &after) {
+            return None;
+        }
+        self.trace.clear();
+        self.note(Side::Left, "is");
+        self.note(Side::Right, "is");
+        self.rows[side] = after;
+        self.note(side, "edited");
+        Some(rule)
+    }
+
+    /// Lets the map run until it is quiet. `false`: the edit was refused as a rule says.
+    fn settle(&mut self, edited: Side, rule: Option<usize>) -> Result<bool, Broken> {
+        let mut writes: Sides<Vec<usize>> = Sides::new(vec![0; self.case.rules.len()], vec![0; self.case.rules.len()]);
+        let (mut towards, mut quiet) = (edited.other(), 0);
+        for round in 0..ROUNDS {
+            match self.put(towards)? {
+                Put::Nothing => quiet += 1,
+                Put::Refused if round == 0 => return Ok(false),
+                // The answer to a write is refused as a rule says: a person sees it, and nothing more is written.
+                Put::Refused => return Ok(false),
+                Put::Written(slots) => {
+                    quiet = 0;
+                    let mut owners: Vec<usize> = slots.iter().filter_map(|it| self.owners[towards][usize::from(it.0)]).collect();
+                    owners.sort_unstable();
+                    owners.dedup();
+                    for owner in owners {
+                        writes[towards][owner] += 1;
+                        self.check_write(towards, edited, owner, rule, writes[towards][owner])?;
+                    }
+                }
+            }
+            if quiet == 2 {
+                self.check_kept(edited)?;
+                return Ok(true);
+            }
+            towards = towards.other();
+        }
+        self.broken("the map comes to rest", "it still writes".to_owned())
+    }
+
+    fn check_write(&self, towards: Side, edited: Side, owner: usize, rule: Option<usize>, count: usize) -> Result<(), Broken> {
+        let drawn = &self.case.rules[owner];
+        if rule.is_some_and(|it| it != owner) {
+            return self.broken("a rule that nobody touched writes nothing", drawn.text.clone());
+        }
+        if count > 1 {
+            return self.broken("one edit causes one write per side at most", drawn.text.clone());
+        }
+        let is_answered = drawn.admits.iter().any(|it| matches!(it, Admitted::Anything | Admitted::Default(_)));
+        if towards == edited && drawn.is_lossless && !is_answered && drawn.family != Some(Family::Twins) {
+            return self.broken("`<->` does not write the side that was edited", drawn.text.clone());
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, towards: Side) -> Result<Put, Broken> {
+        let (from, onto) = (self.rows[towards.other()].clone(), self.rows[towards].clone());
+        let change = match interp::put(self.cx(), towards, &from, Some(&onto)) {
+            Ok(change) => change,
+            Err(stop) => {
+                self.tally.refused += 1;
+                return self.refused(towards, &stop).map(|()| Put::Refused);
+            }
+        };
+        let stored = interp::normalise(self.plan, towards, &change);
+        let differs = |(slot, value): &(Slot, &Value)| change.get(*slot).is_known() && *value != onto.get(*slot);
+        let slots: Vec<Slot> = stored.slots().filter(differs).map(|(slot, _)| slot).collect();
+        if slots.is_empty() {
+            return Ok(Put::Nothing);
+        }
+        self.check_fit(towards, &change)?;
+        slots.iter().for_each(|it| self.rows[towards].set(*it, stored.get(*it).clone()));
+        self.tally.writes += 1;
+        self.note(towards, "written");
+        Ok(Put::Written(slots))
+    }
+
+    /// A refusal that the rule allows.
+    fn refused(&self, towards: Side, stop: &Stop) -> Result<(), Broken> {
+        let Stop::Refused(Refusal { rule, message, .. }) = stop else {
+            return self.broken("nothing is left open", format!("{stop:?}"));
+        };
+        let drawn = self.case.rules.iter().find(|it| rule.starts_with(&it.label));
+        let is_said = drawn.is_some_and(|it| it.may_refuse[towards]);
+        if is_said { Ok(()) } else { self.broken("a rule without `else` refuses nothing", format!("{rule}: {message}")) }
+    }
+
+    /// Every value is one that its field can hold.
+    fn fits(&self, side: Side, record: &Record) -> bool {
+        self.misfit(side, record).is_none()
+    }
+
+    fn misfit(&self, side: Side, record: &Record) -> Option<String> {
+        self.plan.shapes[side].fields.iter().enumerate().find_map(|(index, field)| {
+            let value = record.get(Slot(index as u16));
+            let is_text_null = matches!(field.kind, Kind::Text { .. }) && self.plan.profiles[side].text.blank_is_null;
+            let is_date_null = matches!(field.kind, Kind::Date | Kind::DateTime) && self.plan.profiles[side].null_date.is_some();
+            let is_null_free = *value == Value::Null && !field.nullable && !is_text_null && !is_date_null;
+            let is_held = !value.is_value() || interp::convert(&field.kind, value).is_ok();
+            (!is_held || is_null_free).then(|| format!("{}: {value} is no `{}`", field.name, field.kind))
+        })
+    }
+
+    /// What is written fits its field, before the store has it.
+    fn check_fit(&self, side: Side, change: &Record) -> Result<(), Broken> {
+        let stored = |(slot, value): (Slot, &Value)| match value {
+            Value::Null => self.plan.profiles[side].store(&self.plan.shapes[side].field(slot).kind, value),
+            other => other.clone(),
+        };
+        let sent = Record::from_values(change.slots().map(stored).collect());
+        match self.misfit(side, &sent) {
+            Some(misfit) => self.broken("what is written fits its field", misfit),
+            None => Ok(()),
+        }
+    }
+
+    /// From the other side alone the edited row can be made again, but for what the rules call inessential.
+    fn check_kept(&mut self, edited: Side) -> Result<(), Broken> {
+        let made = match interp::put(self.cx(), edited, &self.rows[edited.other()], None) {
+            Ok(made) => made,
+            Err(stop) => return self.refused(edited, &stop),
+        };
+        let made = interp::normalise(self.plan, edited, &made);
+        for (index, owner) in self.owners[edited].iter().enumerate() {
+            let Some(drawn) = owner.map(|it| &self.case.rules[it]).filter(|it| it.is_lossless) else { continue };
+            let slot = Slot(index as u16);
+            let (held, again) = (self.rows[edited].get(slot), made.get(slot));
+            if again.is_known() && self.takes_part(drawn) && !self.is_same(drawn, slot, edited, held, again) {
+                let field = &self.plan.shapes[edited].field(slot).name;
+                return self.broken("`<->` loses nothing", format!("{field} was {held}, and is {again} when made again"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The guard of the rule holds, so that it carried the value.
+    fn takes_part(&self, drawn: &Drawn) -> bool {
+        self.rules_of(drawn).all(|id| {
+            Side::BOTH.into_iter().all(|side| interp::guard_holds(self.cx(), id, side, &self.rows[side]).unwrap_or(false))
+        })
+    }
+
+    fn rules_of(&self, drawn: &Drawn) -> impl Iterator<Item = RuleId> {
+        let is_own = |it: &RuleId| self.plan.rule(*it).label == drawn.label;
+        self.plan.rule_ids().filter(is_own).collect::<Vec<_>>().into_iter()
+    }
+
+    fn is_same(&self, drawn: &Drawn, slot: Slot, side: Side, held: &Value, again: &Value) -> bool {
+        let rules: Vec<&Rule> = self.rules_of(drawn).map(|it| self.plan.rule(it)).collect();
+        let kind = &self.plan.shapes[side].field(slot).kind;
+        let has_one_empty = self.plan.profiles.iter().any(|(_, it)| it.text.null_is_blank || it.text.blank_is_null);
+        let is_blank = |it: &Value| *it == Value::Null && has_one_empty && matches!(kind, Kind::Text { .. });
+        let full = |it: Value| if is_blank(&it) { Value::text("") } else { it };
+        let fold = |value: &Value| {
+            let canonical = rules.first().map_or(kind, |it| &it.kind);
+            let mut out = full(self.stored(kind, canonical, value));
+            for admitted in &drawn.admits {
+                out = full(self.stored(kind, kind, &fold(admitted, &out)));
+            }
+            interp::to_decimal(&out).filter(|_| out.as_text().is_none()).map_or(out, Value::Decimal)
+        };
+        drawn.admits.iter().any(|it| matches!(it, Admitted::Anything)) || fold(held) == fold(again)
+    }
+
+    /// What neither store can keep apart cannot be a difference; instants are known to be cut, and that is a loss.
+    fn stored(&self, kind: &Kind, canonical: &Kind, value: &Value) -> Value {
+        if matches!(kind, Kind::DateTime) {
+            return value.clone();
+        }
+        let fold = |it: Value, kind: &Kind| self.plan.profiles.iter().fold(it, |it, (_, profile)| profile.store(kind, &it));
+        fold(fold(value.clone(), kind), canonical)
+    }
+
+    fn note(&mut self, side: Side, what: &str) {
+        let shape = &self.plan.shapes[side];
+        let field = |(slot, value): (Slot, &Value)| format!("{}: {value}", shape.field(slot).name);
+        let fields: Vec<String> =
+            self.rows[side].slots().filter(|(slot, _)| self.owners[side][usize::from(slot.0)].is_some()).map(field).collect();
+        self.trace.push(format!("{} {what} {{ {} }}", name(side), fields.join(", ")));
+    }
+}
+
+/// The store's own default where a field may not be null.
+fn blank(kind: &Kind) -> Value {
+    match kind {
+        Kind::Bool => Value::Bool(false),
+        Kind::Int32 | Kind::Int64 => Value::Int(0),
+        Kind::Decimal { .. } => Value::Decimal(dwmap::value::Decimal::ZERO),
+        Kind::Text { .. } => Value::text(""),
+        Kind::Enum(members) => members.members[0].value.clone(),
+        Kind::Date => Value::Date("2000-01-01".parse().expect("a day")),
+        Kind::Time => Value::Time("00:00:00".parse().expect("a time")),
+        Kind::DateTime => Value::DateTime("2000-01-01T00:00:00Z".parse().expect("an instant")),
+        Kind::Float64 | Kind::Guid | Kind::Binary | Kind::Choices(_) | Kind::Lookup(_) => Value::Null,
+    }
+}
+
+/// One form for all values that differ only in what is admitted.
+fn fold(admitted: &Admitted, value: &Value) -> Value {
+    let text = |change: fn(&str) -> String| value.as_text().map_or_else(|| value.clone(), |it| Value::text(change(it)));
+    match admitted {
+        Admitted::Trim => text(|it| it.trim().to_owned()),
+        Admitted::Case => text(str::to_lowercase),
+        Admitted::Space => text(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")),
+        Admitted::Function(name, more) => {
+            let function = functions::find(name).expect("the library has it");
+            let mut arguments = vec![value.clone()];
+            arguments.extend(more.iter().cloned());
+            if value.as_text().is_none() { value.clone() } else { (function.eval)(&arguments).unwrap_or_else(|_| value.clone()) }
+        }
+        Admitted::Default(default) if value.is_blank() => default.clone(),
+        Admitted::Default(_) | Admitted::Anything => value.clone(),
+    }
+}
