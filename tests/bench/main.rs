@@ -1,6 +1,8 @@
 //! Benchmarks of the pure layers: text to program, record to record, record against its shadow.
 
 mod generate;
+mod job;
+mod mapping;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -150,5 +152,5 @@ fn records(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, front_end, hostile, records);
+criterion_group!(benches, front_end, hostile, records, mapping::mapping);
 criterion_main!(benches);

@@ -17,6 +17,7 @@ mod dual_write;
 mod editors;
 mod explain;
 mod first_reading;
+mod flat;
 mod folder;
 mod format;
 mod forms;
