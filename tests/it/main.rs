@@ -41,6 +41,7 @@ mod simulate;
 mod sqlite_pair;
 mod stage;
 mod store;
+mod survey;
 mod syntax;
 mod tidy;
 mod verify;
