@@ -38,6 +38,7 @@ mod readme;
 mod renewal;
 mod sandbox;
 mod simulate;
+mod soak;
 mod sqlite_pair;
 mod stage;
 mod store;
