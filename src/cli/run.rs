@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::output::Color;
 use super::progress::Progress;
@@ -14,7 +13,7 @@ use crate::ir::Program;
 use crate::runtime::config;
 use crate::runtime::control::renew::Fresh;
 use crate::runtime::control::server;
-use crate::runtime::deployment::{Deployment, Settings};
+use crate::runtime::deployment::Deployment;
 use crate::runtime::initial;
 use crate::runtime::live::Shutdown;
 use crate::runtime::world::Real;
@@ -51,7 +50,7 @@ pub fn run(args: &Args, color: Color) -> Result {
     let master = args.master.as_deref().map(|it| side_of(&program, it)).transpose()?;
     let connectors = systems::connect(&program, &config, &project.root)?;
     let store = Sqlite::open(project.root.join(&config.store.path)).map_err(Stopped::environment)?;
-    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)), ..Settings::default() };
+    let settings = config.sync.settings();
     let progress = Arc::new(Progress::new(&program));
     let mut deployment =
         Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;

@@ -1,13 +1,11 @@
 //! `dwmap verify`: compares both sides field by field, and repairs what differs.
 
-use std::time::Duration;
-
 use super::desk::{Answered, Common, Desk, Via, request, stopped};
 use super::output::{self, Format};
 use super::{Exit, Result, Stopped, block_on, systems};
 use crate::runtime::control::ask::{Ask, Compared, FORMAT_VERSION, Reply, Request};
 use crate::runtime::control::place::Holder;
-use crate::runtime::deployment::{Deployment, Settings};
+use crate::runtime::deployment::Deployment;
 use crate::runtime::world::Real;
 use crate::store::Sqlite;
 
@@ -52,7 +50,7 @@ fn here(desk: &Desk, request: &Request) -> std::result::Result<Answered, Stopped
     let config = desk.project.config()?.clone();
     let connectors = systems::connect(&desk.program, &config, &desk.project.root)?;
     let store = Sqlite::open(&desk.state).map_err(Stopped::environment)?;
-    let settings = Settings { poll_every: Duration::from_millis(config.sync.poll_ms.max(1)), ..Settings::default() };
+    let settings = config.sync.settings();
     let mut deployment =
         Deployment::open(desk.program.clone(), &connectors, Box::new(store), std::sync::Arc::new(Real), settings)
             .map_err(Stopped::environment)?;

@@ -411,7 +411,9 @@ impl<'a> Merging<'a> {
                 let slots = self.slots(*id, side);
                 self.waiting[side].extend(slots);
             }
-            let agreed = self.look.shadows[Side::Left].and_then(|it| interp::read(self.look.cx, *id, Side::Left, it).ok());
+            // What was agreed upon by another version of the rule is shown as well, as far as this one can read it.
+            let shadow = self.look.shadows[Side::Left].map(unmarked_record);
+            let agreed = shadow.and_then(|it| interp::read(self.look.cx, *id, Side::Left, &it).ok());
             self.conflicts.push(OpenConflict { label: self.plan().rule(*id).label.clone(), values: values.clone(), agreed });
         }
     }

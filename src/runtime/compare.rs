@@ -6,10 +6,12 @@ use super::deployment::Deployment;
 use super::evaluate::{NoAnswer, evaluate};
 use super::initial::Error;
 use super::pipe::{Pipe, PipeId};
+use super::references::References;
 use crate::change::{LinkId, RemoteId, Seen, Side, Sides, Version};
 use crate::engine::link::{Link, LinkState};
 use crate::engine::merge::changes_nothing;
 use crate::interp;
+use crate::store;
 use crate::value::Record;
 
 /// Rows compared at once.
@@ -59,6 +61,16 @@ impl Comparison {
         self.differing == 0
     }
 
+    pub(super) fn absorb(&mut self, other: Self) {
+        for (side, count) in other.rows.iter() {
+            self.rows[side] += count;
+        }
+        self.pairs += other.pairs;
+        self.differing += other.differing;
+        self.shown.extend(other.shown.into_iter().take(SHOWN_MAX.saturating_sub(self.shown.len())));
+        self.suspects.extend(other.suspects.into_iter().take(SUSPECTS_MAX.saturating_sub(self.suspects.len())));
+    }
+
     fn differ(&mut self, suspect: Suspect) {
         self.differing += 1;
         if self.shown.len() < SHOWN_MAX {
@@ -82,7 +94,6 @@ impl Deployment {
                 let page = page.map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side, failure })?;
                 let next = (!page.is_last).then(|| page.next.clone());
                 let rows = page.into_rows();
-                out.rows[side] += rows.len() as u64;
                 self.compare_page(id, side, rows, &mut out).await?;
                 if next.is_none() {
                     break;
@@ -101,90 +112,121 @@ impl Deployment {
         rows: Vec<Seen>,
         out: &mut Comparison,
     ) -> Result<(), Error> {
-        let pipe = self.pipes[id.0].clone();
-        let (rows, unreadable): (Vec<Seen>, Vec<Seen>) = rows.into_iter().partition(|it| it.problem.is_none());
-        unreadable.iter().for_each(|it| {
-            out.differ(Suspect { is_known: true, ..Suspect::of(side, it, None, it.problem.clone().unwrap_or_default()) })
-        });
+        let rows = self.with_links(id, side, rows)?;
+        out.absorb(compare_rows(&self.pipes, &mut self.references, id, side, rows).await?);
+        Ok(())
+    }
+
+    /// Each row with the link that it belongs to.
+    pub(super) fn with_links(&mut self, id: PipeId, side: Side, rows: Vec<Seen>) -> store::Result<Vec<(Seen, Option<Link>)>> {
         let ids: Vec<RemoteId> = rows.iter().map(|it| it.id.clone()).collect();
-        let links = self.store.links_of(&pipe.plan.name, side, &ids)?;
-        let (linked, alone): (Vec<_>, Vec<_>) = rows.into_iter().zip(links).partition(|(_, link)| partner(link, side).is_some());
-        let alone: Vec<_> = alone.into_iter().filter(|(_, link)| !is_at_rest(link)).collect();
-        self.ask_for_partners(id, side, &alone, out).await;
-        match side {
-            Side::Left => self.compare_pairs(id, linked, out).await,
-            Side::Right => self.miss_partners(id, linked, out).await,
-        }
+        let links = self.store.links_of(&self.pipes[id.0].plan.name, side, &ids)?;
+        Ok(rows.into_iter().zip(links).collect())
     }
+}
 
-    /// Rows without a partner are right only where the map does not ask for one.
-    async fn ask_for_partners(&mut self, id: PipeId, side: Side, rows: &[(Seen, Option<Link>)], out: &mut Comparison) {
-        let plan = self.pipes[id.0].plan.clone();
-        if !plan.writes[side.other()] {
-            return;
-        }
-        let wanted =
-            evaluate(&self.pipes, &mut self.references, id, rows, |cx, (row, _)| interp::in_scope(cx, side, &row.record)).await;
-        for ((row, link), wanted) in rows.iter().zip(wanted) {
-            match wanted {
-                Ok(false) => {}
-                Ok(true) => {
-                    let text = format!("{} {} has no partner", plan.shapes[side].entity, row.id.0);
-                    out.differ(Suspect::of(side, row, link.as_ref(), text));
-                }
-                Err(why) => {
-                    let text = format!("{} {} cannot be judged: {why}", plan.shapes[side].entity, row.id.0);
-                    out.differ(Suspect::of(side, row, link.as_ref(), text));
-                }
+/// Compares rows of one side, with their links, with what belongs to them. Asks the systems, and not the state.
+pub(super) async fn compare_rows(
+    pipes: &[Pipe],
+    references: &mut References,
+    id: PipeId,
+    side: Side,
+    rows: Vec<(Seen, Option<Link>)>,
+) -> Result<Comparison, Error> {
+    let mut out = Comparison { rows: Sides::default(), ..Comparison::default() };
+    out.rows[side] = rows.len() as u64;
+    let (rows, unreadable): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(it, _)| it.problem.is_none());
+    for (row, _) in &unreadable {
+        out.differ(Suspect { is_known: true, ..Suspect::of(side, row, None, row.problem.clone().unwrap_or_default()) });
+    }
+    let (linked, alone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, link)| partner(link, side).is_some());
+    let alone: Vec<_> = alone.into_iter().filter(|(_, link)| !is_at_rest(link)).collect();
+    ask_for_partners(pipes, references, id, side, &alone, &mut out).await;
+    match side {
+        Side::Left => compare_pairs(pipes, references, id, linked, &mut out).await?,
+        Side::Right => miss_partners(&pipes[id.0], linked, &mut out).await?,
+    }
+    Ok(out)
+}
+
+/// Rows without a partner are right only where the map does not ask for one.
+async fn ask_for_partners(
+    pipes: &[Pipe],
+    references: &mut References,
+    id: PipeId,
+    side: Side,
+    rows: &[(Seen, Option<Link>)],
+    out: &mut Comparison,
+) {
+    let plan = &pipes[id.0].plan;
+    if !plan.writes[side.other()] {
+        return;
+    }
+    let wanted = evaluate(pipes, references, id, rows, |cx, (row, _)| interp::in_scope(cx, side, &row.record)).await;
+    for ((row, link), wanted) in rows.iter().zip(wanted) {
+        match wanted {
+            Ok(false) => {}
+            Ok(true) => {
+                let text = format!("{} {} has no partner", plan.shapes[side].entity, row.id.0);
+                out.differ(Suspect::of(side, row, link.as_ref(), text));
+            }
+            Err(why) => {
+                let text = format!("{} {} cannot be judged: {why}", plan.shapes[side].entity, row.id.0);
+                out.differ(Suspect::of(side, row, link.as_ref(), text));
             }
         }
     }
+}
 
-    /// Rows of the right whose partner on the left is not there; those that are there were compared from the left.
-    async fn miss_partners(&mut self, id: PipeId, rights: Vec<(Seen, Option<Link>)>, out: &mut Comparison) -> Result<(), Error> {
-        let pipe = self.pipes[id.0].clone();
-        let left = Side::Left;
-        let ids: Vec<RemoteId> = rights.iter().filter_map(|(_, link)| partner(link, Side::Right)).collect();
-        let lefts = pipe.systems[left].fetch(&pipe.plan.shapes[left], &ids).await;
-        let lefts = lefts.map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side: left, failure })?;
-        for ((row, link), _) in rights.iter().zip(lefts).filter(|(_, left)| left.is_none()) {
-            let text = format!("the partner of {} {} is gone", pipe.plan.shapes[Side::Right].entity, row.id.0);
-            out.differ(Suspect::of(Side::Right, row, link.as_ref(), text));
-        }
-        Ok(())
+/// Rows of the right whose partner on the left is not there; those that are there were compared from the left.
+async fn miss_partners(pipe: &Pipe, rights: Vec<(Seen, Option<Link>)>, out: &mut Comparison) -> Result<(), Error> {
+    let left = Side::Left;
+    let ids: Vec<RemoteId> = rights.iter().filter_map(|(_, link)| partner(link, Side::Right)).collect();
+    let lefts = pipe.systems[left].fetch(&pipe.plan.shapes[left], &ids).await;
+    let lefts = lefts.map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side: left, failure })?;
+    for ((row, link), _) in rights.iter().zip(lefts).filter(|(_, left)| left.is_none()) {
+        let text = format!("the partner of {} {} is gone", pipe.plan.shapes[Side::Right].entity, row.id.0);
+        out.differ(Suspect::of(Side::Right, row, link.as_ref(), text));
     }
+    Ok(())
+}
 
-    async fn compare_pairs(&mut self, id: PipeId, lefts: Vec<(Seen, Option<Link>)>, out: &mut Comparison) -> Result<(), Error> {
-        let pipe = self.pipes[id.0].clone();
-        let right = Side::Right;
-        let ids: Vec<RemoteId> = lefts.iter().filter_map(|(_, link)| partner(link, Side::Left)).collect();
-        let rights = pipe.systems[right].fetch(&pipe.plan.shapes[right], &ids).await;
-        let rights = rights.map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side: right, failure })?;
-        let rights: HashMap<RemoteId, Seen> = rights.into_iter().flatten().map(|it| (it.id.clone(), it)).collect();
-        let mut pairs = Vec::with_capacity(lefts.len());
-        for ((left, link), id) in lefts.into_iter().zip(ids) {
-            match rights.get(&id) {
-                Some(right) => pairs.push((left, right.clone(), link)),
-                None => {
-                    let text = format!("the partner of {} is gone", left.id.0);
-                    out.differ(Suspect::of(Side::Left, &left, link.as_ref(), text));
-                }
+async fn compare_pairs(
+    pipes: &[Pipe],
+    references: &mut References,
+    id: PipeId,
+    lefts: Vec<(Seen, Option<Link>)>,
+    out: &mut Comparison,
+) -> Result<(), Error> {
+    let pipe = &pipes[id.0];
+    let right = Side::Right;
+    let ids: Vec<RemoteId> = lefts.iter().filter_map(|(_, link)| partner(link, Side::Left)).collect();
+    let rights = pipe.systems[right].fetch(&pipe.plan.shapes[right], &ids).await;
+    let rights = rights.map_err(|failure| Error::System { plan: pipe.plan.name.clone(), side: right, failure })?;
+    let rights: HashMap<RemoteId, Seen> = rights.into_iter().flatten().map(|it| (it.id.clone(), it)).collect();
+    let mut pairs = Vec::with_capacity(lefts.len());
+    for ((left, link), id) in lefts.into_iter().zip(ids) {
+        match rights.get(&id) {
+            Some(right) => pairs.push((left, right.clone(), link)),
+            None => {
+                let text = format!("the partner of {} is gone", left.id.0);
+                out.differ(Suspect::of(Side::Left, &left, link.as_ref(), text));
             }
         }
-        out.pairs += pairs.len() as u64;
-        let answers = evaluate(&self.pipes, &mut self.references, id, &pairs, |cx, (left, right, _)| {
-            Ok([wanted(cx, Side::Right, &left.record, &right.record)?, wanted(cx, Side::Left, &right.record, &left.record)?])
-        });
-        for ((left, right, link), answer) in pairs.iter().zip(answers.await) {
-            if let Some(text) = describe(&pipe, answer) {
-                let text = format!("{} {}: {text}", pipe.plan.shapes[Side::Left].entity, left.id.0);
-                let mut suspect = Suspect::of(Side::Left, left, link.as_ref(), text);
-                suspect.versions[Side::Right] = Some(right.version.clone());
-                out.differ(suspect);
-            }
-        }
-        Ok(())
     }
+    out.pairs += pairs.len() as u64;
+    let answers = evaluate(pipes, references, id, &pairs, |cx, (left, right, _)| {
+        Ok([wanted(cx, Side::Right, &left.record, &right.record)?, wanted(cx, Side::Left, &right.record, &left.record)?])
+    });
+    for ((left, right, link), answer) in pairs.iter().zip(answers.await) {
+        if let Some(text) = describe(pipe, answer) {
+            let text = format!("{} {}: {text}", pipe.plan.shapes[Side::Left].entity, left.id.0);
+            let mut suspect = Suspect::of(Side::Left, left, link.as_ref(), text);
+            suspect.versions[Side::Right] = Some(right.version.clone());
+            out.differ(suspect);
+        }
+    }
+    Ok(())
 }
 
 /// The other side's row of a link that syncs.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -9,6 +10,8 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::control::alerts::{Action, Alert};
+use super::deployment::Settings;
+use super::guard::{Bound, Guards};
 use crate::diag::suggest::nearest;
 
 /// The file's name.
@@ -158,11 +161,53 @@ impl Default for StorePlace {
 pub struct Sync {
     /// Milliseconds between two readings of a feed that had nothing new.
     pub poll_ms: u64,
+    /// Milliseconds that a change waits for others of the same row before it is carried.
+    pub settle_ms: u64,
+    /// Links that are compared in a minute while nothing else is to do; 0: none.
+    pub verify_per_minute: u32,
+    /// How much may be deleted at once.
+    pub guard_deletes: Allowed,
+    /// How much may be changed at once.
+    pub guard_changes: Allowed,
+}
+
+/// How much a map may do to one side in ten minutes before it is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Allowed {
+    /// `false`: no bound; `true`: the usual one of deletes.
+    Usual(bool),
+    Bound(Bound),
+}
+
+impl Allowed {
+    fn bound(self) -> Option<Bound> {
+        match self {
+            Self::Usual(false) => None,
+            Self::Usual(true) => Guards::default().deletes,
+            Self::Bound(bound) => Some(bound),
+        }
+    }
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { poll_ms: 500 }
+        let (guard_deletes, guard_changes) = (Allowed::Usual(true), Allowed::Usual(false));
+        Self { poll_ms: 500, settle_ms: 0, verify_per_minute: 200, guard_deletes, guard_changes }
+    }
+}
+
+/// Longest time that a change may be made to wait.
+const SETTLE_MS_MAX: u64 = 3_600_000;
+
+impl Sync {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            poll_every: Duration::from_millis(self.poll_ms.max(1)),
+            settle_time: Duration::from_millis(self.settle_ms),
+            guards: Guards { deletes: self.guard_deletes.bound(), changes: self.guard_changes.bound() },
+            sample_per_minute: self.verify_per_minute,
+        }
     }
 }
 
@@ -228,6 +273,10 @@ impl Config {
     fn problem(&self) -> Option<(String, String)> {
         if !(1..=KEEP_DAYS_MAX).contains(&self.store.keep_days) {
             return Some((format!("`keep_days` is {}", self.store.keep_days), format!("a number from 1 to {KEEP_DAYS_MAX}")));
+        }
+        if self.sync.settle_ms > SETTLE_MS_MAX {
+            let help = format!("a number up to {SETTLE_MS_MAX}, which is an hour");
+            return Some((format!("`settle_ms` is {}", self.sync.settle_ms), help));
         }
         for (index, alert) in self.alerts.iter().enumerate() {
             if let Some(problem) = alert.when.problem() {

@@ -8,14 +8,17 @@ use tokio::sync::{mpsc, watch};
 
 use super::confirm::{self, StaleReads};
 use super::control::Call;
+use super::control::load;
 use super::control::renew::{Compiler, Renewal};
 use super::control::tend::Tending;
 use super::endpoint::Endpoint;
+use super::errand::Errand;
 use super::guard::{Guard, Guards};
 use super::pipe::{Cause, Job, Landed, Pipe, PipeId, Told};
 use super::references::References;
 use super::round::{LINKS_MAX, Round};
 use super::stats::Stats;
+use super::survey::Surveys;
 use super::take::{Bounds, take};
 use super::world::World;
 use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
@@ -82,11 +85,18 @@ pub struct Settings {
     /// How long a change waits for others of the same row before it is carried.
     pub settle_time: Duration,
     pub guards: Guards,
+    /// Links that the steady watch compares in a minute; 0: there is none.
+    pub sample_per_minute: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { poll_every: Duration::from_millis(500), settle_time: Duration::ZERO, guards: Guards::default() }
+        Self {
+            poll_every: Duration::from_millis(500),
+            settle_time: Duration::ZERO,
+            guards: Guards::default(),
+            sample_per_minute: 0,
+        }
     }
 }
 
@@ -105,6 +115,7 @@ pub struct Deployment {
     /// Maps with a range of keys to be read again.
     pub(super) has_load: Vec<bool>,
     pub(super) loads_rest_until: Option<Timestamp>,
+    pub(super) loading: Errand<load::Told>,
     /// Rows of an initial sync that is under way, for its progress.
     pub(super) staged_at_first: Vec<u64>,
     /// Where commands come from, if anybody may give any.
@@ -116,6 +127,10 @@ pub struct Deployment {
     pub(super) generation: u64,
     /// Tells those who answer questions of the program in force.
     programs: watch::Sender<Arc<Program>>,
+    /// Compares that go on beside the work.
+    pub(super) surveys: Surveys,
+    /// When the last reading of a feed began that came to the feed's end.
+    pub(super) read_through: BTreeMap<(PipeId, Side), Timestamp>,
     /// Settings that can change meanwhile, and alerts.
     pub(super) tending: Option<Tending>,
     own_writes: OwnWrites,
@@ -153,11 +168,14 @@ impl Deployment {
             phases: Vec::new(),
             has_load: Vec::new(),
             loads_rest_until: None,
+            loading: Errand::default(),
             staged_at_first: Vec::new(),
             calls: None,
             compiler: None,
             renewal: None,
             generation: 0,
+            surveys: Surveys::default(),
+            read_through: BTreeMap::new(),
             programs: watch::channel(program.clone()).0,
             tending: None,
             own_writes: OwnWrites::default(),
@@ -217,6 +235,9 @@ impl Deployment {
         self.endpoints = vec![Endpoint::default(); systems.len()];
         self.references = References::default();
         self.own_writes = OwnWrites::default();
+        self.read_through.clear();
+        self.loading = Errand::default();
+        self.surveys.give_up("the maps were taken up anew meanwhile\n  = fix: compare again");
         self.refresh_phases()?;
         // What a map that is new here keeps in step may be waited for already.
         let mut end = Conclusion::default();
@@ -225,6 +246,12 @@ impl Deployment {
         }
         self.conclude(&end)?;
         Ok(revisions)
+    }
+
+    /// Goes about it in another way from now on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.guard.guards = settings.guards;
     }
 
     /// The program in force, now and later.

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::pipe::PipeId;
 use crate::change::Side;
 use crate::value::Timestamp;
@@ -15,7 +17,8 @@ pub const WINDOW: Duration = Duration::from_secs(600);
 const COUNTED_MAX: usize = 100_000;
 
 /// How much is too much, in ten minutes, on one side of a map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bound {
     /// More than this share of the map's links…
     pub percent: u64,

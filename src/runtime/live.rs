@@ -15,6 +15,7 @@ use super::pipe::PipeId;
 use crate::change::{Class, Failure, Page, Side, Token};
 use crate::failpoint;
 use crate::store::{self, Phase};
+use crate::value::Timestamp;
 
 /// Longest wait between two tries of a feed that fails.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
@@ -67,8 +68,8 @@ impl Ender {
     }
 }
 
-/// A page, and the position after which it was asked for. No page: there was no room for more; maybe there is now.
-type Reading = (PipeId, Side, Option<Token>, Option<Result<Page, Failure>>);
+/// A page, the position after which it was asked for, and when. No page: there was no room for more; maybe there is now.
+type Reading = (PipeId, Side, Option<Token>, Option<Result<Page, Failure>>, Timestamp);
 
 /// The readings under way, under one program: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
@@ -103,6 +104,10 @@ impl Deployment {
             self.read_feeds(&mut feeds)?;
             let has_worked = self.work(false).await?;
             if self.initial_turn().await? || has_worked || self.load_turn().await? {
+                self.survey_turn(false).await?;
+                continue;
+            }
+            if self.survey_turn(true).await? {
                 continue;
             }
             self.have_caught_up()?;
@@ -111,6 +116,8 @@ impl Deployment {
                     self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
                 }
                 call = next_call(&mut self.calls) => self.serve(call).await?,
+                () = self.surveys.errand.ready() => {}
+                () = self.loading.ready() => {}
                 fresh = next_renewal(&mut self.renewal) => {
                     self.finish_renewal(fresh)?;
                     feeds = Feeds::new(self.generation);
@@ -144,15 +151,17 @@ impl Deployment {
         let stream = self.store.stream(&plan.name, side)?;
         let (token, is_full) = (stream.token, stream.last_seq.saturating_sub(stream.done_seq) > BACKLOG_MAX);
         feeds.open.insert((id, side));
+        let world = self.world.clone();
         feeds.under_way.spawn(async move {
             tokio::time::sleep(if is_full { after.max(REST_MAX) } else { after }).await;
+            let began = world.now();
             let page = if is_full { None } else { Some(system.feed(&plan.shapes[side], token.as_ref()).await) };
-            (id, side, token, page)
+            (id, side, token, page, began)
         });
         Ok(())
     }
 
-    async fn take_in(&mut self, feeds: &mut Feeds, (id, side, token, page): Reading) -> store::Result<()> {
+    async fn take_in(&mut self, feeds: &mut Feeds, (id, side, token, page, began): Reading) -> store::Result<()> {
         feeds.open.remove(&(id, side));
         let plan = self.name(id).to_owned();
         let stream = self.store.stream(&plan, side)?;
@@ -165,9 +174,13 @@ impl Deployment {
             None => Duration::ZERO,
             Some(Ok(page)) => {
                 *failures = 0;
-                let wait = if page.is_last { self.settings.poll_every } else { Duration::ZERO };
+                let is_last = page.is_last;
+                let wait = if is_last { self.settings.poll_every } else { Duration::ZERO };
                 if stream.is_live {
                     self.journal(id, side, page)?;
+                    if is_last {
+                        self.read_through.insert((id, side), began);
+                    }
                 } else {
                     self.stage_page(id, side, page).await?;
                 }
@@ -237,9 +250,7 @@ impl Deployment {
             while self.work(false).await? {
                 is_quiet = false;
             }
-            while self.load_turn().await? {
-                is_quiet = false;
-            }
+            is_quiet &= !self.finish_loads().await?;
             if let Some(wait) = self.wait_for_systems()? {
                 tokio::time::sleep(wait).await;
                 self.world.waited(wait);

@@ -17,11 +17,11 @@ use crate::engine::flight::Flight;
 use crate::engine::link::Link;
 
 /// Most looks at a suspect that does not stand still.
-const LOOKS_MAX: u32 = 8;
+pub(super) const LOOKS_MAX: u32 = 8;
 /// Most rounds of work between two looks; with more to do the suspects wait for the next look.
 const ROUNDS_MAX: u32 = 10_000;
 /// Rows that are fetched again at once.
-const PAGE_ROWS: usize = 200;
+pub(super) const PAGE_ROWS: usize = 200;
 
 /// How to verify.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ impl Verification {
 
 type Sighting = (Sides<Option<RemoteId>>, Sides<Option<Version>>);
 
-fn sighting(suspect: &Suspect) -> Sighting {
+pub(super) fn sighting(suspect: &Suspect) -> Sighting {
     (suspect.rows.clone(), suspect.versions.clone())
 }
 
@@ -83,24 +83,6 @@ impl Deployment {
             self.mend(id, repair, &mut out).await?;
         }
         Ok(out)
-    }
-
-    /// Compares the rows of one page of links, for a steady watch: the page after this link, and where the next one starts.
-    /// `None`: that was the last.
-    pub async fn verify_page(
-        &mut self,
-        id: PipeId,
-        after: Option<LinkId>,
-        how: Verify,
-    ) -> Result<(Verification, Option<LinkId>), Error> {
-        let plan = self.name(id).to_owned();
-        let links = self.store.links(&plan, after, PAGE_ROWS)?;
-        let next = links.last().filter(|_| links.len() == PAGE_ROWS).map(|it| it.id);
-        let rows = links.into_iter().map(|it| it.ids).collect();
-        let compared = self.compare_rows(id, rows).await?;
-        let mut out = Verification { rows: compared.rows.clone(), pairs: compared.pairs, ..Verification::default() };
-        self.judge(id, how, compared.suspects, &mut out).await?;
-        Ok((out, next))
     }
 
     /// Tells drift from what is on its way.
@@ -157,7 +139,6 @@ impl Deployment {
             let ids: Vec<RemoteId> = ids.into_iter().flatten().collect();
             for page in ids.chunks(PAGE_ROWS) {
                 let rows = self.fetch_rows(id, side, page).await?;
-                out.rows[side] += rows.len() as u64;
                 self.compare_page(id, side, rows, &mut out).await?;
             }
         }
@@ -174,15 +155,19 @@ impl Deployment {
     /// Lets the engine decide the drift, and looks whether it is gone.
     async fn mend(&mut self, id: PipeId, repair: Repair, out: &mut Verification) -> Result<(), Error> {
         for page in out.drift.chunks(LINKS_MAX) {
-            let mut jobs = Vec::with_capacity(page.len());
-            for suspect in page {
-                jobs.push(self.mending(id, repair, suspect)?);
-            }
-            self.fly(jobs).await?;
+            self.mend_all(id, repair, page).await?;
         }
         let left = self.compare_rows(id, out.drift.iter().map(|it| it.rows.clone()).collect()).await?;
         out.repaired = (out.drift.len() as u64).saturating_sub(left.differing);
         Ok(())
+    }
+
+    pub(super) async fn mend_all(&mut self, id: PipeId, repair: Repair, suspects: &[Suspect]) -> Result<(), Error> {
+        let mut jobs = Vec::with_capacity(suspects.len());
+        for suspect in suspects {
+            jobs.push(self.mending(id, repair, suspect)?);
+        }
+        Ok(self.fly(jobs).await?)
     }
 
     fn mending(&mut self, id: PipeId, repair: Repair, suspect: &Suspect) -> Result<Job, Error> {

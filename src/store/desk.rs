@@ -90,6 +90,20 @@ pub struct Verified {
     pub differing: u64,
 }
 
+/// How far the steady watch over a map's links has come, and what it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sampled {
+    /// It goes on after this link; `None`: from the start.
+    pub after: Option<LinkId>,
+    /// Pairs that were compared since it last began, and the drift among them.
+    pub links: u64,
+    pub drift: u64,
+    /// The same of the last time through, and when that ended.
+    pub last_links: u64,
+    pub last_drift: u64,
+    pub at: Option<Timestamp>,
+}
+
 /// The part of the state that people look at and change. Every method is one transaction.
 pub trait Desk {
     /// The maps that were opened, by name.
@@ -130,6 +144,10 @@ pub trait Desk {
 
     fn verified(&mut self, plan: &str) -> Result<Option<Verified>>;
     fn set_verified(&mut self, plan: &str, verified: Verified) -> Result<()>;
+
+    fn sampled(&mut self, plan: &str) -> Result<Option<Sampled>>;
+    /// `None`: the steady watch begins anew.
+    fn set_sampled(&mut self, plan: &str, sampled: Option<&Sampled>) -> Result<()>;
 
     /// Alerts that fired and did not clear yet: rule, map, since when.
     fn firing(&mut self) -> Result<Vec<(String, String, Timestamp)>>;

@@ -18,7 +18,7 @@ pub struct Outline {
     pub rules: Vec<RuleOutline>,
     /// Which rows take part, and by which key they are matched.
     pub scope: String,
-    /// What deletes, exits and errors lead to.
+    /// What conflicts, deletes, exits and errors lead to.
     pub policies: String,
 }
 
@@ -50,7 +50,7 @@ pub struct Revision {
     pub gone: Vec<String>,
     /// Other rows take part than before: all rows are read again.
     pub has_other_scope: bool,
-    /// Deletes, exits or errors lead to something else.
+    /// Conflicts, deletes, exits or errors lead to something else.
     pub has_other_policies: bool,
 }
 
@@ -83,11 +83,14 @@ impl Outline {
             };
             (delete, exit)
         });
+        let labels = |rules: &[RuleId]| rules.iter().map(|&it| plan.rule(it).label.clone()).collect::<Vec<_>>();
+        let mut groups: Vec<_> = plan.groups.iter().map(|it| (labels(&it.rules), it.conflict)).collect();
+        groups.sort_by(|one, other| one.0.cmp(&other.0));
         Self {
             shapes: plan.shapes.clone(),
             rules: plan.rule_ids().map(|it| RuleOutline::of(plan, it)).collect(),
             scope: hash(&format!("{scope:?}")),
-            policies: hash(&format!("{:?}", (policies, plan.on_rekey, plan.on_error))),
+            policies: hash(&format!("{:?}", (policies, groups, plan.on_rekey, plan.on_error))),
         }
     }
 }
@@ -103,7 +106,13 @@ impl RuleOutline {
             () if rule.is_two_way() => Sides::new(rule_slots(plan, id, Side::Left), rule_slots(plan, id, Side::Right)),
             () => written.clone(),
         };
-        let known = KnownRule { label: rule.label.clone(), form: hash(&format!("{:?}", form::of(plan, id))) };
+        let form = form::of(plan, id);
+        // Who wins a conflict does not change what the two sides agree upon.
+        let meaning = (
+            (form.role, &form.equation, form.moment, form.modulo, &form.guard),
+            (&form.otherwise, form.missing, &form.fields, &form.tables),
+        );
+        let known = KnownRule { label: rule.label.clone(), form: hash(&format!("{meaning:?}")) };
         Self { known, agreed, written }
     }
 }

@@ -200,3 +200,97 @@ fn a_webhook_that_is_not_there_is_reported_without_its_address() {
     assert!(!folder.read("log").contains("secret"), "{}", folder.read("log"));
     process.kill();
 }
+
+/// Rules of this kind, one for each condition, that tell the hook.
+fn rules(conditions: &[(&str, &str)], address: &str) -> String {
+    let rule = |(name, when): &(&str, &str)| {
+        format!("[[alerts]]\nname = \"{name}\"\nwhen = {{ {when} }}\ndo = [{{ webhook = \"{address}\" }}]\n\n")
+    };
+    conditions.iter().map(rule).collect()
+}
+
+/// What was told of this rule.
+fn told(hook: &Heard<Value>, rule: &str) -> Vec<String> {
+    let of_rule = heard(hook).into_iter().filter(|it| it["alert"] == rule);
+    of_rule.map(|it| it["state"].as_str().expect("a text").to_owned()).collect()
+}
+
+#[test]
+fn a_system_of_another_shape_is_told_as_such_as_a_breaker_and_as_silence_until_the_map_is_resumed() {
+    let folder = synced_pair();
+    let (address, hook) = webhook();
+    let conditions = [("shape", "profile_broken = true"), ("breaker", "breaker = true"), ("silence", "freshness_s = 2")];
+    with_settings(&folder, &rules(&conditions, &address));
+    let process = Process::start(&folder, &["run"]);
+    folder.sql("shop.db", "ALTER TABLE product RENAME TO elsewhere");
+    folder.sql("erp.db", "UPDATE item SET stock = 77 WHERE number = 'A-1'");
+    for (rule, _) in conditions {
+        wait(rule, || told(&hook, rule) == ["firing"]);
+    }
+    let status = json(&folder, &["status"]);
+    assert_eq!(status["maps"][0]["state"], "blocked", "{status}");
+    assert_eq!(json(&folder, &["resume"])["maps"], serde_json::json!([]), "without its name a blocked map stays as it is");
+    folder.sql("shop.db", "ALTER TABLE elsewhere RENAME TO product");
+    json(&folder, &["resume", "Items"]);
+    for (rule, _) in conditions {
+        wait(rule, || told(&hook, rule) == ["firing", "cleared"]);
+    }
+    assert_eq!(folder.sql("shop.db", "SELECT quantity FROM product WHERE sku = 'A-1'").trim(), "77");
+    process.kill();
+}
+
+#[test]
+fn drift_that_a_compare_found_is_told_until_a_compare_finds_none() {
+    let folder = synced_pair();
+    let (address, hook) = webhook();
+    with_settings(&folder, &rules(&[("drift", "drift = 1")], &address));
+    let process = Process::start(&folder, &["run"]);
+    refuse(&folder);
+    wait("the row is held", || json(&folder, &["status"])["maps"][0]["held"] == 1);
+    assert_eq!(folder.dwmap(&["verify"]).exit, Some(4));
+    wait("it is told", || states(&hook) == ["firing"]);
+    mend(&folder);
+    wait("the row is not held", || json(&folder, &["status"])["maps"][0]["held"] == 0);
+    assert_eq!(folder.dwmap(&["verify"]).exit, Some(0));
+    wait("its end is told", || states(&hook) == ["firing", "cleared"]);
+    process.kill();
+}
+
+#[test]
+fn more_alerts_than_can_be_under_way_are_all_told() {
+    let folder = synced_pair();
+    let (address, hook) = webhook();
+    let names: Vec<String> = (0..100).map(|it| format!("rule {it}")).collect();
+    let conditions: Vec<(&str, &str)> = names.iter().map(|it| (it.as_str(), "errors = 1")).collect();
+    with_settings(&folder, &rules(&conditions, &address));
+    let process = Process::start(&folder, &["run"]);
+    refuse(&folder);
+    wait("all are told", || heard(&hook).len() == 100);
+    std::thread::sleep(LOOKS);
+    assert_eq!(heard(&hook).len(), 100, "each once");
+    process.kill();
+}
+
+#[test]
+fn guards_and_the_settle_time_are_settings_that_count_at_once() {
+    let folder = synced_pair();
+    let process = Process::start(&folder, &["run"]);
+    let text = folder.read("dwmap.toml").replace("[sync]", "[sync]\nguard_changes = { percent = 1, at_least = 1, at_most = 2 }");
+    folder.write("dwmap.toml", &text);
+    wait("the settings are read again", || folder.read("log").contains("settings were read again"));
+    folder.sql("erp.db", "UPDATE item SET stock = stock + 1");
+    wait("the map is blocked", || json(&folder, &["status"])["maps"][0]["state"] == "blocked");
+    folder
+        .write("dwmap.toml", &text.replace("guard_changes = { percent = 1, at_least = 1, at_most = 2 }", "settle_ms = 3600000"));
+    let count = || folder.read("log").matches("settings were read again").count();
+    wait("the settings are read again", || count() == 2);
+    json(&folder, &["resume", "Items"]);
+    std::thread::sleep(LOOKS);
+    assert_eq!(json(&folder, &["queue"])["maps"][0]["queued"], 4, "every change waits for an hour");
+    folder
+        .write("dwmap.toml", &text.replace("guard_changes = { percent = 1, at_least = 1, at_most = 2 }", "settle_ms = 3600001"));
+    wait("a wait without reason is refused", || folder.read("log").contains("`settle_ms` is 3600001"));
+    folder.write("dwmap.toml", &text.replace("guard_changes = { percent = 1, at_least = 1, at_most = 2 }", ""));
+    wait("the changes arrive", || json(&folder, &["queue"])["maps"][0]["queued"] == 0);
+    process.kill();
+}

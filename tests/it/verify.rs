@@ -154,19 +154,3 @@ async fn a_change_that_no_feed_told_of_is_carried_when_nobody_is_master() {
     assert_eq!((found.drift.len(), found.repaired), (1, 1));
     assert_eq!(stage.value(1, "contact", ("id", "k5"), "town"), Value::text("moved"));
 }
-
-#[tokio::test(start_paused = true)]
-async fn pages_of_links_find_the_same() {
-    let mut stage = stage().await;
-    let bent = bend(&stage, &mut Random(99));
-    let (mut found, mut after) = (BTreeSet::new(), None);
-    loop {
-        let (page, next) = stage.deployment.verify_page(PIPE, after, Verify::default()).await.unwrap();
-        found.extend(lefts(&page));
-        if next.is_none() {
-            break;
-        }
-        after = next;
-    }
-    assert_eq!(found, bent);
-}

@@ -119,7 +119,7 @@ impl When {
             return Some(format!("what is known of a side is {} s old", facts.freshness_s));
         }
         if over(self.drift, facts.drift).is_some() {
-            return Some(format!("the last full compare found {} differences", facts.drift));
+            return Some(format!("a compare found {} records that differ", facts.drift));
         }
         if self.breaker == Some(true) && facts.is_blocked {
             return Some("the map is blocked".to_owned());

@@ -5,11 +5,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::ask::{Answer, Ask, Compared, Problem, Reply, Request};
 use super::find;
 use super::states::{Hand, Start};
-use crate::runtime::compare::SHOWN_MAX;
 use crate::runtime::deployment::{Deployment, Note};
 use crate::runtime::pipe::PipeId;
 use crate::runtime::verify::{Repair, Verify};
-use crate::store::desk::Verified;
 use crate::store::{self, Phase};
 
 /// Commands that wait for their turn; the next ones are told that the process is busy.
@@ -68,6 +66,17 @@ impl Deployment {
     pub(in crate::runtime) async fn serve(&mut self, call: Call) -> store::Result<()> {
         if call.request.ask == Ask::Renew {
             self.begin_renewal(call.request, call.answer);
+            return Ok(());
+        }
+        if let Ask::Verify { maps, repair } = &call.request.ask {
+            match find::plans(&self.program, maps) {
+                Ok(plans) => {
+                    let names: Vec<&str> = plans.iter().map(|it| it.name.as_str()).collect();
+                    let ids = self.pipe_ids().filter(|&it| names.contains(&self.name(it))).collect();
+                    self.order_survey(ids, *repair, call.answer);
+                }
+                Err(problem) => drop(call.answer.send(Err(problem))),
+            }
             return Ok(());
         }
         let answer = self.answer(&call.request).await;
@@ -179,14 +188,9 @@ impl Deployment {
 
     /// What differs and stays so. A difference that is on its way is none.
     async fn compared(&mut self, id: PipeId, repair: bool) -> Result<Compared, Problem> {
-        let map = self.name(id).to_owned();
         let how = Verify { repair: repair.then_some(Repair::Newer), ..Verify::default() };
         let found = self.verify(id, how).await.map_err(|error| Problem::Failed(error.to_string()))?;
-        let differing = (found.drift.len() + found.known.len()) as u64;
-        self.store.set_verified(&map, Verified { at: self.world.now(), pairs: found.pairs, differing })?;
-        let shown = found.drift.iter().chain(&found.known).take(SHOWN_MAX).map(|it| it.text.clone()).collect();
-        let left_after_repair = repair.then(|| differing - found.repaired);
-        Ok(Compared { map, rows: found.rows.0, pairs: found.pairs, differing, shown, left_after_repair })
+        Ok(self.put_verified(id, found, repair)?)
     }
 }
 

@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::change::{Seen, Side, Sides};
+use crate::change::{Failure, Seen, Side, Sides, Token};
 use crate::interp;
 use crate::runtime::deployment::{Deployment, Note};
+use crate::runtime::errand::Errand;
 use crate::runtime::evaluate::evaluate;
-use crate::runtime::initial::Error;
-use crate::runtime::pipe::PipeId;
+use crate::runtime::pipe::{Pipe, PipeId};
+use crate::runtime::references::References;
 use crate::store::desk::{Act, Load};
 use crate::store::{self, Match};
 use crate::value::{Decimal, Value};
@@ -21,47 +22,95 @@ const ROWS_MAX: usize = 100;
 /// Rest after a page that could not be read.
 const REST: Duration = Duration::from_secs(5);
 
+/// Rows of a page of a load that are wanted.
+pub struct Part {
+    id: PipeId,
+    /// As it was when they were asked for.
+    load: Load,
+    next: Option<Token>,
+    rows_read: u64,
+    rows: Vec<Seen>,
+}
+
+/// A page, or the map and side that could not be read.
+pub type Told = Result<Part, (String, Side, Failure)>;
+
+/// Reads the next page of a load.
+async fn part(pipes: Vec<Pipe>, id: PipeId, load: Load) -> Told {
+    let (pipe, side) = (&pipes[id.0], load.side);
+    let page = pipe.systems[side].scan(&pipe.plan.shapes[side], load.after.as_ref(), ROWS_MAX).await;
+    let page = page.map_err(|failure| (pipe.plan.name.clone(), side, failure))?;
+    let next = (!page.is_last).then(|| page.next.clone());
+    let rows = page.into_rows();
+    let rows_read = rows.len() as u64;
+    let rows = in_range(&pipes, id, side, rows, &load).await;
+    Ok(Part { id, load, next, rows_read, rows })
+}
+
+async fn in_range(pipes: &[Pipe], id: PipeId, side: Side, rows: Vec<Seen>, load: &Load) -> Vec<Seen> {
+    if load.from.is_none() && load.to.is_none() {
+        return rows;
+    }
+    let keys = evaluate(pipes, &mut References::default(), id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
+    // A row whose key cannot be told is looked at too: the look says what is wrong with it.
+    let is_wanted = |key: &Option<Value>| key.as_ref().is_none_or(|it| is_within(it, load.from.as_deref(), load.to.as_deref()));
+    rows.into_iter().zip(keys).filter(|(_, key)| key.as_ref().map_or(true, is_wanted)).map(|(row, _)| row).collect()
+}
+
 impl Deployment {
-    /// Reads one page of one load of a map that runs. False: there is none.
+    /// Deals with a page of one load of a map that runs, or asks for it. False: there is none, or it is not there yet.
     pub(in crate::runtime) async fn load_turn(&mut self) -> store::Result<bool> {
         let now = self.world.now();
-        if self.loads_rest_until.is_some_and(|it| now < it) {
-            return Ok(false);
-        }
-        let Some(id) = self.pipe_ids().find(|&it| self.has_load[it.0] && self.flows(it)) else { return Ok(false) };
-        match self.load_page(id).await {
-            Ok(()) => Ok(true),
-            Err(Error::Store(error)) => Err(error),
-            Err(Error::System { plan, side, failure }) => {
+        match self.loading.take() {
+            Some(Ok(part)) => return self.take_part(part).await.map(|()| true),
+            Some(Err((plan, side, failure))) => {
                 let retry_in = failure.retry_after.unwrap_or(REST);
                 self.loads_rest_until = now.checked_add(retry_in).ok();
                 self.watcher.note(&plan, Note::Unreadable { side, message: failure.message, retry_in });
-                Ok(false)
+                return Ok(false);
+            }
+            None => {}
+        }
+        if self.loading.is_under_way() || self.loads_rest_until.is_some_and(|it| now < it) {
+            return Ok(false);
+        }
+        let Some(id) = self.pipe_ids().find(|&it| self.has_load[it.0] && self.flows(it)) else { return Ok(false) };
+        let name = self.name(id).to_owned();
+        match self.store.load(&name)? {
+            Some(load) => self.loading = Errand::start(part(self.pipes.clone(), id, load)),
+            None => self.has_load[id.0] = false,
+        }
+        Ok(false)
+    }
+
+    /// Until all loads are done.
+    pub(in crate::runtime) async fn finish_loads(&mut self) -> store::Result<bool> {
+        let mut was_any = false;
+        loop {
+            if self.load_turn().await? {
+                was_any = true;
+            } else if self.loading.is_under_way() {
+                self.loading.ready().await;
+            } else {
+                return Ok(was_any);
             }
         }
     }
 
-    async fn load_page(&mut self, id: PipeId) -> Result<(), Error> {
-        let pipe = self.pipes[id.0].clone();
-        let name = pipe.plan.name.clone();
-        let Some(load) = self.store.load(&name)? else {
-            self.has_load[id.0] = false;
+    /// Rows of a load that were read. What was asked for may be something else by now.
+    async fn take_part(&mut self, Part { id, load, next, rows_read, rows }: Part) -> store::Result<()> {
+        let name = self.name(id).to_owned();
+        if self.store.load(&name)?.as_ref() != Some(&load) || !self.flows(id) {
             return Ok(());
-        };
+        }
+        let (rows_read, rows_taken) = (load.rows_read + rows_read, load.rows_taken + rows.len() as u64);
+        self.look_at_rows(id, load.side, rows).await?;
         let side = load.side;
-        let page = pipe.systems[side].scan(&pipe.plan.shapes[side], load.after.as_ref(), ROWS_MAX).await;
-        let page = page.map_err(|failure| Error::System { plan: name.clone(), side, failure })?;
-        let (next, is_last) = (page.next.clone(), page.is_last);
-        let rows = page.into_rows();
-        let rows_read = load.rows_read + rows.len() as u64;
-        let rows = self.in_range(id, side, rows, &load).await;
-        let rows_taken = load.rows_taken + rows.len() as u64;
-        self.look_at_rows(id, side, rows).await?;
         let load = Load { rows_read, rows_taken, ..load };
-        let next = match (is_last, side) {
-            (false, _) => Some(Load { after: Some(next), ..load }),
-            (true, Side::Left) => Some(Load { side: Side::Right, after: None, ..load }),
-            (true, Side::Right) => None,
+        let next = match (next, side) {
+            (Some(next), _) => Some(Load { after: Some(next), ..load }),
+            (None, Side::Left) => Some(Load { side: Side::Right, after: None, ..load }),
+            (None, Side::Right) => None,
         };
         self.store.set_load(&name, next.as_ref())?;
         if next.is_none() {
@@ -69,17 +118,6 @@ impl Deployment {
             self.record_end(&name, rows_read, rows_taken)?;
         }
         Ok(())
-    }
-
-    async fn in_range(&mut self, id: PipeId, side: Side, rows: Vec<Seen>, load: &Load) -> Vec<Seen> {
-        if load.from.is_none() && load.to.is_none() {
-            return rows;
-        }
-        let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
-        // A row whose key cannot be told is looked at too: the look says what is wrong with it.
-        let is_wanted =
-            |key: &Option<Value>| key.as_ref().is_none_or(|it| is_within(it, load.from.as_deref(), load.to.as_deref()));
-        rows.into_iter().zip(keys).filter(|(_, key)| key.as_ref().map_or(true, is_wanted)).map(|(row, _)| row).collect()
     }
 
     async fn look_at_rows(&mut self, id: PipeId, side: Side, rows: Vec<Seen>) -> store::Result<()> {

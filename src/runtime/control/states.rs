@@ -120,6 +120,8 @@ impl Hand<'_> {
             let before = self.store.standing(&plan.name)?;
             match before.phase {
                 Phase::Paused => {}
+                // Whoever names it has seen why it was blocked.
+                Phase::Blocked if !maps.is_empty() => {}
                 Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Stopped | Phase::Blocked if maps.is_empty() => {
                     continue;
                 }

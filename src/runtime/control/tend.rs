@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two rounds of forgetting, and what one forgets at most.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 const FORGOTTEN_MAX: usize = 5_000;
-/// Messages that are under way at once; the next ones wait for the next look.
+/// Messages that are under way at once; a turn that would need more is not taken before the next look.
 const SENDING_MAX: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -88,7 +88,10 @@ impl Deployment {
             self.hear_what_was_sent(&mut tending)?;
             let turns = self.measure(&tending, now)?;
             for turn in turns {
-                self.turn(&mut tending, turn, now).await?;
+                // The condition is measured again at the next look; what is not on file as told will be told then.
+                if tending.has_room_for(&turn.alert) {
+                    self.turn(&mut tending, turn, now).await?;
+                }
             }
         }
         if tending.next_forgetting.is_none_or(|it| it <= now) {
@@ -114,7 +117,7 @@ impl Deployment {
             Err(error) => ("settings are broken; the old ones stay in force", error.to_string()),
             Ok(config) => {
                 let unused = tending.config.differences_that_wait(&config);
-                self.settings.poll_every = Duration::from_millis(config.sync.poll_ms.max(1));
+                self.set_settings(config.sync.settings());
                 tending.config = config;
                 let why = match unused.is_empty() {
                     true => String::new(),
@@ -181,11 +184,18 @@ impl Deployment {
             errors: if when.errors.is_some() { self.store.held_since(&map, when.class, since)? } else { 0 },
             queue_age_s: queued,
             freshness_s: queued.max(silent),
-            drift: if when.drift.is_some() { self.store.verified(&map)?.map_or(0, |it| it.differing) } else { 0 },
+            drift: if when.drift.is_some() { self.drift(&map)? } else { 0 },
             is_blocked: self.phases[id.0] == Phase::Blocked,
             has_other_shape: when.profile_broken.is_some()
                 && self.store.held_since(&map, Some(Class::Schema), Timestamp::MIN)? > 0,
         })
+    }
+
+    /// What the last full compare found, or the steady watch since.
+    fn drift(&mut self, map: &str) -> store::Result<u64> {
+        let verified = self.store.verified(map)?.map_or(0, |it| it.differing);
+        let sampled = self.store.sampled(map)?.map_or(0, |it| it.drift.max(it.last_drift));
+        Ok(verified.max(sampled))
     }
 
     /// Puts the turn on file, then tells of it: what is told twice after a crash is better than what is not told.
@@ -238,13 +248,16 @@ impl Tending {
         self.heard = heard.filter_map(|((pipe, side), at)| Some(((place(pipe)?, side), at))).collect();
     }
 
+    /// There is room for all that the rule tells, or nothing else is under way.
+    fn has_room_for(&self, alert: &Alert) -> bool {
+        self.sending.is_empty() || self.sending.len() + alert.actions.len() <= SENDING_MAX
+    }
+
     fn send(&mut self, to: To, told: Told) {
-        if self.sending.len() < SENDING_MAX {
-            self.sending.spawn(async move {
-                let sent = send(&to, &told).await;
-                (told, sent)
-            });
-        }
+        self.sending.spawn(async move {
+            let sent = send(&to, &told).await;
+            (told, sent)
+        });
     }
 
     /// `None`: there is no mail server any more; the settings were checked when they were read.

@@ -7,7 +7,7 @@ use super::{Outcome, Sqlite, bound, journal, links, plan_number, views};
 use crate::change::{Class, LinkId, Side};
 use crate::engine::link::{Commit, LedgerEntry, Link, OpId};
 use crate::store::Result;
-use crate::store::desk::{Act, Decision, Desk, Line, Load, Standing, Verified};
+use crate::store::desk::{Act, Decision, Desk, Line, Load, Sampled, Standing, Verified};
 use crate::value::Timestamp;
 
 impl Desk for Sqlite {
@@ -133,6 +133,28 @@ impl Desk for Sqlite {
                     .prepare_cached("INSERT OR REPLACE INTO load(plan, body) VALUES (?1, ?2)")?
                     .execute(params![plan, serde_json::to_string(load)?])?,
                 None => db.prepare_cached("DELETE FROM load WHERE plan = ?1")?.execute([plan])?,
+            };
+            Ok(())
+        })
+    }
+
+    fn sampled(&mut self, plan: &str) -> Result<Option<Sampled>> {
+        self.read(|db| {
+            let plan = plan_number(db, plan)?;
+            let mut select = db.prepare_cached("SELECT body FROM sampled WHERE plan = ?1")?;
+            let body: Option<String> = select.query_row([plan], |row| row.get(0)).optional()?;
+            Ok(body.map(|it| serde_json::from_str(&it)).transpose()?)
+        })
+    }
+
+    fn set_sampled(&mut self, plan: &str, sampled: Option<&Sampled>) -> Result<()> {
+        self.write("set_sampled", |db| {
+            let plan = plan_number(db, plan)?;
+            match sampled {
+                Some(it) => db
+                    .prepare_cached("INSERT OR REPLACE INTO sampled(plan, body) VALUES (?1, ?2)")?
+                    .execute(params![plan, serde_json::to_string(it)?])?,
+                None => db.prepare_cached("DELETE FROM sampled WHERE plan = ?1")?.execute([plan])?,
             };
             Ok(())
         })

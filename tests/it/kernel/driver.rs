@@ -153,7 +153,8 @@ impl Driver {
             return Ok(());
         }
         if let Some((link, is_stored)) = self.route(side, change) {
-            let is_known = may_skip && is_stored && link.knows(side, change);
+            let is_ours = matches!(change, Change::Upsert(seen) if seen.correlation.is_some());
+            let is_known = may_skip && is_stored && link.knows(side, change) || (is_ours && self.world.is(Mutant::EchoByAuthor));
             if !is_known {
                 self.fly(link, is_stored)?;
             }
@@ -362,6 +363,9 @@ impl Driver {
                 self.store.owners[side].insert(id.clone(), link.id);
             }
         }
+        if self.world.is(Mutant::ShadowsNotKept) {
+            link.shadows = Sides::default();
+        }
         self.store.links.insert(link.id, link);
         if self.world.is(Mutant::LedgerAfterLink) {
             self.world.tick(Point::BeforeCommit)?;
@@ -390,6 +394,9 @@ impl Driver {
             }
             answer = self.world.apply(side, &write);
         }
+        if let (true, Answer::Moved, Write::Update { id, .. }) = (self.world.is(Mutant::LateTakenForWritten), &answer, &write) {
+            answer = Answer::Written(self.world.systems[side].rows[id].clone());
+        }
         self.world.say(|| format!("  SENT {side:?} {write:?} -> {answer:?}"));
         if let (true, Answer::Written(seen), Write::Update { record, .. } | Write::Create { record, .. }) =
             (self.world.is(Mutant::ShadowFromSent), &mut answer, &write)
@@ -416,6 +423,7 @@ impl Driver {
             }
         }
         self.world.say(|| format!("  FAILED {side:?} {write:?} ambiguous {is_ambiguous}"));
+        let is_ambiguous = is_ambiguous && !self.world.is(Mutant::LostTakenForRefused);
         Answer::Failed(Failure { is_ambiguous, ..Failure::new(Class::Transient, "the system did not answer") })
     }
 
@@ -425,7 +433,7 @@ impl Driver {
         let correlated = system.rows.values().find(|it| it.correlation == Some(*link));
         let seen = correlated.or_else(|| system.find(slots, values)).cloned();
         let owner = seen.as_ref().and_then(|it| self.store.owners[side].get(&it.id)).and_then(|it| self.store.links.get(it));
-        let owner = owner.filter(|it| it.state != LinkState::Dead);
+        let owner = owner.filter(|it| it.state != LinkState::Dead && !self.world.is(Mutant::OwnerNotTold));
         let owner = owner.map(|it| Owner { link: it.id, is_pending: it.state == LinkState::PendingCreate });
         self.world.say(|| format!("  FOUND {seen:?} of {owner:?}"));
         Event::Found { seen, owner }

@@ -38,10 +38,20 @@ pub enum Mutant {
     NoWakeUp,
     /// The ledger is written after the link, not together with it.
     LedgerAfterLink,
+    /// A request whose answer was lost is taken for one that was refused.
+    LostTakenForRefused,
+    /// A request that came too late is taken for one that took effect.
+    LateTakenForWritten,
+    /// A change of a row that we made is taken for our own write.
+    EchoByAuthor,
+    /// What the two sides agreed upon is not on file.
+    ShadowsNotKept,
+    /// Nobody is told to whom a row belongs that a create has met.
+    OwnerNotTold,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::NoIfMatch,
         Self::OffsetBeforeCommit,
         Self::NoCorrelation,
@@ -59,10 +69,19 @@ impl Mutant {
         Self::TwinGetsOwnLink,
         Self::NoWakeUp,
         Self::LedgerAfterLink,
+        Self::LostTakenForRefused,
+        Self::LateTakenForWritten,
+        Self::EchoByAuthor,
+        Self::ShadowsNotKept,
+        Self::OwnerNotTold,
     ];
 
     /// The map on which the defect shows.
     pub fn case(self) -> Case {
-        if self == Self::NoWakeUp { Case::Lookup } else { Case::Plain }
+        match self {
+            Self::NoWakeUp => Case::Lookup,
+            Self::OwnerNotTold => Case::NaturalKey,
+            _ => Case::Plain,
+        }
     }
 }
