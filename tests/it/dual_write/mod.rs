@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dwmap::change::{Side, Sides};
 use dwmap::check::{self, Checked, SchemaProblem, Schemas};
-use dwmap::diag::{Code, Diagnostic, Diagnostics, Severity, codes};
+use dwmap::diag::{Diagnostics, Severity};
 use dwmap::import::{File, Imported, Keys, Options};
 use dwmap::schema::{Schema, snapshot};
 use dwmap::source::{FileId, Sources};
@@ -49,10 +49,7 @@ impl Schemas for Snapshots {
     }
 }
 
-/// What is true of dual-write's own maps: rows that refer to rows which a filter leaves out, and defaults that are never used.
-const FINDINGS: [Code; 2] = [codes::LOOKUP, codes::UNREACHABLE];
-
-/// Parses and checks files together; returns the trees, what was made of them, and every message that is neither a hint nor a finding.
+/// Parses and checks files together; returns the trees, what was made of them, and every error and warning.
 fn check(files: &[File]) -> (Vec<ast::File>, Checked, Vec<String>) {
     let (mut sources, mut diags) = (Sources::default(), Diagnostics::default());
     let parse = |it: &File| {
@@ -61,9 +58,7 @@ fn check(files: &[File]) -> (Vec<ast::File>, Checked, Vec<String>) {
     };
     let trees: Vec<ast::File> = files.iter().map(parse).collect();
     let checked = check::check(&trees, &sources, &Snapshots, &mut diags);
-    let is_told =
-        |it: &Diagnostic| it.severity == Severity::Error || it.severity == Severity::Warning && !FINDINGS.contains(&it.code);
-    let found = diags.sorted().into_iter().filter(is_told);
+    let found = diags.sorted().into_iter().filter(|it| it.severity != Severity::Hint);
     let messages = found.map(|it| format!("{}: {}: {}", sources.file(it.primary().file).name, it.code, it.message)).collect();
     (trees, checked, messages)
 }
