@@ -8,6 +8,7 @@ mod layer;
 mod odd;
 mod over_http;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dwmap::change::{Side, Sides};
@@ -71,4 +72,13 @@ fn errors(imported: &Imported) -> Vec<String> {
 /// What stands in a mapping of dual-write on one side.
 fn end(side: Side) -> &'static str {
     if side == Side::Left { "sourceField" } else { "destinationField" }
+}
+
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).expect("memory is there");
+        writer.write_all(bytes).expect("memory is there");
+    }
+    writer.finish().expect("memory is there").into_inner()
 }
