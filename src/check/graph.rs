@@ -34,6 +34,36 @@ pub fn defer(world: &World<'_>, built: &mut [Built<'_>], diags: &mut Diagnostics
     deadlocks(built, &needed, diags);
 }
 
+/// `via dv.account(accountnumber)`, where one map alone makes rows of that table: it is filled first, and its links are waited for,
+/// as if the map had been named. A circle is closed only by maps that name each other, so such a reference is left as it is.
+pub fn adopt(built: &mut [Built<'_>]) {
+    let mut needs: Vec<Vec<usize>> = {
+        let names: Vec<String> = built.iter().map(|it| it.plan.name.clone()).collect();
+        built.iter().map(|it| self::needs(&it.plan, &names)).collect()
+    };
+    for index in 0..built.len() {
+        for place in 0..built[index].plan.references.len() {
+            let Some(maker) = maker(built, &built[index].plan, RefId(place as u16)) else { continue };
+            if maker != index && !reachable(maker, &needs)[index] {
+                needs[index].push(maker);
+                built[index].plan.references[place].plan = Some(built[maker].plan.name.clone());
+            }
+        }
+    }
+}
+
+/// The one map that makes rows of the table to which this reference leads, which no map was named for.
+fn maker(built: &[Built<'_>], own: &Plan, id: RefId) -> Option<usize> {
+    let reference = own.reference(id);
+    let [target] = reference.targets.as_slice() else { return None };
+    let side = reference.side;
+    let makes =
+        |it: &Plan| it.writes[side] && it.systems[side] == own.systems[side] && it.shapes[side].entity == target.shape.entity;
+    let mut makers = (0..built.len()).filter(|&it| makes(&built[it].plan));
+    let first = makers.next().filter(|_| reference.plan.is_none())?;
+    makers.next().is_none().then_some(first)
+}
+
 /// The rule writes fields that may stay empty in a new row, and would wait for a missing row.
 fn can_wait(world: &World<'_>, plan: &Plan, side: Side, rule: &Rule) -> bool {
     let is_key = plan.key.iter().any(|&id| std::ptr::eq(plan.rule(id), rule));

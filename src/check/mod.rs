@@ -123,6 +123,7 @@ pub fn check_project(
     usage::check(&world, diags);
     graph::defer(&world, &mut built, diags);
     built.retain(|it| !it.is_wrong);
+    graph::adopt(&mut built);
     let tests = tests::lower(&world, sources, &mut built, diags);
     let texts = built.iter().map(|it| texts::of(project, sources, it)).collect();
     let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();

@@ -9,6 +9,9 @@ use crate::change::Sides;
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{self, ClauseKind, ItemKind, MapHead, Member, MemberKind, RowEnd};
 
+/// Most layers upon each other that are looked through.
+const LAYERS_MAX: usize = 64;
+
 /// One map as it was written; `extends` is worked in already.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MapText {
@@ -22,7 +25,16 @@ pub struct MapText {
     /// The map that it is built upon, as written.
     pub base: Option<String>,
     pub lines: Vec<Line>,
+    /// Rules of the maps below that its layers drop, the outermost layer first.
+    pub dropped: Vec<Dropped>,
     pub examples: Vec<Example>,
+}
+
+/// `drop msdyn_creditrating because "…"`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropped {
+    pub label: String,
+    pub because: Option<String>,
 }
 
 /// One line of a map.
@@ -117,6 +129,7 @@ pub fn of(project: &Project, sources: &Sources, built: &Built<'_>) -> MapText {
             _ => None,
         }),
         lines,
+        dropped: cx.dropped(),
         examples: cx.examples(),
     }
 }
@@ -133,6 +146,30 @@ impl Cx<'_> {
         let name = self.built.map.name.span;
         let is_own = |it: &&ast::Item| matches!(&it.kind, ItemKind::Map(map) if map.name.span == name);
         self.project.files.iter().flat_map(|it| &it.items).find(is_own)
+    }
+
+    /// What the layers of the map drop; a map that is built upon itself was refused before.
+    fn dropped(&self) -> Vec<Dropped> {
+        let mut out = Vec::new();
+        let mut layer = self.item();
+        for _ in 0..LAYERS_MAX {
+            let Some(ItemKind::Map(map)) = layer.map(|it| &it.kind) else { break };
+            out.extend(map.members.iter().filter_map(|it| match &it.kind {
+                MemberKind::Drop { label, because } => {
+                    Some(Dropped { label: label.text.clone(), because: because.as_ref().map(|it| it.text.clone()) })
+                }
+                _ => None,
+            }));
+            let MapHead::Extends(base) = &map.head else { break };
+            layer = self.item_of(&self.project.key(base));
+        }
+        out
+    }
+
+    fn item_of(&self, key: &str) -> Option<&ast::Item> {
+        let is_it = |file: &ast::File, item: &ast::Item| matches!(&item.kind, ItemKind::Map(map) if self.project.own_key(file.id, &map.name.text) == key);
+        let all = self.project.files.iter().flat_map(|file| file.items.iter().map(move |item| (file, item)));
+        all.into_iter().find(|(file, item)| is_it(file, item)).map(|(_, item)| item)
     }
 
     fn lines(&self, members: &[Member], within: Option<&str>, out: &mut Vec<Line>) {

@@ -18,34 +18,41 @@ pub struct Text {
     pub text: String,
 }
 
+/// What was found in an input, and what in it could not be opened; the one does not hinder the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    pub texts: Vec<Text>,
+    pub problems: Vec<String>,
+}
+
 /// Takes all texts that can hold maps out of an input; an input that is no container is its own text.
-pub fn texts(name: &str, bytes: &[u8]) -> Result<Vec<Text>, String> {
-    let mut opening = Opening { found: Vec::new(), entries: 0, bytes: 0 };
-    opening.open(name, bytes, 0)?;
-    Ok(opening.found)
+pub fn texts(name: &str, bytes: &[u8]) -> Opened {
+    let mut opening = Opening { found: Opened::default(), entries: 0, bytes: 0 };
+    opening.open(name, bytes, 0);
+    opening.found
 }
 
 struct Opening {
-    found: Vec<Text>,
+    found: Opened,
     entries: usize,
     bytes: u64,
 }
 
 impl Opening {
-    fn open(&mut self, name: &str, bytes: &[u8], depth: usize) -> Result<(), String> {
-        if depth > DEPTH_MAX {
-            return Err(format!("`{name}` lies more than {DEPTH_MAX} containers deep"));
-        }
-        if bytes.starts_with(b"PK") {
-            return self.open_zip(name, bytes, depth);
-        }
-        if bytes.starts_with(b"MSCF") {
-            return self.open_cabinet(name, bytes, depth);
-        }
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| format!("`{name}` is neither text in UTF-8, nor a zip, nor a cabinet"))?;
-        self.found.push(Text { name: name.to_owned(), text: text.trim_start_matches('\u{feff}').to_owned() });
-        Ok(())
+    fn open(&mut self, name: &str, bytes: &[u8], depth: usize) {
+        let opened = match () {
+            () if depth > DEPTH_MAX => Err(format!("`{name}` lies more than {DEPTH_MAX} containers deep")),
+            () if bytes.starts_with(b"PK") => self.open_zip(name, bytes, depth),
+            () if bytes.starts_with(b"MSCF") => self.open_cabinet(name, bytes, depth),
+            () => match text(bytes) {
+                Some(text) => {
+                    self.found.texts.push(Text { name: name.to_owned(), text });
+                    Ok(())
+                }
+                None => Err(format!("`{name}` is neither text in UTF-8 or UTF-16, nor a zip, nor a cabinet")),
+            },
+        };
+        self.found.problems.extend(opened.err());
     }
 
     fn open_zip(&mut self, name: &str, bytes: &[u8], depth: usize) -> Result<(), String> {
@@ -57,7 +64,7 @@ impl Opening {
             let inner = format!("{name}/{own}");
             if entry.is_file() && may_hold_maps(&own) {
                 let bytes = self.take(&inner, entry)?;
-                self.open(&inner, &bytes, depth + 1)?;
+                self.open(&inner, &bytes, depth + 1);
             }
         }
         Ok(())
@@ -71,7 +78,7 @@ impl Opening {
         for entry in names {
             let inner = format!("{name}/{}", entry.replace('\\', "/"));
             let bytes = self.take(&inner, cabinet.read_file(&entry).map_err(broken)?)?;
-            self.open(&inner, &bytes, depth + 1)?;
+            self.open(&inner, &bytes, depth + 1);
         }
         Ok(())
     }
@@ -93,8 +100,24 @@ impl Opening {
     }
 }
 
+/// UTF-8, or UTF-16 with a mark of its order, which is how Windows' own tools save text.
+fn text(bytes: &[u8]) -> Option<String> {
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes[2..].as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|it| unit(*it)).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        _ => std::str::from_utf8(bytes).ok().map(|it| it.trim_start_matches('\u{feff}').to_owned()),
+    }
+}
+
 /// Everything else in a solution (pictures, code, other parts of its description) is passed over.
 fn may_hold_maps(name: &str) -> bool {
     let last = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
-    last == "customizations.xml" || [".zip", ".cab", ".json"].iter().any(|it| last.ends_with(it))
+    // A Mac puts a shadow of each file beside it.
+    let is_shadow = last.starts_with("._");
+    !is_shadow && (last == "customizations.xml" || [".zip", ".cab", ".json"].iter().any(|it| last.ends_with(it)))
 }

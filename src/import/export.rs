@@ -12,7 +12,7 @@ use super::mapping::Mapping;
 use super::{File, MARK, Note, names};
 use crate::change::{Side, Sides};
 use crate::schema::Schema;
-use crate::syntax::ast::{self, Arrow, DeleteAction, ItemKind, MapHead, Member, MemberKind, PolicyKind};
+use crate::syntax::ast::{self, ActionKind, Arrow, DeleteAction, ItemKind, MapHead, Member, MemberKind, PolicyKind};
 
 /// What was made of the maps of a project.
 #[derive(Clone, Debug, Default)]
@@ -161,6 +161,7 @@ impl<'p> Exporter<'p, '_> {
             PolicyKind::Rekey(action) if action.text == "reject" => {}
             PolicyKind::Rekey(_) => self.refuse("`on rekey`", "dual-write does not follow a key that changes"),
             PolicyKind::Error { .. } => self.refuse("`on error`", "this is set up in dual-write's alerts"),
+            PolicyKind::Missing(action) if matches!(action.kind, ActionKind::Reject | ActionKind::Park) => {}
             PolicyKind::Missing(_) => self.refuse("`on missing`", "dual-write fails a row whose reference is missing"),
         }
     }

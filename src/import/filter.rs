@@ -2,6 +2,8 @@
 
 mod scan;
 
+pub use scan::is_guid;
+
 use scan::{Scanner, Word};
 
 /// What a filter says, whichever language said it.

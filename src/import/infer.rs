@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::filter::{Condition, Literal};
+use super::filter::{Condition, Literal, is_guid};
 use super::mapping::{Row, Transform};
 use super::path::Target;
 use super::plan::{COMPANY_CODE, COMPANY_TABLE, Planned};
@@ -236,7 +236,9 @@ fn kind_of(literal: &Literal) -> Kind {
         Literal::Bool(_) => Kind::Bool,
         Literal::Number(digits) if digits.contains('.') => Kind::Decimal { precision: 38, scale: 10 },
         Literal::Number(_) => Kind::Int32,
+        Literal::Date(it) if it.contains(['T', ':']) => Kind::DateTime,
         Literal::Date(_) => Kind::Date,
+        Literal::Text(it) if is_guid(it) => Kind::Guid,
         Literal::Text(_) | Literal::Null | Literal::Member(_) => text(),
     }
 }

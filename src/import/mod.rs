@@ -113,27 +113,39 @@ pub fn import(inputs: &[(String, Vec<u8>)], options: &Options) -> Imported {
     let mut notes = Vec::new();
     let mut mappings = Vec::new();
     for (name, bytes) in inputs {
-        let texts = archive::texts(name, bytes).unwrap_or_else(|error| {
-            notes.push(Note::error(name, None, error));
-            Vec::new()
-        });
-        for text in texts {
-            match records::read(&text) {
-                Ok(records) => mappings.extend(records.iter().filter_map(|it| mapping::read(it, &mut notes))),
-                Err(error) => notes.push(Note::error(&text.name, None, error)),
+        let opened = archive::texts(name, bytes);
+        notes.extend(opened.problems.into_iter().map(|it| Note::error(name, None, it)));
+        for text in opened.texts {
+            let records = records::read(&text).unwrap_or_else(|error| vec![Err(error)]);
+            for record in records {
+                match record {
+                    Ok(record) => mappings.extend(mapping::read(&record, &mut notes)),
+                    Err(error) => notes.push(Note::error(&text.name, None, error)),
+                }
             }
         }
     }
     let (current, older) = versions(mappings);
     let maps = current.len();
     let mut files = write(current, options, &mut notes);
+    let mut folders: Vec<String> = Vec::new();
     for mapping in older {
-        let folder = format!("{OLDER}/{}-{}", names::pascal(&mapping.identity()), mapping.version.clone().unwrap_or_default());
+        let version = mapping.version.as_ref().map(|it| format!("-{it}")).unwrap_or_default();
+        let plain = format!("{OLDER}/{}{version}", names::pascal(&mapping.identity()));
+        let numbered = (2..).map(|it| format!("{plain}-{it}"));
+        let mut free = std::iter::once(plain.clone()).chain(numbered).filter(|it| !folders.contains(it));
+        let folder = free.next().expect("there are more numbers than folders");
+        drop(free);
+        folders.push(folder.clone());
         let text = format!("is another version of the same map; it is written into `{folder}`");
         notes.push(Note::warning(&mapping.identity(), None, text));
         // What there is to say of it was said of the version that counts.
         let written = write(vec![mapping], options, &mut Vec::new());
         files.extend(written.into_iter().map(|it| File { name: format!("{folder}/{}", it.name), text: it.text }));
+        files.push(File { name: format!("{folder}/{PROJECT}"), text: "maps = [\"*.dwmap\"]\n".to_owned() });
+    }
+    if files.iter().any(|it| it.name.starts_with(OLDER)) {
+        files.push(File { name: PROJECT.to_owned(), text: PROJECT_TEXT.to_owned() });
     }
     notes.sort();
     notes.dedup();
@@ -142,6 +154,10 @@ pub fn import(inputs: &[(String, Vec<u8>)], options: &Options) -> Imported {
 
 /// The folder of versions that are not the highest.
 const OLDER: &str = "older";
+/// Keeps the other versions out of the project: they bear the same names.
+const PROJECT: &str = "dwmap.toml";
+const PROJECT_TEXT: &str =
+    "# The versions that count. The others stand in `older`, each a project of its own.\n\nmaps = [\"*.dwmap\"]\n";
 
 /// One version of each map, and the others. A version such as 9.9.9.9 is parked: it is the highest, and not what runs.
 fn versions(mappings: Vec<mapping::Mapping>) -> (Vec<mapping::Mapping>, Vec<mapping::Mapping>) {
@@ -157,7 +173,7 @@ fn versions(mappings: Vec<mapping::Mapping>) -> (Vec<mapping::Mapping>, Vec<mapp
     for mapping in mappings {
         match current.iter_mut().find(|it| it.identity() == mapping.identity()) {
             None => current.push(mapping),
-            Some(known) if *known == mapping => {}
+            Some(known) if *known == mapping || older.contains(&mapping) => {}
             Some(known) if rank(known) < rank(&mapping) => older.push(std::mem::replace(known, mapping)),
             Some(_) => older.push(mapping),
         }

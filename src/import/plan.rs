@@ -151,7 +151,7 @@ fn target(
     if key == COMPANY_CODE {
         return COMPANY_TABLE.to_owned();
     }
-    let has = |it: &&Planned| it.rows_of(key).next().is_some();
+    let has = |it: &&Planned| it.rows_of(key).any(|it| matches!(it.right, Some(Target::Column(_))));
     if has(&map) {
         return map.entities[Side::Right].clone();
     }

@@ -21,16 +21,19 @@ pub struct Record {
 /// Most values that are read as text within text.
 const ENCODINGS_MAX: usize = 3;
 
+/// A row, or why it could not be read; the others are none the worse for it.
+pub type Read = Result<Record, String>;
+
 /// All map rows of a text. The error says why the text holds none.
-pub fn read(text: &Text) -> Result<Vec<Record>, String> {
+pub fn read(text: &Text) -> Result<Vec<Read>, String> {
     let body = text.text.trim();
     if body.starts_with('<') {
         let rows = solution::map_rows(body).map_err(|error| format!("`{}`: {error}", text.name))?;
-        return rows.into_iter().map(|row| of_columns(&text.name, row)).collect();
+        return Ok(rows.into_iter().map(|row| of_columns(&text.name, row)).collect());
     }
     let value = parse(body).map_err(|error| format!("`{}` is no readable JSON: {error}", text.name))?;
     let mut out = Vec::new();
-    of_value(&text.name, value, &mut out)?;
+    of_value(&text.name, value, &mut out);
     Ok(out)
 }
 
@@ -55,35 +58,34 @@ fn of_columns(source: &str, columns: Vec<(String, String)>) -> Result<Record, St
     Ok(Record { source: source.to_owned(), name, version: column("msdyn_version"), mapping, properties })
 }
 
-fn of_value(source: &str, value: Value, out: &mut Vec<Record>) -> Result<(), String> {
+fn of_value(source: &str, value: Value, out: &mut Vec<Read>) {
     match value {
-        Value::Array(list) => list.into_iter().try_for_each(|it| of_value(source, it, out)),
+        Value::Array(list) => list.into_iter().for_each(|it| of_value(source, it, out)),
         Value::Object(mut object) => {
             for list in ["value", "entityMappingTasks"] {
                 if let Some(Value::Array(list)) = object.remove(list) {
-                    return list.into_iter().try_for_each(|it| of_value(source, it, out));
+                    return list.into_iter().for_each(|it| of_value(source, it, out));
                 }
             }
             if object.contains_key("legs") {
                 let record = Record { source: source.to_owned(), mapping: Value::Object(object), ..Record::default() };
-                out.push(record);
-                return Ok(());
+                return out.push(Ok(record));
             }
             if !object.contains_key("msdyn_mapping") {
-                return Err(format!(
-                    "`{source}` holds JSON, but no dual-write map: neither `msdyn_mapping` nor `legs` nor `value`"
-                ));
+                let name = object.get("msdyn_name").and_then(Value::as_str).map(|it| format!(" in `{it}`")).unwrap_or_default();
+                let text =
+                    format!("`{source}` holds JSON, but no dual-write map{name}: neither `msdyn_mapping` nor `legs` nor `value`");
+                return out.push(Err(text));
             }
             let text = |it: Value| match it {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
             let columns = object.into_iter().filter(|(_, it)| !it.is_null()).map(|(name, it)| (name, text(it))).collect();
-            out.push(of_columns(source, columns)?);
-            Ok(())
+            out.push(of_columns(source, columns));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            Err(format!("`{source}` holds JSON, but no dual-write map"))
+            out.push(Err(format!("`{source}` holds JSON, but no dual-write map")));
         }
     }
 }

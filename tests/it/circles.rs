@@ -254,3 +254,70 @@ fn a_reference_out_of_the_circle_is_not_deferred() {
     let references = program(&plain).plans.into_iter().flat_map(|it| it.references).map(|it| it.is_deferrable);
     assert_eq!(references.collect::<Vec<_>>(), [false]);
 }
+
+/// The order names its customer by the table's key, and stands before the map that makes the rows of that table.
+const ORDERS: &str = "
+system a profile exact
+system b profile exact
+
+entity a.Order {
+  key No:   text<20>
+  Customer: text<20>?
+}
+entity a.Customer {
+  key Id: text<20>
+  Order:  text<20>?
+}
+
+entity b.order {
+  key orderid: guid
+  unique (no)
+  no:       text<20>
+  customer: lookup b.customer?
+}
+
+entity b.customer {
+  key customerid: guid
+  unique (id)
+  id:        text<20>
+  lastorder: lookup b.order?
+}
+
+map Orders: a.Order <-> b.order {
+  key No <-> no
+  Customer <-> customer via b.customer(id)
+  on conflict prefer a
+  on delete <-> refuse
+}
+
+map Customers: a.Customer <-> b.customer {
+  key Id <-> id
+  on conflict prefer a
+  on delete <-> refuse
+}
+";
+
+#[test]
+fn the_map_that_alone_makes_the_rows_of_a_table_comes_before_those_that_name_the_table() {
+    let program = crate::stage::program(ORDERS);
+    let order: Vec<&str> = program.order.iter().flatten().map(|it| program.plans[it.index()].name.as_str()).collect();
+    assert_eq!(order, ["Customers", "Orders"]);
+    // Two maps that reach each other by their tables only: the first reference counts, and no circle is closed.
+    let both = ORDERS.replace("key Id <-> id\n", "key Id <-> id\n  Order <-> lastorder via b.order(no)\n");
+    assert_ne!(both, ORDERS);
+    let program = crate::stage::program(&both);
+    let awaited: Vec<Option<&str>> = program.plans.iter().map(|it| it.references[0].plan.as_deref()).collect();
+    assert_eq!(awaited, [Some("Customers"), None]);
+}
+
+#[tokio::test]
+async fn a_row_that_waits_for_a_row_of_a_table_goes_on_when_its_map_has_made_it() {
+    let mut stage = Stage::new(ORDERS);
+    stage.deployment.initial(None).await.expect("both systems answer");
+    stage.insert(0, "Order", &[("No", Value::text("1")), ("Customer", Value::text("C"))]);
+    stage.deployment.settle().await.expect("both systems answer");
+    assert_eq!(stage.systems[1].rows("order").len(), 0, "its customer is not there");
+    stage.insert(0, "Customer", &[("Id", Value::text("C"))]);
+    stage.deployment.settle().await.expect("both systems answer");
+    assert_eq!(stage.systems[1].rows("order").len(), 1, "no hour has passed");
+}

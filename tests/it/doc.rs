@@ -52,8 +52,13 @@ fn pages(text: &str, format: &str) -> Folder {
 }
 
 fn standard() -> Folder {
+    shipped("maps")
+}
+
+/// The pages of maps that come with the program.
+fn shipped(maps: &str) -> Folder {
     let folder = Folder::new("doc");
-    let maps = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("maps");
+    let maps = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(maps);
     let said = folder.dwmap(&["doc", maps.to_str().expect("the path is text"), "--out", "out"]);
     assert_eq!(said.exit, Some(0), "{}", said.messages);
     folder
@@ -100,8 +105,8 @@ fn nothing_that_an_author_wrote_becomes_a_tag() {
 
 #[test]
 fn every_tag_is_closed_in_order() {
-    let folder = standard();
-    let empty = ["!doctype", "!", "meta"];
+    let folder = shipped("maps/dual-write");
+    let empty = ["!doctype", "!", "meta", "wbr"];
     for name in names(&folder) {
         let page = folder.read(&format!("out/{name}"));
         let mut open: Vec<String> = Vec::new();
@@ -120,9 +125,9 @@ fn every_tag_is_closed_in_order() {
 
 #[test]
 fn every_link_leads_somewhere_and_nothing_comes_from_elsewhere() {
-    let folder = standard();
+    let folder = shipped("maps/dual-write");
     let names = names(&folder);
-    assert!(names.len() > 4, "{names:?}");
+    assert_eq!(names.len(), 105, "a page for each map, and one that leads to them");
     let mut links = 0;
     for name in &names {
         let page = folder.read(&format!("out/{name}"));
@@ -140,7 +145,43 @@ fn every_link_leads_somewhere_and_nothing_comes_from_elsewhere() {
             assert!(!page.contains(foreign), "{name} has {foreign}");
         }
     }
-    assert!(links > 40, "{links} links");
+    assert!(links > 1000, "{links} links");
+}
+
+#[test]
+fn the_index_leads_to_every_map_and_shows_all_of_them_in_one_picture() {
+    let folder = shipped("maps/dual-write");
+    let index = folder.read("out/index.html");
+    let picture = index.split_once("<svg").and_then(|(_, rest)| rest.split_once("</svg>")).expect("there is a picture").0;
+    let cards = &index[..index.find("<svg").expect("there is a picture")];
+    for page in names(&folder).iter().filter(|it| *it != "index.html") {
+        let link = format!("href=\"{page}\"");
+        assert!(cards.contains(&link), "no card for {page}");
+        assert!(picture.contains(&link), "{page} is not in the picture");
+    }
+    assert!(picture.matches("<path class=\"edge").count() > 200, "arrows for the references");
+    assert!(index.contains("<a href=\"#picture\">"), "the picture is reached from the top");
+}
+
+#[test]
+fn a_layer_says_what_it_leaves_out_and_why() {
+    for (format, page) in [("html", "Customers.html"), ("markdown", "Customers.md")] {
+        let folder = Folder::new("doc");
+        let maps = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("maps/examples/contoso");
+        let said = folder.dwmap(&["doc", maps.to_str().expect("the path is text"), "--out", "out", "--format", format]);
+        assert_eq!(said.exit, Some(0), "{}", said.messages);
+        let page = folder.read(&format!("out/{page}"));
+        let part = page.split_once("Left out of the base").expect("the part is there").1;
+        let (label, why) = ("msdyn_creditrating", "the rating bureau writes it in Dataverse");
+        assert!(part.find(label).zip(part.find(why)).is_some_and(|(label, why)| label < why), "{part}");
+    }
+}
+
+#[test]
+fn the_name_in_dual_write_is_a_fact_and_no_prose() {
+    let page = shipped("maps/dual-write").read("out/CustomersV3Accounts.html");
+    assert!(page.contains("<dt>In dual-write</dt><dd><code>msdyn_[accounts - Customers V3]</code></dd>"), "{page}");
+    assert_eq!(page.matches("dual-write:").count(), 0);
 }
 
 #[test]

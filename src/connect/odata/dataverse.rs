@@ -29,6 +29,8 @@ const ROOT: &str = "/api/data/v9.2/";
 const WRITES_AT_ONCE: usize = 8;
 /// Most ids of one look-up request: with 50 the URL stays far below its limit.
 const IDS_PER_REQUEST: usize = 50;
+/// Most pages of the answer to one query; a server that never ends one is not followed for ever.
+const PAGES_PER_QUERY_MAX: usize = 1000;
 /// Largest page (Microsoft, webapi/query/page-results.md).
 pub const PAGE_MAX: usize = 5000;
 
@@ -81,9 +83,19 @@ impl Dataverse {
         page::get(&self.client, &format!("reading `{}`", shape.set), path, prefer).await
     }
 
-    async fn seen_of_page(&self, shape: &Shape, path: &str, prefer: &str) -> Result<Vec<Seen>, Failure> {
-        let page = self.read(shape, path, prefer).await?;
-        page.rows.iter().map(|row| seen(shape, row)).collect()
+    /// Rows of a query, over all its pages, at most about `limit`. The server may cut any page short, and a row that is on a later
+    /// page must not be taken for one that is gone.
+    async fn rows(&self, shape: &Shape, path: String, prefer: &str, limit: usize) -> Result<Vec<Seen>, Failure> {
+        let (mut rows, mut next) = (Vec::new(), Some(path));
+        for _ in 0..PAGES_PER_QUERY_MAX {
+            let Some(path) = next.filter(|_| rows.len() < limit) else { return Ok(rows) };
+            let page = self.read(shape, &path, prefer).await?;
+            for row in &page.rows {
+                rows.push(seen(shape, row)?);
+            }
+            next = page.next;
+        }
+        Err(Failure::new(Class::Transient, format!("reading `{}`: the answer has no end", shape.set)))
     }
 
     async fn send(&self, shape: &Shape, write: &Write) -> Answer {
@@ -191,7 +203,7 @@ impl Connector for Dataverse {
             }
             let filter = text::escape(&any.join(" or "));
             let path = format!("{ROOT}{}?$select={}&$filter={filter}", text::escape(&shape.set), select(shape)?);
-            for seen in self.seen_of_page(shape, &path, &self.prefer(IDS_PER_REQUEST)).await? {
+            for seen in self.rows(shape, path, &self.prefer(IDS_PER_REQUEST), chunk.len()).await? {
                 found.insert(seen.id.0.clone(), seen);
             }
         }
@@ -202,9 +214,9 @@ impl Connector for Dataverse {
         // A filter, not the key in the path: alternate keys with `/ < > * % & : \ ? +` cannot be addressed
         // (Microsoft, define-alternate-keys-entity.md).
         let filter = text::escape(&text::equals(Dialect::Dataverse, shape, slots, values)?);
-        let limit = limit.clamp(1, self.page_size);
+        let limit = limit.clamp(1, PAGE_MAX);
         let path = format!("{ROOT}{}?$select={}&$filter={filter}&$top={limit}", text::escape(&shape.set), select(shape)?);
-        self.seen_of_page(shape, &path, "").await
+        self.rows(shape, path, "", limit).await
     }
 
     async fn find_created(&self, shape: &Shape, write: &Write) -> Result<Option<Seen>, Failure> {

@@ -37,6 +37,13 @@ impl std::fmt::Display for Word {
     }
 }
 
+/// `01234567-89ab-cdef-0123-456789abcdef`
+const GUID_LETTERS: usize = 36;
+
+pub fn is_guid(text: &str) -> bool {
+    text.len() == GUID_LETTERS && text.parse::<crate::value::Uuid>().is_ok()
+}
+
 pub struct Scanner<'t> {
     rest: &'t str,
     language: Language,
@@ -79,6 +86,10 @@ impl<'t> Scanner<'t> {
         }
         if first == '\'' || first == '"' {
             return self.text(first);
+        }
+        if let Some(id) = self.rest.get(..GUID_LETTERS).filter(|it| is_guid(it)) {
+            self.rest = &self.rest[GUID_LETTERS..];
+            return Ok(Word::Literal(Literal::Text(id.to_owned())));
         }
         if first.is_ascii_digit() || (first == '-' && self.rest[1..].starts_with(|it: char| it.is_ascii_digit())) {
             return Ok(self.number());

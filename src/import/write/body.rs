@@ -42,9 +42,15 @@ impl Writer<'_> {
         let (left, right) = (names::written(&entities[Side::Left]), names::written(&entities[Side::Right]));
         text.push_str(&format!("map {}: {LEFT}.{left} {} {RIGHT}.{right} {{\n", self.map.name, symbol(arrow)));
         let version = mapping.version.iter().map(|it| format!("version {it}")).collect();
-        for part in
-            [version, parts.head, parts.constants, parts.fields, parts.references, parts.missing, policies(arrow, has_filter)]
-        {
+        for part in [
+            version,
+            parts.head,
+            parts.constants,
+            parts.fields,
+            parts.references,
+            parts.missing,
+            policies(arrow, has_filter, self.may_wait),
+        ] {
             if !part.is_empty() {
                 text.push_str(&format!("  {}\n\n", part.join("\n  ")));
             }
@@ -151,7 +157,7 @@ pub fn symbol(direction: Direction) -> &'static str {
 }
 
 /// What dual-write does without saying so: Dataverse is the master of an initial sync, deletes are carried over.
-fn policies(arrow: Direction, has_filter: bool) -> Vec<String> {
+fn policies(arrow: Direction, has_filter: bool, may_wait: bool) -> Vec<String> {
     let exit = has_filter.then(|| match arrow {
         Direction::Both => "on exit <-> detach".to_owned(),
         one_way => format!("on exit {} detach", symbol(one_way)),
@@ -161,5 +167,7 @@ fn policies(arrow: Direction, has_filter: bool) -> Vec<String> {
         one_way => vec![format!("on delete {} delete", symbol(one_way))],
     };
     lines.extend(exit);
+    // A row that a filter leaves out may never come; dual-write's row fails for as long.
+    lines.extend(may_wait.then(|| "on missing park".to_owned()));
     lines
 }

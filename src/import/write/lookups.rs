@@ -24,8 +24,8 @@ impl Writer<'_> {
         let Some(field) = self.world.field(Side::Right, &self.map.entities[Side::Right], &column).cloned() else {
             return Err(self.refuse(&rows[0], &format!("`{}` has no column `{column}`", self.map.entities[Side::Right])));
         };
-        let via = match target {
-            Target::Several { tables, .. } => several(tables),
+        let (via, leaves_out) = match target {
+            Target::Several { tables, .. } => (several(tables), false),
             Target::Lookup { .. } | Target::Column(_) => self.via(&column, &mut rows),
         };
         let mut left = Vec::new();
@@ -41,6 +41,7 @@ impl Writer<'_> {
         let left = if left.len() == 1 { left.remove(0) } else { format!("({})", left.join(", ")) };
         let mut draft = Draft::new(left, names::written(&field.name), direction);
         draft.clauses.push(format!("via {via}"));
+        self.may_wait |= leaves_out;
         draft.can_fail = can_fail;
         Ok(draft.text())
     }
@@ -64,20 +65,23 @@ impl Writer<'_> {
         }
     }
 
-    /// `via Map`, with the rows in the order of its key; else `via dv.table(column, …)`.
-    fn via(&mut self, column: &str, rows: &mut [Row]) -> String {
+    /// `via Map`, with the rows in the order of its key; else `via dv.table(column, …)`. Second: a filter of the map leaves rows
+    /// out that could be referred to.
+    fn via(&mut self, column: &str, rows: &mut [Row]) -> (String, bool) {
         let table = self.map.targets[column].clone();
-        if let Some((area, name, order)) = self.map_of(&table, rows) {
+        if let Some(map) = self.map_of(&table, rows) {
+            let (area, name, order, has_filter) =
+                (map.area, map.name.clone(), key_paths(map), !map.mapping.left_filter.trim().is_empty());
             rows.sort_by_key(|row| order.iter().position(|it| Some(it) == key(row).as_ref()));
-            return self.name_in(area, &name);
+            return (self.name_in(area, &name), has_filter);
         }
         let columns: Vec<String> =
             rows.iter().filter_map(key).map(|it| it.split('.').map(names::written).collect::<Vec<_>>().join(".")).collect();
-        format!("{RIGHT}.{}({})", names::written(&table), columns.join(", "))
+        (format!("{RIGHT}.{}({})", names::written(&table), columns.join(", ")), false)
     }
 
     /// The one map whose key is exactly what these rows give, if it stands in this file or one before it.
-    fn map_of(&self, table: &str, rows: &[Row]) -> Option<(&'static str, String, Vec<String>)> {
+    fn map_of(&self, table: &str, rows: &[Row]) -> Option<&Planned> {
         let mut wanted: Vec<String> = rows.iter().filter_map(key).collect();
         wanted.sort();
         let fits = |map: &&Planned| {
@@ -89,7 +93,7 @@ impl Writer<'_> {
         let (one, other) = (found.next()?, found.next());
         let is_before = area::rank(one.area) <= area::rank(self.map.area);
         let is_kept_alike = one.partition.is_none() || self.map.partition.is_some();
-        (other.is_none() && is_before && is_kept_alike).then(|| (one.area, one.name.clone(), key_paths(one)))
+        (other.is_none() && is_before && is_kept_alike).then_some(one)
     }
 }
 

@@ -22,6 +22,8 @@ struct Writer<'w> {
     map: &'w Planned,
     /// Areas that the file names.
     uses: BTreeSet<&'static str>,
+    /// A rule of this map can refer to a row that the filter of another one leaves out.
+    may_wait: bool,
     notes: &'w mut Vec<Note>,
 }
 
@@ -50,7 +52,7 @@ pub fn files(world: &World, notes: &mut Vec<Note>) -> Vec<File> {
         let mut uses = BTreeSet::new();
         let mut maps = Vec::new();
         for map in world.maps.iter().filter(|it| it.area == area) {
-            let mut writer = Writer { world, values: &values, map, uses: BTreeSet::new(), notes };
+            let mut writer = Writer { world, values: &values, map, uses: BTreeSet::new(), may_wait: false, notes };
             maps.push(writer.body());
             uses.append(&mut writer.uses);
         }

@@ -265,7 +265,9 @@ fn copy(fields: &Sides<Field>, draft: &mut Draft, is_key: bool, is_compared: boo
     }
     draft.can_fail |= draft.leads(Side::Right) && left.nullable && !right.nullable && !is_key;
     for (from, to, side) in [(left, right, Side::Right), (right, left, Side::Left)] {
-        draft.can_fail |= draft.leads(side) && to.required && !from.required;
+        // Finance & Operations holds a date where another system holds none, so a date there is never missing.
+        let is_dated = side == Side::Left && matches!(to.kind, Kind::Date | Kind::DateTime);
+        draft.can_fail |= draft.leads(side) && to.required && !from.required && !is_dated;
     }
     Ok(())
 }

@@ -23,6 +23,20 @@ pub fn link(page: &str, text: &str) -> String {
     format!("<a href=\"{page}.html\">{}</a>", escaped(text))
 }
 
+/// The same, with places between `Humps` where a long name may go on in a second line.
+pub fn humped_link(page: &str, text: &str) -> String {
+    let mut out = String::new();
+    let mut was_small = false;
+    for letter in text.chars() {
+        if was_small && letter.is_uppercase() {
+            out.push_str("<wbr>");
+        }
+        was_small = letter.is_lowercase();
+        out.push_str(&escaped(letter.encode_utf8(&mut [0; 4])));
+    }
+    format!("<a href=\"{page}.html\">{out}</a>")
+}
+
 /// A whole page. The title is text, the body HTML.
 pub fn frame(title: &str, way: &str, body: &str) -> String {
     format!(

@@ -1,7 +1,7 @@
 //! The page of one map, in HTML.
 
 use super::html::{code, escaped, frame, link, words};
-use super::{Book, Entry, certificate, fields, paragraphs, part, promise, via_map};
+use super::{Book, Entry, certificate, dropped, fields, origin, paragraphs, part, promise, via_map};
 use crate::change::Side;
 use crate::check::texts::{Body, Line, RuleText, ValuesText};
 
@@ -26,6 +26,7 @@ pub fn page(book: &Book<'_>, at: usize) -> String {
         Body::Policy(text) | Body::Seal(text) => Some(text),
         Body::Rule(_) | Body::Scope(_) | Body::Version => None,
     }));
+    body.push_str(&left_out(entry));
     body.push_str(&value_maps(entry));
     body.push_str(&examples(entry));
     frame(&format!("{} – map", entry.plan.name), &way, &body)
@@ -40,6 +41,7 @@ fn facts(book: &Book<'_>, at: usize) -> String {
     if let Some(base) = &entry.text.base {
         list.push(("Built upon", code(base)));
     }
+    list.extend(origin(&entry.text.docs).map(|it| ("In dual-write", code(it))));
     let links =
         |maps: &[usize]| maps.iter().map(|&it| link(&book.entries[it].page, &book.entries[it].plan.name)).collect::<Vec<_>>();
     let (to, from) = book.neighbours(at);
@@ -152,6 +154,14 @@ fn lines<'l>(entry: &'l Entry<'_>, title: &str, text: impl Fn(&'l Body) -> Optio
         out.push_str(&format!("<li>{}{notes}</li>\n", code(text)));
     }
     if out.is_empty() { out } else { format!("<h2>{title}</h2>\n<ul class=\"list\">\n{out}</ul>\n") }
+}
+
+/// Rules of the base that layers drop.
+fn left_out(entry: &Entry<'_>) -> String {
+    let because = |it: &str| format!(" <span class=\"quiet\">because {}</span>", words(it));
+    let line = |(label, why): (&str, Option<&str>)| format!("<li>{}{}</li>\n", code(label), why.map(because).unwrap_or_default());
+    let out: String = dropped(entry.text).map(line).collect();
+    if out.is_empty() { out } else { format!("<h2>Left out of the base</h2>\n<ul class=\"list\">\n{out}</ul>\n") }
 }
 
 /// Each named value map once, with the anchors of all rules that use it.

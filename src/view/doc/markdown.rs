@@ -1,6 +1,6 @@
 //! The pages in Markdown, for wikis and repositories.
 
-use super::{Book, Entry, Piece, certificate, fields, paragraphs, part, pieces, promise, via_map};
+use super::{Book, Entry, Piece, certificate, dropped, fields, origin, paragraphs, part, pieces, promise, via_map};
 use crate::change::Side;
 use crate::check::texts::{Body, Line, RuleText, ValuesText};
 use crate::view::graph;
@@ -77,6 +77,7 @@ pub fn map(book: &Book<'_>, at: usize) -> String {
         Body::Policy(text) | Body::Seal(text) => Some(text),
         Body::Rule(_) | Body::Scope(_) | Body::Version => None,
     }));
+    out.push_str(&left_out(entry));
     out.push_str(&value_maps(entry));
     if !entry.text.examples.is_empty() {
         out.push_str("\n## Examples\n\nEach is a test that is run.\n");
@@ -93,6 +94,7 @@ fn facts(book: &Book<'_>, at: usize) -> String {
     let mut list = vec![format!("File: {}", code(&entry.text.file))];
     list.extend(entry.plan.version.as_ref().map(|it| format!("Version: {}", escaped(it))));
     list.extend(entry.text.base.as_ref().map(|it| format!("Built upon: {}", code(it))));
+    list.extend(origin(&entry.text.docs).map(|it| format!("In dual-write: {}", code(it))));
     let links = |maps: Vec<usize>| {
         maps.into_iter().map(|it| link(&book.entries[it].page, &book.entries[it].plan.name)).collect::<Vec<_>>()
     };
@@ -158,6 +160,14 @@ fn lines<'l>(entry: &'l Entry<'_>, title: &str, text: impl Fn(&'l Body) -> Optio
         out.push_str(&format!("- {}{notes}\n", code(text)));
     }
     if out.is_empty() { out } else { format!("\n## {title}\n\n{out}") }
+}
+
+/// Rules of the base that layers drop.
+fn left_out(entry: &Entry<'_>) -> String {
+    let because = |it: &str| format!(" – because {}", words(it));
+    let line = |(label, why): (&str, Option<&str>)| format!("- {}{}\n", code(label), why.map(because).unwrap_or_default());
+    let out: String = dropped(entry.text).map(line).collect();
+    if out.is_empty() { out } else { format!("\n## Left out of the base\n\n{out}") }
 }
 
 fn value_maps(entry: &Entry<'_>) -> String {

@@ -12,6 +12,7 @@ mod picture;
 use crate::change::Side;
 use crate::check::Checked;
 use crate::check::texts::{MapText, RuleText};
+use crate::import::MARK;
 use crate::ir::{Certificate, Plan};
 use crate::view::graph::{self, Edge};
 use crate::view::words::kind;
@@ -143,11 +144,14 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     out
 }
 
-/// Documentation lines as paragraphs: an empty line separates two.
+/// Documentation lines as paragraphs: an empty line separates two. What only the way back to dual-write needs is no prose.
 fn paragraphs(docs: &[String]) -> Vec<String> {
     let mut out = vec![String::new()];
     for line in docs {
         let line = line.trim();
+        if line.starts_with(MARK) {
+            continue;
+        }
         if line.is_empty() {
             out.push(String::new());
             continue;
@@ -160,6 +164,16 @@ fn paragraphs(docs: &[String]) -> Vec<String> {
     }
     out.retain(|it| !it.is_empty());
     out
+}
+
+/// The name that the map has in dual-write, if it came from there.
+fn origin(docs: &[String]) -> Option<&str> {
+    docs.iter().find_map(|it| it.trim().strip_prefix(MARK)).map(str::trim)
+}
+
+/// `msdyn_creditrating`, and why a layer leaves it out.
+fn dropped(text: &MapText) -> impl Iterator<Item = (&str, Option<&str>)> {
+    text.dropped.iter().map(|it| (it.label.as_str(), it.because.as_deref()))
 }
 
 /// What the arrow promises, in words.

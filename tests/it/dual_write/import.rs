@@ -6,7 +6,7 @@ use dwmap::import::{Imported, Options, import};
 use dwmap::syntax::ast::ItemKind;
 
 use super::facts::{self, Dialect};
-use super::{check, errors, folder, keys, options, read};
+use super::{check, errors, folder, keys, options, read, zip};
 
 fn standard(dialect: Dialect) -> Imported {
     import(&[("answer.json".to_owned(), facts::answer(dialect))], &options())
@@ -94,13 +94,6 @@ fn customizations() -> Vec<u8> {
         .into_bytes()
 }
 
-fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    writer.start_file(name, zip::write::SimpleFileOptions::default()).expect("memory is there");
-    writer.write_all(bytes).expect("memory is there");
-    writer.finish().expect("memory is there").into_inner()
-}
-
 fn cabinet(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut builder = cab::CabinetBuilder::new();
     builder.add_folder(cab::CompressionType::MsZip).add_file(name);
@@ -115,22 +108,22 @@ fn cabinet(name: &str, bytes: &[u8]) -> Vec<u8> {
 fn a_solution_in_a_cabinet_in_a_zip_in_a_zip_gives_the_same_text() {
     let plain = import(&[("customizations.xml".to_owned(), customizations())], &options());
     assert_eq!((plain.maps, errors(&plain)), (12, Vec::new()));
-    let solution = zip("customizations.xml", &customizations());
-    let package = zip("inner.zip", &zip("maps.cab", &cabinet("managed.zip", &solution)));
+    let solution = zip(&[("customizations.xml", &customizations())]);
+    let package = zip(&[("inner.zip", &zip(&[("maps.cab", &cabinet("managed.zip", &solution))]))]);
     let packed = import(&[("package.zip".to_owned(), package)], &options());
     assert_eq!((packed.files, packed.maps), (plain.files, plain.maps));
 }
 
 #[test]
 fn containers_are_held_to_their_bounds() {
-    let mut deep = zip("customizations.xml", &customizations());
+    let mut deep = zip(&[("customizations.xml", &customizations())]);
     for _ in 0..8 {
-        deep = zip("again.zip", &deep);
+        deep = zip(&[("again.zip", &deep)]);
     }
     let imported = import(&[("deep.zip".to_owned(), deep)], &Options::default());
     assert_eq!((imported.maps, errors(&imported).len()), (0, 1));
     assert!(errors(&imported)[0].contains("containers deep"), "{:?}", imported.notes);
-    let bomb = zip("customizations.xml", &vec![b' '; 65 * 1024 * 1024]);
+    let bomb = zip(&[("customizations.xml", &vec![b' '; 65 * 1024 * 1024])]);
     assert!(bomb.len() < 1_000_000);
     let imported = import(&[("bomb.zip".to_owned(), bomb)], &Options::default());
     assert!(errors(&imported)[0].contains("larger than"), "{:?}", imported.notes);

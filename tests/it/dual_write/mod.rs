@@ -8,11 +8,12 @@ mod layer;
 mod odd;
 mod over_http;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use dwmap::change::{Side, Sides};
 use dwmap::check::{self, Checked, SchemaProblem, Schemas};
-use dwmap::diag::{Code, Diagnostic, Diagnostics, Severity, codes};
+use dwmap::diag::{Diagnostics, Severity};
 use dwmap::import::{File, Imported, Keys, Options};
 use dwmap::schema::{Schema, snapshot};
 use dwmap::source::{FileId, Sources};
@@ -49,10 +50,7 @@ impl Schemas for Snapshots {
     }
 }
 
-/// What is true of dual-write's own maps: rows that refer to rows which a filter leaves out, and defaults that are never used.
-const FINDINGS: [Code; 2] = [codes::LOOKUP, codes::UNREACHABLE];
-
-/// Parses and checks files together; returns the trees, what was made of them, and every message that is neither a hint nor a finding.
+/// Parses and checks files together; returns the trees, what was made of them, and every error and warning.
 fn check(files: &[File]) -> (Vec<ast::File>, Checked, Vec<String>) {
     let (mut sources, mut diags) = (Sources::default(), Diagnostics::default());
     let parse = |it: &File| {
@@ -61,9 +59,7 @@ fn check(files: &[File]) -> (Vec<ast::File>, Checked, Vec<String>) {
     };
     let trees: Vec<ast::File> = files.iter().map(parse).collect();
     let checked = check::check(&trees, &sources, &Snapshots, &mut diags);
-    let is_told =
-        |it: &Diagnostic| it.severity == Severity::Error || it.severity == Severity::Warning && !FINDINGS.contains(&it.code);
-    let found = diags.sorted().into_iter().filter(is_told);
+    let found = diags.sorted().into_iter().filter(|it| it.severity != Severity::Hint);
     let messages = found.map(|it| format!("{}: {}: {}", sources.file(it.primary().file).name, it.code, it.message)).collect();
     (trees, checked, messages)
 }
@@ -76,4 +72,13 @@ fn errors(imported: &Imported) -> Vec<String> {
 /// What stands in a mapping of dual-write on one side.
 fn end(side: Side) -> &'static str {
     if side == Side::Left { "sourceField" } else { "destinationField" }
+}
+
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).expect("memory is there");
+        writer.write_all(bytes).expect("memory is there");
+    }
+    writer.finish().expect("memory is there").into_inner()
 }

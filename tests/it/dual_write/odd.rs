@@ -3,7 +3,7 @@
 use dwmap::import::{Imported, Options, import};
 use serde_json::{Value, json};
 
-use super::{check, errors};
+use super::{check, errors, zip};
 
 fn mapping(rows: Value) -> Value {
     json!({ "name": "[Widgets] - [xyz_widgets]", "legs": [{
@@ -143,4 +143,105 @@ fn what_holds_no_map_is_said() {
         assert_eq!(imported.maps, 0, "{text}");
         assert!(!imported.notes.is_empty() || text == "<a/>", "{text}");
     }
+}
+
+/// A row of the map table with this mapping.
+fn record(name: &str, mapping: &str) -> Value {
+    json!({ "msdyn_name": name, "msdyn_version": "1.0.0.0", "msdyn_mapping": mapping })
+}
+
+#[test]
+fn a_row_that_cannot_be_read_does_not_lose_the_others() {
+    let whole = mapping(json!([number(), 5, null, {}])).to_string();
+    let rows =
+        [("a", "{\"legs\":[{"), ("b", "null"), ("c", "[]"), ("d", "{\"legs\":\"no\"}"), ("xyz_[xyz_widgets - Widgets]", &whole)];
+    let mut rows: Vec<Value> = rows.map(|(name, text)| record(name, text)).into();
+    rows.push(json!({ "msdyn_name": "without a mapping" }));
+    let imported = imported(&json!({ "value": rows }));
+    assert_eq!(imported.maps, 1);
+    assert_eq!(errors(&imported).len(), 5 + 3, "five maps and three rows are no such: {:?}", imported.notes);
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn text_as_windows_saves_it_is_read() {
+    let text = mapping(json!([number()])).to_string();
+    let little: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    let marked = format!("\u{feff}{text}").into_bytes();
+    for bytes in [little.clone(), big, marked] {
+        let imported = import(&[("widgets.json".to_owned(), bytes)], &Options::default());
+        assert_eq!((imported.maps, errors(&imported)), (1, Vec::new()));
+    }
+    let cut = import(&[("widgets.json".to_owned(), little[..little.len() - 1].to_vec())], &Options::default());
+    assert_eq!((cut.maps, errors(&cut).len()), (0, 1), "half a letter is no text");
+}
+
+#[test]
+fn a_broken_container_does_not_lose_what_stands_beside_it() {
+    let good = mapping(json!([number()])).to_string().into_bytes();
+    let package = zip(&[
+        ("broken.zip", b"PK\x03\x04 and no more"),
+        ("maps/widgets.json", &good),
+        ("__MACOSX/._widgets.json", b"\x00\x05\xff"),
+    ]);
+    let imported = import(&[("package.zip".to_owned(), package)], &Options::default());
+    assert_eq!(imported.maps, 1);
+    assert_eq!(errors(&imported).len(), 1, "{:?}", imported.notes);
+    assert!(errors(&imported)[0].contains("broken.zip"), "{:?}", imported.notes);
+}
+
+#[test]
+fn other_versions_are_projects_of_their_own() {
+    let row = |version: &str, field: &str| {
+        let text = mapping(json!([number(), row(json!(3), field, "xyz_name")])).to_string();
+        json!({ "msdyn_name": "xyz_[xyz_widgets - Widgets]", "msdyn_version": version, "msdyn_mapping": text })
+    };
+    let rows = [("1.0", "A"), ("2.0", "B"), ("1.0", "A"), ("1.0", "C"), ("", "D"), ("v3", "E")]
+        .map(|(version, field)| row(version, field));
+    let imported = imported(&json!({ "value": rows }));
+    let mut names: Vec<&str> = imported.files.iter().map(|it| it.name.as_str()).filter(|it| it.ends_with("dwmap.toml")).collect();
+    names.sort_unstable();
+    let folders = [
+        "",
+        "older/XyzWidgetsWidgets-1.0-2/",
+        "older/XyzWidgetsWidgets-1.0/",
+        "older/XyzWidgetsWidgets-2/",
+        "older/XyzWidgetsWidgets/",
+    ];
+    assert_eq!(names, folders.map(|it| format!("{it}dwmap.toml")));
+    let folder = crate::folder::Folder::new("versions");
+    imported.files.iter().for_each(|it| folder.write(&it.name, &it.text));
+    for place in folders {
+        let checked = folder.dwmap(&["check", if place.is_empty() { "." } else { place }]);
+        assert_eq!(checked.exit, Some(0), "{place}: {}", checked.messages);
+    }
+}
+
+#[test]
+fn ids_and_times_in_filters_are_no_texts() {
+    let filters = [
+        ("xyz_owner eq 0b5f0000-0000-0000-0000-00000000000a", "xyz_owner == \"0b5f0000-0000-0000-0000-00000000000a\"", "guid?"),
+        ("xyz_owner eq b05f0000-0000-0000-0000-00000000000a", "xyz_owner == \"b05f0000-0000-0000-0000-00000000000a\"", "guid?"),
+        ("xyz_since gt 2020-01-01T00:00:00Z", "xyz_since > \"2020-01-01T00:00:00Z\"", "datetime?"),
+        ("xyz_since gt 2020-01-01", "xyz_since > \"2020-01-01\"", "date?"),
+    ];
+    for (filter, written, kind) in filters {
+        let mut value = mapping(json!([number()]));
+        value["legs"][0]["reversedSourceFilter"] = json!(filter);
+        let imported = imported(&value);
+        assert_eq!(errors(&imported), Vec::<String>::new(), "{filter}");
+        assert!(text(&imported).contains(written), "{}", text(&imported));
+        let inferred = &imported.files.iter().find(|it| it.name == "inferred.dwmap").expect("the entities are there").text;
+        assert!(inferred.contains(kind), "{filter}: {inferred}");
+        assert_eq!(check(&imported.files).2, Vec::<String>::new(), "{filter}");
+    }
+}
+
+#[test]
+fn a_lookup_whose_key_bears_its_own_name_leads_to_another_table() {
+    let imported = imported(&mapping(json!([number(), row(json!(3), "OWNER", "xyz_owner.xyz_owner")])));
+    assert_eq!((imported.maps, errors(&imported)), (1, Vec::new()));
+    assert!(text(&imported).contains("via dv.xyz_owner(xyz_owner)"), "{}", text(&imported));
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
 }

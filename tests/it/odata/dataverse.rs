@@ -248,6 +248,18 @@ async fn an_expired_delta_token_asks_for_a_new_start() {
 }
 
 #[tokio::test]
+async fn rows_on_later_pages_of_an_answer_are_not_taken_for_gone() {
+    let (sandbox, connector, shape) = start(|it| it.page_size = 2).await;
+    let insert = |name: &str| RemoteId(sandbox.insert("account", json(&format!(r#"{{"name": "{name}"}}"#))).unwrap());
+    let ids: Vec<RemoteId> = ["Ana", "Ana", "Ana", "Bo", "Cy"].map(insert).into();
+    let found = connector.fetch(&shape, &ids).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|it| it.map(|it| it.id)).collect();
+    assert_eq!(found, ids.iter().cloned().map(Some).collect::<Vec<_>>());
+    let name = [shape.slot("name").unwrap()];
+    assert_eq!(connector.find(&shape, &name, &[text("Ana")], 3).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn keys_with_any_characters_are_found() {
     let (sandbox, connector, shape) = start(|_| {}).await;
     let slot = shape.slot("accountnumber").unwrap();
