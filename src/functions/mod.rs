@@ -16,8 +16,13 @@ mod results;
 mod text;
 mod whole;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::value::{Decimal, Kind, Value};
 pub use encoding::html_escape;
+pub use pattern::{Moment, Pattern, Use};
+pub use text::{prefix, title};
 
 /// One function of the language.
 pub struct Function {
@@ -55,6 +60,12 @@ pub struct Push {
     pub finops: Option<&'static str>,
     /// SQLite.
     pub sql: Option<&'static str>,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name)
+    }
 }
 
 impl Push {
@@ -129,8 +140,11 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static Function)> {
     FAMILIES.iter().flat_map(|(family, entries)| entries.iter().map(move |entry| (*family, entry)))
 }
 
+/// All entries by name.
+static BY_NAME: LazyLock<HashMap<&str, &Function>> = LazyLock::new(|| all().map(|(_, entry)| (entry.name, entry)).collect());
+
 pub fn find(name: &str) -> Option<&'static Function> {
-    all().map(|(_, entry)| entry).find(|entry| entry.name == name)
+    BY_NAME.get(name).copied()
 }
 
 impl Accepts {

@@ -1,7 +1,7 @@
 //! Unicode date patterns: `yyyy-MM-dd HH:mm:ss.SSS`. A doubled letter is two digits, a single one as many as it needs;
 //! letters in single quotes and everything else stand for themselves.
 
-use crate::value::{Date, Time};
+use crate::value::{Date, Text, Time};
 
 /// Longest pattern in parts.
 const PARTS_MAX: usize = 64;
@@ -37,6 +37,8 @@ pub enum Use {
     DateTime,
 }
 
+/// How a date or a time is written.
+#[derive(Clone, Debug)]
 pub struct Pattern(Vec<Part>);
 
 /// A date and a time of which a pattern shows some parts.
@@ -102,8 +104,8 @@ impl Pattern {
         self.0.iter().map(|it| it.length_max()).sum()
     }
 
-    pub fn format(&self, moment: &Moment) -> String {
-        let mut out = String::new();
+    pub fn format(&self, moment: &Moment) -> Text {
+        let mut out = Text::default();
         for part in &self.0 {
             part.format(moment, &mut out);
         }
@@ -194,11 +196,15 @@ impl Part {
         }
     }
 
-    fn format(&self, moment: &Moment, out: &mut String) {
+    fn format(&self, moment: &Moment, out: &mut Text) {
         let Moment { date, time } = moment;
         match self {
             // Years before 0 do not occur in business data; their sign is dropped rather than the length promised broken.
-            Self::Year => out.push_str(&format!("{:04}", date.year().unsigned_abs())),
+            Self::Year => {
+                let year = date.year().unsigned_abs();
+                out.push_str(two_digits((year / 100) as u8));
+                out.push_str(two_digits((year % 100) as u8));
+            }
             Self::Month(width) => width.format(date.month(), out),
             Self::Day(width) => width.format(date.day(), out),
             Self::Hour(width) => width.format(time.hour(), out),
@@ -219,9 +225,27 @@ impl Width {
         digits(rest, least, 2).map(|it| it as i8)
     }
 
-    fn format(self, number: i8, out: &mut String) {
-        out.push_str(&if self == Self::Two { format!("{number:02}") } else { number.to_string() });
+    fn format(self, number: i8, out: &mut Text) {
+        let two = two_digits(number.unsigned_abs());
+        out.push_str(if self == Self::Free && number < 10 { &two[1..] } else { two });
     }
+}
+
+/// `00` to `99`.
+fn two_digits(number: u8) -> &'static str {
+    const ALL: &str = concat!(
+        "00010203040506070809",
+        "10111213141516171819",
+        "20212223242526272829",
+        "30313233343536373839",
+        "40414243444546474849",
+        "50515253545556575859",
+        "60616263646566676869",
+        "70717273747576777879",
+        "80818283848586878889",
+        "90919293949596979899"
+    );
+    &ALL[usize::from(number) * 2..][..2]
 }
 
 /// Takes digits from the front: at least and at most so many.

@@ -16,7 +16,7 @@ fn replaced(kinds: &[Kind], constants: &[Option<Value>]) -> Kind {
 }
 
 /// The longest prefix of at most `units` UTF-16 units.
-fn prefix(text: &str, units: i64) -> &str {
+pub fn prefix(text: &str, units: i64) -> &str {
     let mut left = units;
     for (at, letter) in text.char_indices() {
         left -= letter.len_utf16() as i64;
@@ -48,7 +48,8 @@ fn pad(args: &[Value], on_left: bool) -> Result<Value, String> {
     Ok(Value::text(if on_left { format!("{fill}{text}") } else { format!("{text}{fill}") }))
 }
 
-fn title(text: &str) -> String {
+/// Each word with a capital first letter.
+pub fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at_start = true;
     for letter in text.chars() {

@@ -126,7 +126,7 @@ fn split(value: &Value, separator: &str, from_end: bool, tail: bool) -> Result<V
     Ok(Value::text(if tail { rest } else { head }))
 }
 
-fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
+pub(super) fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
     if !left.is_value() || !right.is_value() {
         return Ok(Value::Null);
     }
@@ -149,6 +149,7 @@ fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
 /// Two-valued comparison. Numbers compare by value, symbols and other texts exactly.
 pub fn compare(op: Compare, left: &Value, right: &Value) -> bool {
     let ordering = match (left, right) {
+        (Value::Int(left), Value::Int(right)) => left.cmp(right),
         (Value::Int(_) | Value::Decimal(_) | Value::Float(_), Value::Int(_) | Value::Decimal(_) | Value::Float(_)) => {
             to_decimal(left).cmp(&to_decimal(right))
         }

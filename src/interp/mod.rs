@@ -2,10 +2,12 @@
 
 mod convert;
 mod eval;
+mod flat;
 mod lookups;
 mod rules;
 
 pub use convert::{convert, round, to_decimal, utf16_length};
+pub use flat::Prepared;
 pub use lookups::{Lookups, Query, Resolution, Stamp};
 pub use rules::{Rows, agree, guard_holds, in_scope, key, may_be_left_out, normalise, partition, put, read, write};
 

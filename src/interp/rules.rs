@@ -119,7 +119,7 @@ fn agreeing(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> Vec<u16> {
 }
 
 /// The store has no null for this field, and none of its own making either.
-fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> bool {
+pub(super) fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> bool {
     !plan.profiles[side].has_word_for_null(&plan.shapes[side].field(slot).kind)
 }
 
@@ -261,20 +261,46 @@ pub fn put(cx: Cx<'_>, towards: Side, from: &Record, onto: Option<&Record>) -> R
     let own = onto.unwrap_or(&blank);
     let partition = partition(cx, towards.other(), from)?;
     let mut out = Record::absent(plan.shapes[towards].fields.len());
-    let (guarded, free): (Vec<RuleId>, Vec<RuleId>) = plan.rule_ids().partition(|&id| plan.rule(id).guard.is_some());
-    for id in free.into_iter().chain(guarded) {
-        let rule = plan.rule(id);
-        let takes_part = rule.writes(towards) && if onto.is_some() { !rule.on_create } else { !rule.on_update };
-        if !takes_part || !guard_after(cx, id, towards, from, own, &out)? {
-            continue;
-        }
-        match put_rule(cx, id, towards, from, onto, &partition, own, &mut out) {
-            Ok(()) | Err(Stop::Skip) => {}
-            Err(stop) if onto.is_none() && (is_deferred(plan, &stop) || is_left_out(plan, id, towards, &stop)) => {}
-            Err(stop) => return Err(stop),
-        }
-    }
+    let step = Step { cx, towards, from, onto, own, partition: &partition };
+    order(plan, towards, onto.is_none()).into_iter().try_for_each(|id| put_one(step, id, &mut out))?;
     Ok(out)
+}
+
+/// The rules that take part in a `put`, in their order: those with a guard come last, for it may ask what the others made.
+pub(super) fn order(plan: &Plan, towards: Side, is_create: bool) -> Vec<RuleId> {
+    let takes_part = |id: &RuleId| {
+        let rule = plan.rule(*id);
+        rule.writes(towards) && if is_create { !rule.on_update } else { !rule.on_create }
+    };
+    let (guarded, free): (Vec<RuleId>, Vec<RuleId>) =
+        plan.rule_ids().filter(takes_part).partition(|&id| plan.rule(id).guard.is_some());
+    free.into_iter().chain(guarded).collect()
+}
+
+/// What the rules of one `put` share.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub cx: Cx<'a>,
+    pub towards: Side,
+    pub from: &'a Record,
+    /// The row that is there.
+    pub onto: Option<&'a Record>,
+    /// That row; all absent where there is none.
+    pub own: &'a Record,
+    pub partition: &'a Value,
+}
+
+/// One rule's part of a `put`.
+pub(super) fn put_one(step: Step<'_>, id: RuleId, out: &mut Record) -> Result<()> {
+    let Step { cx, towards, from, onto, own, .. } = step;
+    if !guard_after(cx, id, towards, from, own, out)? {
+        return Ok(());
+    }
+    match put_rule(step, id, out) {
+        Ok(()) | Err(Stop::Skip) => Ok(()),
+        Err(stop) if onto.is_none() && (is_deferred(cx.plan, &stop) || is_left_out(cx.plan, id, towards, &stop)) => Ok(()),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// A new row can do without this reference for now.
@@ -309,17 +335,8 @@ fn guard_after(cx: Cx<'_>, id: RuleId, towards: Side, from: &Record, own: &Recor
     guard_holds(cx, id, towards, &after)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one step of `put`, which holds all of this anyway")]
-fn put_rule(
-    cx: Cx<'_>,
-    id: RuleId,
-    towards: Side,
-    from: &Record,
-    onto: Option<&Record>,
-    partition: &Value,
-    own: &Record,
-    out: &mut Record,
-) -> Result<()> {
+fn put_rule(step: Step<'_>, id: RuleId, out: &mut Record) -> Result<()> {
+    let Step { cx, towards, from, onto, own, partition } = step;
     let wanted = read(cx, id, towards.other(), from)?;
     if !wanted.is_known() {
         return Ok(());

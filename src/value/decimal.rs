@@ -74,10 +74,13 @@ impl Decimal {
     pub const ZERO: Self = Self { mantissa: Mantissa { high: 0, low: 0 }, scale: 0 };
 
     /// `mantissa / 10^scale`; refuses more than 38 digits.
-    pub fn new(mut mantissa: i128, mut scale: u8) -> Result<Self, DecimalError> {
-        while scale > 0 && mantissa % 10 == 0 {
-            mantissa /= 10;
-            scale -= 1;
+    pub fn new(mantissa: i128, scale: u8) -> Result<Self, DecimalError> {
+        let (mantissa, scale) = lowest_terms(mantissa, u32::from(scale));
+        let scale = u8::try_from(scale).map_err(|_| DecimalError::TooLarge)?;
+        if let Ok(short) = i64::try_from(mantissa)
+            && scale <= SCALE_MAX
+        {
+            return Ok(Self { mantissa: Mantissa::new(i128::from(short)), scale });
         }
         if mantissa.unsigned_abs() >= 10u128.pow(DIGITS_MAX) || scale > SCALE_MAX {
             return Err(DecimalError::TooLarge);
@@ -100,6 +103,9 @@ impl Decimal {
 
     /// Digits before the point; 0 for 0.5.
     pub fn integer_digits(self) -> u32 {
+        if let (Ok(short), Some(by)) = (i64::try_from(self.mantissa()), 10u64.checked_pow(u32::from(self.scale))) {
+            return (short.unsigned_abs() / by).checked_ilog10().map_or(0, |it| it + 1);
+        }
         let whole = self.mantissa().unsigned_abs() / 10u128.pow(u32::from(self.scale));
         whole.checked_ilog10().map_or(0, |it| it + 1)
     }
@@ -145,11 +151,7 @@ impl Decimal {
 
     pub fn checked_mul(self, other: Self) -> Result<Self, DecimalError> {
         let product = self.mantissa().checked_mul(other.mantissa()).ok_or(DecimalError::TooLarge)?;
-        let (mut mantissa, mut scale) = (product, u32::from(self.scale) + u32::from(other.scale));
-        while scale > 0 && mantissa % 10 == 0 {
-            mantissa /= 10;
-            scale -= 1;
-        }
+        let (mantissa, scale) = lowest_terms(product, u32::from(self.scale) + u32::from(other.scale));
         Self::new(mantissa, u8::try_from(scale).map_err(|_| DecimalError::TooLarge)?)
     }
 
@@ -183,7 +185,10 @@ impl Decimal {
             return self;
         }
         let by = 10i128.pow(u32::from(self.scale - scale));
-        let (quotient, rest) = (self.mantissa() / by, self.mantissa() % by);
+        let (quotient, rest) = match (i64::try_from(self.mantissa()), i64::try_from(by)) {
+            (Ok(short), Ok(by)) => (i128::from(short / by), i128::from(short % by)),
+            _ => (self.mantissa() / by, self.mantissa() % by),
+        };
         let up = match how {
             Rounding::HalfUp if rest.unsigned_abs() >= by.unsigned_abs() - rest.unsigned_abs() => rest.signum(),
             Rounding::Floor if rest < 0 => -1,
@@ -192,6 +197,22 @@ impl Decimal {
         };
         Self::new(quotient + up, scale).expect("rounding never adds digits beyond the ones it drops")
     }
+}
+
+/// Without zeros after the point that say nothing. Most numbers are short, and dividing them in 64 bits is far cheaper.
+fn lowest_terms(mut mantissa: i128, mut scale: u32) -> (i128, u32) {
+    if let Ok(mut short) = i64::try_from(mantissa) {
+        while scale > 0 && short % 10 == 0 {
+            short /= 10;
+            scale -= 1;
+        }
+        return (i128::from(short), scale);
+    }
+    while scale > 0 && mantissa % 10 == 0 {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    (mantissa, scale)
 }
 
 impl PartialOrd for Decimal {

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use dwmap::change::Side;
-use dwmap::interp::{self, Cx, Lookups};
+use dwmap::interp::{self, Cx, Lookups, Prepared};
 use dwmap::value::Record;
 
 use super::job;
@@ -27,6 +27,10 @@ pub fn mapping(criterion: &mut Criterion) {
     group.bench_function("plain tree", |it| {
         it.iter(|| records.iter().filter_map(|it| plain(cx, black_box(it))).map(black_box).count())
     });
+    let prepared = Prepared::new(plan.clone());
+    group.bench_function("prepared", |it| {
+        it.iter(|| records.iter().filter_map(|it| flat(&prepared, &lookups, black_box(it))).map(black_box).count());
+    });
     group.finish();
 }
 
@@ -34,4 +38,10 @@ pub fn mapping(criterion: &mut Criterion) {
 fn plain(cx: Cx<'_>, from: &Record) -> Option<Record> {
     let in_scope = interp::in_scope(cx, Side::Left, from).expect("it is right");
     in_scope.then(|| interp::put(cx, Side::Right, from, None).expect("it is right"))
+}
+
+/// The same by prepared code.
+fn flat(plan: &Prepared, lookups: &Lookups, from: &Record) -> Option<Record> {
+    let in_scope = plan.in_scope(lookups, Side::Left, from).expect("it is right");
+    in_scope.then(|| plan.put(lookups, Side::Right, from, None).expect("it is right"))
 }

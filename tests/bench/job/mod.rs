@@ -14,7 +14,7 @@ const MAP: &str = include_str!("job.dwmap");
 
 macro_rules! slots {
     ($($slot:ident $name:literal)*) => {
-        #[expect(non_camel_case_types, reason = "they become the constants below")]
+        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "they become the constants below")]
         enum Place { $($slot),* }
         $(pub const $slot: u16 = Place::$slot as u16;)*
         pub const NAMES: &[&str] = &[$($name),*];
