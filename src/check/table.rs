@@ -3,6 +3,7 @@
 use super::expr::bare;
 use super::fit::{self, Fit};
 use super::names::{World, unknown};
+use super::premise::Premise;
 use super::scope::Scope;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, codes};
@@ -287,7 +288,8 @@ impl Scope<'_, '_> {
         } else {
             return;
         };
-        if self.has_else(towards) {
+        let premise = if missing.is_empty() { Premise::OpenSets } else { Premise::Coverage };
+        if self.has_else(towards) || !self.world.premises.hold(premise) {
             return;
         }
         let mut diagnostic = diagnostic.because(rows.span, "the value map");
