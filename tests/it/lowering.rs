@@ -505,3 +505,14 @@ fn a_value_map_has_a_limit() {
     assert_eq!(said(2_000), Vec::<String>::new());
     assert_eq!(said(2_001), ["DW0001 2000 -> 2000: `Many` has 2001 rows, and a value map has 2000 at most"]);
 }
+
+#[test]
+fn a_map_has_a_limit() {
+    let said = |count: usize| {
+        let rules: String = (1..count).map(|it| format!("  x{it}: \"a\" -> text on create\n")).collect();
+        let (_, diags, sources) = check_text(&with_rules(&rules));
+        errors(&diags, &sources).into_iter().filter(|it| it.contains("at most")).collect::<Vec<_>>()
+    };
+    assert_eq!(said(2_000), Vec::<String>::new());
+    assert_eq!(said(2_002), ["DW0001 x2000: \"a\" -> text on create: a map has 2000 rules at most"]);
+}
