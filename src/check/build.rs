@@ -42,6 +42,8 @@ struct Gathered<'a> {
     version: Option<String>,
     policies: Vec<&'a ast::Policy>,
     is_partial: bool,
+    /// That there are too many rules was reported.
+    is_full: bool,
 }
 
 fn map<'a>(
@@ -166,6 +168,9 @@ fn members<'a>(cx: &mut Scope<'a, '_>, list: &'a [Member], setting: &Setting, bl
     }
 }
 
+/// Most rules of one map, those of its `for` blocks among them: rules are compared with each other.
+const RULES_MAX: usize = 2_000;
+
 fn add<'a>(
     cx: &mut Scope<'a, '_>,
     rule: &'a ast::Rule,
@@ -177,6 +182,16 @@ fn add<'a>(
 ) {
     if block.is_some() && role != Role::Ordinary {
         cx.error(codes::SYNTAX, span, "key and partition hold for every partition", "inside a `for` block");
+        return;
+    }
+    if out.rules.len() == RULES_MAX {
+        if !out.is_full {
+            let message = format!("a map has {RULES_MAX} rules at most");
+            let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "the first rule too many");
+            cx.report(diagnostic.advice("divide the map by a `filter`, or map fewer fields"));
+        }
+        cx.is_wrong = true;
+        (out.is_partial, out.is_full) = (true, true);
         return;
     }
     let setting = Setting { writes: setting.writes.clone(), is_key: role != Role::Ordinary, ..*setting };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fit::{self, DIGITS_MAX, bridges, is_number, join};
 use super::names::unknown;
+use super::premise::Premise;
 use super::scope::Scope;
 use crate::change::Side;
 use crate::diag::{Diagnostic, codes};
@@ -476,7 +477,10 @@ impl Scope<'_, '_> {
             Kind::Text { max } => *max,
             _ => None,
         };
-        let max = length(&left).zip(length(&right)).map(|(a, b)| a.saturating_add(b));
+        let mut max = length(&left).zip(length(&right)).map(|(a, b)| a.saturating_add(b));
+        if !self.world.premises.hold(Premise::Sum) {
+            max = length(&left).max(length(&right));
+        }
         let mut parts = Vec::new();
         for part in [&left, &right] {
             match &part.expr {
@@ -506,6 +510,9 @@ impl Scope<'_, '_> {
         let mut out = Typed::computed(expr, kind, &[&left, &right], span);
         let is_zero = |it: &Value| interp::to_decimal(it).is_none_or(Decimal::is_zero);
         if op == Math::Divide && right.constant.as_ref().is_none_or(is_zero) {
+            out.partial.push(op_span);
+        }
+        if out.kind == Kind::Int64 && whole_digits(op, &left, &right) > INT64_SAFE_DIGITS {
             out.partial.push(op_span);
         }
         Some(out)
@@ -651,7 +658,10 @@ impl Scope<'_, '_> {
     fn apply(&mut self, side: Side, function: &Function, arguments: &[Typed], span: Span) -> Typed {
         let kinds: Vec<Kind> = arguments.iter().map(|it| it.kind.clone()).collect();
         let constants: Vec<Option<Value>> = arguments.iter().map(|it| it.constant.clone()).collect();
-        let kind = (function.result)(&kinds, &constants);
+        let mut kind = (function.result)(&kinds, &constants);
+        if !self.world.premises.hold(Premise::Growth) && matches!(kinds[0], Kind::Text { .. }) {
+            kind = kinds[0].clone();
+        }
         if function.name == "is_null" && self.is_blank_null(side, &kinds[0]) {
             return Typed::condition(or_blank(&arguments[0].expr), &[&arguments[0]], span);
         }
@@ -679,6 +689,9 @@ fn never_fails(function: &Function, kinds: &[Kind], result: &Kind) -> bool {
         && (matches!(kinds[0], Kind::Bool) || matches!(fit::fit(&kinds[0], result), fit::Fit::Same | fit::Fit::Converted))
 }
 
+/// Whole numbers with more digits may not fit 64 bits.
+const INT64_SAFE_DIGITS: usize = 18;
+
 /// A literal of this kind can stand for a value of the other.
 fn is_literal_for(literal: &Kind, kind: &Kind) -> bool {
     match (literal, kind) {
@@ -696,6 +709,17 @@ pub fn loose(kind: &Kind) -> Kind {
         Kind::Int32 => Kind::Int64,
         other => other.clone(),
     }
+}
+
+/// Digits that the result may have where both operands are whole.
+fn whole_digits(op: Math, left: &Typed, right: &Typed) -> usize {
+    let digits = |it: &Typed| match (&it.constant, &it.kind) {
+        (Some(Value::Int(number)), _) => number.unsigned_abs().to_string().len(),
+        (_, Kind::Int32) => 10,
+        _ => 19,
+    };
+    let (a, b) = (digits(left), digits(right));
+    if op == Math::Multiply { a + b } else { a.max(b) + 1 }
 }
 
 fn math_kind(op: Math, left: &Kind, right: &Kind) -> Kind {

@@ -53,7 +53,9 @@ pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags:
         if is_decided {
             continue;
         }
-        let is_faithful = construct::form(&built.plan, id) == Some(Form::Faithful) && finer_side(&built.plan, id).is_none();
+        let premises = world.premises;
+        let is_faithful =
+            construct::form(&built.plan, id, premises) == Some(Form::Faithful) && finer_side(&built.plan, id).is_none();
         if written.rule.arrow == Arrow::Lossy && is_faithful && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none()) {
             diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
         }
@@ -95,11 +97,11 @@ struct Decided {
 }
 
 fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> Decided {
-    let form = construct::form(&built.plan, id);
+    let form = construct::form(&built.plan, id, world.premises);
     if form == Some(Form::Faithful) {
         return Decided { section: Certificate::Proved, absorption: Certificate::Proved, finding: None };
     }
-    let trial = Trial::new(&built.plan, id);
+    let trial = Trial::new(&built.plan, id, world.premises);
     let tried = match (trial.cases(), trial.is_complete) {
         (0, _) => Certificate::Assumed,
         (cases, true) => Certificate::Enumerated { cases },

@@ -2,6 +2,7 @@
 
 use super::expr::{Typed, bare, single};
 use super::fit::{self, Fit, bridges};
+use super::premise::Premise;
 use super::scope::Scope;
 use crate::change::Side;
 use crate::diag::{Diagnostic, codes};
@@ -117,7 +118,8 @@ impl Scope<'_, '_> {
     }
 
     fn null_meets(&mut self, side: Side, given: &Given, field: &str, span: Span) {
-        if self.has_else(side) || self.rule.as_ref().is_none_or(|it| it.parks_null) {
+        let is_answered = self.has_else(side) || self.rule.as_ref().is_none_or(|it| it.parks_null);
+        if is_answered || !self.world.premises.hold(Premise::Nulls) {
             return;
         }
         let message = format!("`{}` may be null, and `{field}` may not", self.text(given.span));
@@ -143,6 +145,8 @@ impl Scope<'_, '_> {
             Fit::Same => Some(given.expr.clone()),
             Fit::Converted => Some(converted()),
             Fit::Narrow(code) if code != codes::DATE_LOSS && self.has_else(side) => Some(converted()),
+            Fit::Narrow(codes::TOO_LONG) if !self.world.premises.hold(Premise::Lengths) => Some(converted()),
+            Fit::Narrow(codes::NARROWS) if !self.world.premises.hold(Premise::Digits) => Some(converted()),
             Fit::Narrow(code) => {
                 self.narrows(side, code, given, to, target);
                 None

@@ -20,6 +20,7 @@ mod names;
 mod params;
 mod paths;
 mod policy;
+pub mod premise;
 mod rule;
 mod scope;
 mod table;
@@ -67,6 +68,8 @@ pub struct Given {
     pub overrides: BTreeMap<String, String>,
     /// How sure every law of every rule must be.
     pub required: Option<ir::Strength>,
+    /// All of them, but in a test of the checker.
+    pub premises: premise::Premises,
 }
 
 /// The value of a parameter, before it is given the parameter's type.

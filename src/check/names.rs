@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::layers::Layered;
 use super::params;
+use super::premise::Premises;
 use super::uses::Project;
 use super::{Given, SchemaProblem, Schemas};
 use crate::diag::suggest::{is_ambiguous, nearest};
@@ -31,6 +32,7 @@ pub struct World<'a> {
     pub tests: Vec<(&'a ast::Test, Span)>,
     /// Functions that are wrong, which was reported.
     pub broken: HashSet<String>,
+    pub premises: Premises,
 }
 
 pub struct System {
@@ -138,6 +140,7 @@ pub fn collect<'a>(
         params: IndexMap::new(),
         tests: Vec::new(),
         broken: HashSet::new(),
+        premises: given.premises,
     };
     for (file, item) in project.files.iter().flat_map(|file| file.items.iter().map(move |item| (file.id, item))) {
         let key = |name: &ast::Name| project.own_key(file, &name.text);

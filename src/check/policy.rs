@@ -12,6 +12,7 @@ pub use carried::finer_side;
 
 use super::built::{Built, Role, Written};
 use super::names::World;
+use super::premise::Premise;
 use crate::change::Side;
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::functions::{self, Law};
@@ -43,7 +44,9 @@ pub fn check(world: &World<'_>, built: &mut [Built<'_>], strength: Option<Streng
             diags.push(diagnostic.in_rule(&it.plan.name, rule.as_deref()));
         }
     }
-    writers::check(built, diags);
+    if world.premises.hold(Premise::Writers) {
+        writers::check(built, diags);
+    }
     siblings::check(world, built, diags);
     carried::references(built, diags);
     certify::check(built);

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::expr::Typed;
 use super::names::{System, World};
+use super::premise::Premise;
 use super::table::Rows;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
@@ -95,7 +96,9 @@ impl Scope<'_, '_> {
 
     /// One day stands for null in this store, so that every date of it may be null.
     fn has_null_date(&self, side: Side, kind: &Kind) -> bool {
-        matches!(kind, Kind::Date | Kind::DateTime) && self.sides[side].system.profile.null_date.is_some()
+        self.world.premises.hold(Premise::NullDates)
+            && matches!(kind, Kind::Date | Kind::DateTime)
+            && self.sides[side].system.profile.null_date.is_some()
     }
 
     /// Null and `""` are one state of this store, held as `""`.

@@ -3,6 +3,7 @@
 use super::expr::bare;
 use super::fit::{self, Fit};
 use super::names::{World, unknown};
+use super::premise::Premise;
 use super::scope::Scope;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, codes};
@@ -84,11 +85,20 @@ pub fn item(world: &World<'_>, values: &ast::Values, diags: &mut Diagnostics) ->
     rows(&values.rows, &values.name.text, values.name.span, Sides::new(left, right), diags)
 }
 
+/// Most rows of one value map; each is compared with all before it. A larger set of values is a table to look up.
+const ROWS_MAX: usize = 2_000;
+
 /// The rows of an inline map, against the kinds of the rule's two ends.
 pub fn rows(list: &[ValueRow], name: &str, span: Span, kinds: Sides<Kind>, diags: &mut Diagnostics) -> Option<Rows> {
     let mut out =
         Rows { name: name.to_owned(), span, kinds, pairs: Sides::new(Vec::new(), Vec::new()), otherwise: Sides::new(None, None) };
     let mut is_right = true;
+    if let Some(row) = list.get(ROWS_MAX) {
+        let message = format!("`{name}` has {} rows, and a value map has {ROWS_MAX} at most", list.len());
+        let diagnostic = Diagnostic::new(codes::SYNTAX, row.span, message, "the first row too many");
+        diags.push(diagnostic.advice("keep such a set in a table, and use `via SYSTEM.table(column)`"));
+        return None;
+    }
     for row in list {
         is_right &= add_row(&mut out, row, diags).is_some();
     }
@@ -287,7 +297,8 @@ impl Scope<'_, '_> {
         } else {
             return;
         };
-        if self.has_else(towards) {
+        let premise = if missing.is_empty() { Premise::OpenSets } else { Premise::Coverage };
+        if self.has_else(towards) || !self.world.premises.hold(premise) {
             return;
         }
         let mut diagnostic = diagnostic.because(rows.span, "the value map");

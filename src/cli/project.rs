@@ -94,7 +94,7 @@ impl Project {
         }
         let lock = self.lock()?;
         let overrides = lock.as_ref().map(|it| it.overrides.clone()).unwrap_or_default();
-        let given = Given { params: self.params(), overrides, required };
+        let given = Given { params: self.params(), overrides, required, ..Given::default() };
         let mut files_of = Snapshots { places: Vec::new(), lock, root: self.root.clone() };
         let project = uses::load(files, &mut sources, &files_of, &mut diags);
         files_of.places = places(&sources, &project);

@@ -356,7 +356,7 @@ impl<'a> Merging<'a> {
         let side = guard.side;
         let mut record = self.look.seen[side].record.clone();
         if let Some(planned) = &self.plans[side] {
-            record.overlay(&planned.record);
+            record.overlay(&interp::normalise(self.plan(), side, &planned.record));
         }
         match interp::guard_holds(self.look.cx, id, side, &record) {
             Ok(holds) => Ok(holds),

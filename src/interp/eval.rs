@@ -142,6 +142,7 @@ pub(super) fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
     let is_whole = matches!((left, right), (Value::Int(_), Value::Int(_))) && op != Math::Divide;
     match result.to_int() {
         Some(whole) if is_whole => Ok(Value::Int(whole)),
+        None if is_whole => Err(Trouble::Misfit(format!("{result} is too large for a whole number"))),
         Some(_) | None => Ok(Value::Decimal(result)),
     }
 }

@@ -493,3 +493,26 @@ fn a_value_map_that_refuses_names_the_value() {
     let refused = put(&plan_of(rule), Left, &[("hold", Value::Int(7))], None);
     assert!(matches!(&refused, Err(Stop::Refused(it)) if it.message.contains("refuses 7")), "{refused:?}");
 }
+
+#[test]
+fn a_value_map_has_a_limit() {
+    let rows = |count: usize| (0..count).map(|it| format!("{it} -> {it}\n")).collect::<String>();
+    let text = |count: usize| format!("{FIELDS}\nvalues Many: a.Left.Id <-> b.right.id {{\n{}}}\n", rows(count));
+    let said = |count: usize| {
+        let (_, diags, sources) = check_text(&text(count));
+        errors(&diags, &sources).into_iter().filter(|it| it.contains("at most")).collect::<Vec<_>>()
+    };
+    assert_eq!(said(2_000), Vec::<String>::new());
+    assert_eq!(said(2_001), ["DW0001 2000 -> 2000: `Many` has 2001 rows, and a value map has 2000 at most"]);
+}
+
+#[test]
+fn a_map_has_a_limit() {
+    let said = |count: usize| {
+        let rules: String = (1..count).map(|it| format!("  x{it}: \"a\" -> text on create\n")).collect();
+        let (_, diags, sources) = check_text(&with_rules(&rules));
+        errors(&diags, &sources).into_iter().filter(|it| it.contains("at most")).collect::<Vec<_>>()
+    };
+    assert_eq!(said(2_000), Vec::<String>::new());
+    assert_eq!(said(2_002), ["DW0001 x2000: \"a\" -> text on create: a map has 2000 rules at most"]);
+}

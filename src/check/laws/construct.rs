@@ -8,6 +8,7 @@ use crate::schema::Profile;
 use crate::value::{Kind, Slot, Value};
 
 use super::super::lens::{Split, divide, part};
+use super::super::premise::{Premise, Premises};
 use super::trial::is_default;
 
 /// How the round trip follows from the form.
@@ -38,7 +39,7 @@ struct Applied<'e> {
 }
 
 /// The form of a two-way rule; `None`: it must be tried.
-pub fn form(plan: &Plan, id: RuleId) -> Option<Form> {
+pub fn form(plan: &Plan, id: RuleId, premises: Premises) -> Option<Form> {
     let rule = plan.rule(id);
     let [left, right] = [&rule.ends[Side::Left], &rule.ends[Side::Right]];
     match (atoms(plan, Side::Left, left), atoms(plan, Side::Right, right)) {
@@ -47,9 +48,10 @@ pub fn form(plan: &Plan, id: RuleId) -> Option<Form> {
                 && writes_plainly(plan, Side::Left, left, &a, &b, &rule.kind)
                 && writes_plainly(plan, Side::Right, right, &b, &a, &rule.kind);
             let adds = |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| ADDS.contains(&it.function));
-            let is_folded = (a.len() == 1 || Side::BOTH.into_iter().all(|side| parts_are_folded(plan, id, side)))
-                && (!a.iter().chain(&b).any(adds) || stores_keep(plan, id));
-            if is_written && is_folded { of_atoms(&a, &b) } else { None }
+            let is_single = a.len() == 1 || !premises.hold(Premise::Parts);
+            let is_folded = (is_single || Side::BOTH.into_iter().all(|side| parts_are_folded(plan, id, side)))
+                && (!a.iter().chain(&b).any(adds) || stores_keep(plan, id) || !premises.hold(Premise::Affixes));
+            if is_written && is_folded { of_atoms(&a, &b, premises) } else { None }
         }
         (Some(plain), None) if is_joined(right) => settled_beside(plan, Side::Left, left, &plain, &rule.kind),
         (None, Some(plain)) if is_joined(left) => settled_beside(plan, Side::Right, right, &plain, &rule.kind),
@@ -67,8 +69,9 @@ fn parts_are_folded(plan: &Plan, id: RuleId, side: Side) -> bool {
     rule.ends[side].read.slots().iter().all(|slot| is_folded(&plan.shapes[side].field(*slot).kind))
 }
 
-fn of_atoms(left: &[Atom<'_>], right: &[Atom<'_>]) -> Option<Form> {
-    let is_lossy = |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| it.law != Law::Canon);
+fn of_atoms(left: &[Atom<'_>], right: &[Atom<'_>], premises: Premises) -> Option<Form> {
+    let is_lossy =
+        |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| it.law != Law::Canon) && premises.hold(Premise::Forgetting);
     let pair = |(a, b): (&Atom<'_>, &Atom<'_>)| match (&a.applied, &b.applied) {
         (left, right) if left == right && !is_lossy(a) => Some(Form::Faithful),
         (left, right) if left == right => Some(Form::Settled),
@@ -106,8 +109,11 @@ fn atom<'e>(plan: &Plan, side: Side, expr: &'e Expr) -> Option<Atom<'e>> {
             atom(operand).filter(|it| !it.is_key && is_same_family(to, &plan.shapes[side].field(it.slot).kind))
         }
         // A default is no part of what is shown: the author has said what null becomes.
-        Expr::Coalesce(inner, default) if matches!(&**default, Expr::Const(_)) => atom(inner),
-        Expr::If { then, otherwise, .. } if is_default(expr) && matches!(&**then, Expr::Const(_)) => atom(otherwise),
+        // One beside a function is: what the function makes of it may be something else.
+        Expr::Coalesce(inner, default) if matches!(&**default, Expr::Const(_)) => atom(inner).filter(|it| it.applied.is_none()),
+        Expr::If { then, otherwise, .. } if is_default(expr) && matches!(&**then, Expr::Const(_)) => {
+            atom(otherwise).filter(|it| it.applied.is_none())
+        }
         Expr::Call { function, arguments } => {
             let law = functions::find(function)?.law;
             let [first, constants @ ..] = arguments.as_slice() else { return None };

@@ -48,6 +48,7 @@ pub fn nasty(kind: &Kind, near: &[Value]) -> Vec<Value> {
                 "2024-02-29T00:00:00Z",
                 "2024-02-29T23:59:59Z",
                 "2024-03-31T01:00:00Z",
+                "2024-02-29T12:00:00Z",
                 "2024-02-29T12:00:00.123456Z",
                 "1900-01-01T00:00:00Z",
             ];
@@ -97,6 +98,7 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         "-a-",
         "0a0",
         "A@B.Cd",
+        "İİİİ",
     ];
     let mut out: Vec<String> = plain.map(str::to_owned).into();
     for constant in near {
@@ -105,9 +107,17 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                 let units = usize::try_from(*units).unwrap_or(0).min(limit);
                 out.extend([units.saturating_sub(1), units].map(|it| format!("{} {}", "x".repeat(it), "x")));
                 out.extend(["x".repeat(units), "x".repeat(units + 1), format!("{}y", "x".repeat(units))]);
+                out.extend([format!("x {}", "x".repeat(units.saturating_sub(1))), "İ".repeat(units)]);
             }
             Value::Text(part) => {
-                out.extend([part.to_string(), format!("a{part}b"), format!("b{part}b"), format!("a{part}"), format!("{part}a")]);
+                out.extend([
+                    part.to_string(),
+                    format!("a{part}b"),
+                    format!("b{part}b"),
+                    format!("a{part}a"),
+                    format!("a{part}"),
+                    format!("{part}a"),
+                ]);
                 out.extend([
                     format!("{part} a"),
                     format!("a {part}"),

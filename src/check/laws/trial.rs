@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{construct, samples};
 use crate::change::{Side, Sides};
+use crate::check::premise::{Premise, Premises};
 use crate::functions::{self, Law};
 use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Compare, Expr, Fallback, Plan, RuleId};
@@ -11,6 +12,8 @@ use crate::value::{Kind, Record, Value};
 
 /// Most records that are tried for one side of a rule.
 const RECORDS_MAX: usize = 1_500;
+/// Constants of a rule whose neighbours are all combined.
+const CLOSE_CONSTANTS_MAX: usize = 2;
 /// A rule that still writes after so many steps never settles.
 const SETTLE_STEPS: usize = 8;
 /// An edit may be answered by one write to each side.
@@ -37,20 +40,21 @@ pub struct Trial {
     /// Every value that the fields can hold is among the records.
     pub is_complete: bool,
     lookups: Lookups,
+    premises: Premises,
 }
 
 impl Trial {
-    pub fn new(plan: &Plan, id: RuleId) -> Self {
+    pub fn new(plan: &Plan, id: RuleId, premises: Premises) -> Self {
         let plan = strict(plan, id);
         let mut near = Vec::new();
-        for (_, end) in plan.rule(id).ends.iter() {
+        for (_, end) in plan.rule(id).ends.iter().filter(|_| premises.hold(Premise::Constants)) {
             samples::constants(&end.read, &mut near);
             end.write.iter().for_each(|(_, it)| samples::constants(it, &mut near));
         }
         let mut is_complete = true;
-        let left = records(&plan, id, Side::Left, &near, &mut is_complete);
-        let right = records(&plan, id, Side::Right, &near, &mut is_complete);
-        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default() }
+        let left = records(&plan, id, Side::Left, &near, premises, &mut is_complete);
+        let right = records(&plan, id, Side::Right, &near, premises, &mut is_complete);
+        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default(), premises }
     }
 
     /// Records that show a value: what cannot be read says nothing.
@@ -62,13 +66,18 @@ impl Trial {
     /// The first law that fails, in the order of their codes' weight.
     /// What a canoniser of the file makes equal on a side is not lost there: the author has called it inessential.
     pub fn run(&self, is_lossless: bool, is_canon: &Sides<bool>) -> Option<Finding> {
-        let each = |find: fn(&Self, Side) -> Option<Finding>| Side::BOTH.into_iter().find_map(|side| find(self, side));
-        let lost = || Side::BOTH.into_iter().filter(|&it| !is_canon[it]).find_map(|side| self.lost(side));
+        let each = |premise: Premise, find: fn(&Self, Side) -> Option<Finding>| {
+            Side::BOTH.into_iter().filter(|_| self.premises.hold(premise)).find_map(|side| find(self, side))
+        };
+        let sides = || Side::BOTH.into_iter().filter(|&it| !is_canon[it] && self.premises.hold(Premise::Distinction));
+        let lost = || sides().find_map(|side| self.lost(side));
         let ambiguous = || lost().filter(|it| matches!(it, Finding::Lost { is_concat: true, .. }));
-        each(Self::unstable)
+        Side::BOTH
+            .into_iter()
+            .find_map(|side| self.unstable(side))
             .or_else(|| if is_lossless { ambiguous() } else { None })
-            .or_else(|| each(Self::restless))
-            .or_else(|| if is_lossless { each(Self::section) } else { None })
+            .or_else(|| each(Premise::Rest, Self::restless))
+            .or_else(|| if is_lossless { each(Premise::Section, Self::section) } else { None })
             .or_else(|| if is_lossless { lost() } else { None })
     }
 
@@ -92,6 +101,11 @@ impl Trial {
         let mut after = own.clone();
         after.overlay(&out);
         Some(after)
+    }
+
+    /// The row as the store gives it back.
+    fn stored(&self, side: Side, row: &Record) -> Record {
+        if self.premises.hold(Premise::Stores) { interp::normalise(&self.plan, side, row) } else { row.clone() }
     }
 
     fn agree(&self, left: &Value, right: &Value) -> bool {
@@ -119,7 +133,7 @@ impl Trial {
         self.records[from].iter().find_map(|record| {
             let wanted = self.read(from, record)?;
             let written = self.write(towards, &wanted, &self.blank(towards))?;
-            let after = interp::normalise(&self.plan, towards, &written);
+            let after = self.stored(towards, &written);
             let reads = self.read(towards, &after)?;
             let holds = self.agree(&wanted, &reads) || self.is_defaulted(towards, &wanted);
             (!holds).then(|| Finding::Section { from, record: record.clone(), wanted, after, reads })
@@ -138,33 +152,50 @@ impl Trial {
         has_blank && has_default(&self.plan.rule(self.id).ends[side].read)
     }
 
-    /// Lets the two stores answer each other until they agree.
+    /// Lets the two stores answer each other until they agree, or one refuses.
     fn restless(&self, start: Side) -> Option<Finding> {
         self.records[start].iter().find_map(|record| {
             let mut rows = Sides::new(self.blank(Side::Left), self.blank(Side::Right));
             rows[start] = record.clone();
             let mut trace = vec![(start, record.clone())];
             let mut from = start;
+            let mut comes_to_rest = false;
             for _ in 0..SETTLE_STEPS {
                 let towards = from.other();
-                let wanted = self.read(from, &rows[from])?;
-                if self.read(towards, &rows[towards]).is_some_and(|there| self.agree(&wanted, &there)) {
-                    let writes = trace.len() - 1;
-                    return (writes > WRITES_MAX).then_some(Finding::Restless { trace, comes_to_rest: true });
-                }
-                let written = self.write(towards, &wanted, &rows[towards])?;
-                rows[towards] = interp::normalise(&self.plan, towards, &written);
+                let answer = self.answer(towards, &rows);
+                comes_to_rest = answer.is_none();
+                let Some(written) = answer else { break };
+                rows[towards] = written;
                 trace.push((towards, rows[towards].clone()));
                 from = towards;
             }
-            Some(Finding::Restless { trace, comes_to_rest: false })
+            let writes = trace.len() - 1;
+            let is_too_often = writes > WRITES_MAX && self.premises.hold(Premise::OneWrite);
+            (is_too_often || !comes_to_rest).then_some(Finding::Restless { trace, comes_to_rest })
         })
     }
 
+    /// What this side holds after the other one was carried over; `None`: they agree, or it is refused.
+    fn answer(&self, towards: Side, rows: &Sides<Record>) -> Option<Record> {
+        let wanted = self.read(towards.other(), &rows[towards.other()])?;
+        if self.read(towards, &rows[towards]).is_some_and(|there| self.agree(&wanted, &there)) {
+            return None;
+        }
+        self.write(towards, &wanted, &rows[towards]).map(|it| self.stored(towards, &it))
+    }
+
     fn lost(&self, side: Side) -> Option<Finding> {
-        let culprit = culprit(&self.plan.rule(self.id).ends[side].read)?;
+        let mut found = Vec::new();
+        culprits(&self.plan.rule(self.id).ends[side].read, &mut found);
+        found.into_iter().find_map(|it| self.lost_by(side, it))
+    }
+
+    fn lost_by(&self, side: Side, culprit: &Expr) -> Option<Finding> {
         let inputs = self.inputs(side, culprit);
         let is_concat = matches!(culprit, Expr::Concat(_));
+        if is_concat && !self.premises.hold(Premise::Joining) {
+            return None;
+        }
         let mut seen: HashMap<Value, (&Record, Value)> = HashMap::new();
         self.records[side].iter().find_map(|record| {
             let value = self.read(side, record)?;
@@ -179,8 +210,20 @@ impl Trial {
     /// The same rule, reading what goes into the expression that may lose something.
     fn inputs(&self, side: Side, culprit: &Expr) -> Self {
         let mut plan = self.plan.clone();
-        plan.rules[self.id.index()].ends[side].read = Expr::Tuple(culprit.operands().into_iter().cloned().collect());
-        Self { plan, id: self.id, records: Sides::default(), is_complete: false, lookups: Lookups::default() }
+        let rule = &mut plan.rules[self.id.index()];
+        rule.ends[side].read = Expr::Tuple(culprit.operands().into_iter().cloned().collect());
+        // What goes in is compared as it is: the stores would round it to what comes out.
+        if !matches!(rule.kind, Kind::Text { .. }) {
+            rule.kind = Kind::Bool;
+        }
+        Self {
+            plan,
+            id: self.id,
+            records: Sides::default(),
+            is_complete: false,
+            lookups: Lookups::default(),
+            premises: self.premises,
+        }
     }
 }
 
@@ -200,8 +243,8 @@ fn strict(plan: &Plan, id: RuleId) -> Plan {
     plan
 }
 
-/// The outermost part of a reader that can make two values one, other than by a canoniser or a default.
-fn culprit(expr: &Expr) -> Option<&Expr> {
+/// The parts of a reader that can make two values one, other than by a canoniser or a default; the outermost first.
+fn culprits<'e>(expr: &'e Expr, out: &mut Vec<&'e Expr>) {
     let is_faithful = match expr {
         Expr::Const(_) | Expr::Slot(_) | Expr::It | Expr::Partition | Expr::Now | Expr::Fresh(_) => true,
         Expr::Tuple(_) | Expr::Part { .. } | Expr::Coalesce(..) => true,
@@ -223,9 +266,16 @@ fn culprit(expr: &Expr) -> Option<&Expr> {
         | Expr::IdOf { .. } => false,
     };
     match expr {
-        Expr::If { then, otherwise, .. } if is_default(expr) => culprit(then).or_else(|| culprit(otherwise)),
-        faithful if is_faithful => faithful.operands().into_iter().find_map(culprit),
-        other => Some(other),
+        Expr::If { then, otherwise, .. } if is_default(expr) => {
+            culprits(then, out);
+            culprits(otherwise, out);
+        }
+        other => {
+            if !is_faithful {
+                out.push(other);
+            }
+            other.operands().into_iter().for_each(|it| culprits(it, out));
+        }
     }
 }
 
@@ -247,7 +297,7 @@ pub fn is_default(expr: &Expr) -> bool {
 }
 
 /// Rows of one side as its store would hold them, that the rule applies to.
-fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mut bool) -> Vec<Record> {
+fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], premises: Premises, is_complete: &mut bool) -> Vec<Record> {
     let slots = plan.rule(id).ends[side].read.slots();
     let mut columns = Vec::with_capacity(slots.len());
     for &slot in &slots {
@@ -255,6 +305,9 @@ fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mu
         let listed = if slots.len() == 1 { listed(plan, id, side) } else { None };
         *is_complete &= listed.is_some() || samples::every(&field.kind).is_some();
         let mut values = listed.unwrap_or_else(|| samples::nasty(&field.kind, near));
+        if matches!(field.kind, Kind::Text { .. }) && !premises.hold(Premise::Letters) {
+            values.retain(|it| it.as_text().is_none_or(|it| it.bytes().all(|it| it.is_ascii_lowercase())));
+        }
         if field.nullable {
             values.push(Value::Null);
         }
@@ -266,7 +319,8 @@ fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], is_complete: &mu
     let guard = plan.rule(id).guard.as_ref().filter(|it| it.side == side && covers(&it.condition));
     let scope = plan.scope[side].as_ref().filter(|it| covers(it));
     let mut out: Vec<Record> = Vec::new();
-    for row in combinations(&columns, is_complete) {
+    let close = close(&columns, near);
+    for row in close.into_iter().chain(combinations(&columns, is_complete)) {
         let mut record = Record::absent(plan.shapes[side].fields.len());
         slots.iter().zip(row).for_each(|(slot, value)| record.set(*slot, value));
         let record = interp::normalise(plan, side, &record);
@@ -290,6 +344,22 @@ fn listed(plan: &Plan, id: RuleId, side: Side) -> Option<Vec<Value>> {
     let table = plan.table(*table);
     let refuses = !matches!(table.otherwise, Some(Fallback::Value(_) | Fallback::Expr(_)));
     refuses.then(|| table.pairs.iter().map(|(from, _)| from.clone()).collect())
+}
+
+/// All rows of the few texts that stand closest to the rule's constants: where the columns have too many rows to try all of them,
+/// these must not be left to chance.
+fn close(columns: &[Vec<Value>], near: &[Value]) -> Vec<Vec<Value>> {
+    let mut wanted = vec![Value::text("a")];
+    for constant in near.iter().filter_map(Value::as_text).take(CLOSE_CONSTANTS_MAX) {
+        wanted.extend([Value::text(constant), Value::text(format!("a{constant}a"))]);
+    }
+    let few = |column: &Vec<Value>| -> Vec<Value> { column.iter().filter(|it| wanted.contains(it)).cloned().collect() };
+    let columns: Vec<Vec<Value>> = columns.iter().map(few).collect();
+    let all = columns.iter().try_fold(1usize, |product, it| product.checked_mul(it.len()));
+    if columns.len() < 2 || all.is_none_or(|it| it > RECORDS_MAX) {
+        return Vec::new();
+    }
+    combinations(&columns, &mut true)
 }
 
 /// All rows of these columns, or as many as are tried, picked by the seed.

@@ -6,6 +6,7 @@ use super::filters::place;
 use crate::change::Side;
 use crate::check::built::Built;
 use crate::check::names::World;
+use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::ir::push::{self, Dialect};
 use crate::ir::{Expr, Missing, Plan, Rule, RuleId, show};
@@ -16,7 +17,8 @@ use crate::value::{Date, Kind, Value};
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     residue(world, built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let found = fractions(built, index).or_else(|| no_date(built, index));
+        let fractions = if world.premises.hold(Premise::Instants) { fractions(built, index) } else { None };
+        let found = fractions.or_else(|| no_date(built, index));
         out.extend(found.map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }
 }
@@ -61,11 +63,19 @@ fn fractions(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
 /// The side whose instants are finer than the other's, in a rule that writes both ways.
 pub fn finer_side(plan: &Plan, id: RuleId) -> Option<Side> {
     let rule = plan.rule(id);
-    let holds_instant = |side: Side| {
-        let read = &rule.ends[side].read;
-        matches!(read, Expr::Slot(slot) if plan.shapes[side].field(*slot).kind == Kind::DateTime)
+    let holds_instant = |side: Side, expr: &Expr| {
+        let mut shown = expr;
+        while let Expr::Coalesce(inner, _) = shown {
+            shown = inner;
+        }
+        matches!(shown, Expr::Slot(slot) if plan.shapes[side].field(*slot).kind == Kind::DateTime)
     };
-    if !rule.is_two_way() || !Side::BOTH.into_iter().all(holds_instant) {
+    let [left, right] = Side::BOTH.map(|side| match &rule.ends[side].read {
+        Expr::Tuple(parts) => parts.as_slice(),
+        single => std::slice::from_ref(single),
+    });
+    let mut pairs = left.iter().zip(right);
+    if !rule.is_two_way() || !pairs.any(|(a, b)| holds_instant(Side::Left, a) && holds_instant(Side::Right, b)) {
         return None;
     }
     let step = |side: Side| plan.profiles[side].datetime_step_us.max(1);

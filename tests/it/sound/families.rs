@@ -167,7 +167,18 @@ impl Pen<'_> {
             return "";
         }
         self.out.may_refuse = Sides::new(true, true);
-        if self.dice.percent(15) { "   else park" } else { "   else reject" }
+        match self.dice.below(12) {
+            0 => "   else park",
+            1 => {
+                self.out.may_refuse[Side::Right] = false;
+                "   else <- reject"
+            }
+            2 => {
+                self.out.may_refuse[Side::Left] = false;
+                "   else -> reject"
+            }
+            _ => "   else reject",
+        }
     }
 
     fn both(&mut self, left: &str, right: &str, clauses: &str) {
@@ -251,6 +262,9 @@ impl Pen<'_> {
             self.admit(second);
             (l, r) = (call(second, &l), call(second, &r));
         }
+        if self.dice.percent(10) {
+            r = right;
+        }
         let otherwise = self.otherwise(90);
         self.either(80, &l, &r, otherwise);
     }
@@ -331,6 +345,11 @@ impl Pen<'_> {
             let places = self.dice.between(1, b as usize);
             let function = *self.dice.pick(&["take", "take", "take_last"]);
             self.out.spice.push(Value::text("x".repeat(places)));
+            if self.dice.percent(12) {
+                self.both(&format!("{function}({left}, {places})"), &format!("{function}({right}, {places})"), "   else reject");
+                self.out.may_refuse = Sides::new(true, true);
+                return;
+            }
             let inner = if self.dice.percent(25) { call(*self.dice.pick(CANONS), &left) } else { left };
             let outer = format!("{function}({inner}, {places})");
             (if self.dice.percent(20) { format!("trim({outer})") } else { outer }, right)

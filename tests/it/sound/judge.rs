@@ -81,15 +81,6 @@ impl<'c> Judge<'c> {
         Ok(self.tally)
     }
 
-    /// These rows and no others: what a counterexample shows.
-    pub fn run_on(mut self, side: Side, record: &Record) -> Result<Tally, Broken> {
-        self.rows[side] = self.filled(side, &interp::normalise(self.plan, side, record));
-        if self.create(side.other())? {
-            self.settle(side, None)?;
-        }
-        Ok(self.tally)
-    }
-
     fn cx(&self) -> Cx<'_> {
         Cx { plan: self.plan, lookups: &self.lookups }
     }
@@ -236,6 +227,10 @@ impl<'c> Judge<'c> {
         }
         self.check_fit(towards, &change)?;
         slots.iter().for_each(|it| self.rows[towards].set(*it, stored.get(*it).clone()));
+        if !self.fits(towards, &self.rows[towards]) {
+            // A store whose own changes do not fit its field: there is none.
+            return Ok(Put::Refused);
+        }
         self.tally.writes += 1;
         self.note(towards, "written");
         Ok(Put::Written(slots))
@@ -291,12 +286,21 @@ impl<'c> Judge<'c> {
             let Some(drawn) = owner.map(|it| &self.case.rules[it]).filter(|it| it.is_lossless) else { continue };
             let slot = Slot(index as u16);
             let (held, again) = (self.rows[edited].get(slot), made.get(slot));
-            if again.is_known() && self.takes_part(drawn) && !self.is_same(drawn, slot, edited, held, again) {
+            if again.is_known()
+                && self.is_carried(drawn, edited, slot)
+                && self.takes_part(drawn)
+                && !self.is_same(drawn, slot, edited, held, again)
+            {
                 let field = &self.plan.shapes[edited].field(slot).name;
                 return self.broken("`<->` loses nothing", format!("{field} was {held}, and is {again} when made again"));
             }
         }
         Ok(())
+    }
+
+    /// The two-way rule itself has this field; another one may only derive it.
+    fn is_carried(&self, drawn: &Drawn, side: Side, slot: Slot) -> bool {
+        self.rules_of(drawn).any(|id| self.plan.rule(id).ends[side].write.iter().any(|(own, _)| *own == slot))
     }
 
     /// The guard of the rule holds, so that it carried the value.
@@ -315,23 +319,35 @@ impl<'c> Judge<'c> {
         let rules: Vec<&Rule> = self.rules_of(drawn).map(|it| self.plan.rule(it)).collect();
         let kind = &self.plan.shapes[side].field(slot).kind;
         let has_one_empty = self.plan.profiles.iter().any(|(_, it)| it.text.null_is_blank || it.text.blank_is_null);
-        let is_blank = |it: &Value| *it == Value::Null && has_one_empty && matches!(kind, Kind::Text { .. });
-        let full = |it: Value| if is_blank(&it) { Value::text("") } else { it };
-        let fold = |value: &Value| {
-            let canonical = rules.first().map_or(kind, |it| &it.kind);
-            let mut out = full(self.stored(kind, canonical, value));
-            for admitted in &drawn.admits {
-                out = full(self.stored(kind, kind, &fold(admitted, &out)));
-            }
-            interp::to_decimal(&out).filter(|_| out.as_text().is_none()).map_or(out, Value::Decimal)
+        let is_text = matches!(kind, Kind::Text { .. });
+        let is_padded = self.plan.profiles.iter().any(|(_, it)| it.text.padded.is_some());
+        let full = |it: Value| match it.as_text() {
+            Some(text) if is_padded => Value::text(text.trim_end_matches(' ')),
+            None if is_text && has_one_empty && it == Value::Null => Value::text(""),
+            Some(_) | None => it,
         };
-        drawn.admits.iter().any(|it| matches!(it, Admitted::Anything)) || fold(held) == fold(again)
+        let canonical = rules.first().map_or(kind, |it| &it.kind);
+        let admitted = |value: Value| drawn.admits.iter().fold(value, |it, admitted| full(fold(admitted, &it)));
+        let stored = |value: Value| full(self.stored(kind, canonical, &value));
+        let forms = |value: &Value| [admitted(full(value.clone())), stored(admitted(stored(value.clone())))];
+        let defaults: Vec<[Value; 2]> =
+            drawn.admits.iter().filter_map(|it| if let Admitted::Default(it) = it { Some(forms(it)) } else { None }).collect();
+        // Null and the defaults are one.
+        let form = |value: &Value, index: usize| {
+            let form = forms(value)[index].clone();
+            let is_default = defaults.iter().any(|it| is_equal(&it[index], &form));
+            let is_none = !defaults.is_empty() && (form == Value::Null || *value == Value::Null || form == full(Value::Null));
+            if is_default || is_none { Value::Null } else { form }
+        };
+        let has_answer = drawn.admits.iter().any(|it| matches!(it, Admitted::Anything));
+        has_answer || (0..2).any(|it| is_equal(&form(held, it), &form(again, it)))
     }
 
     /// What neither store can keep apart cannot be a difference; instants are known to be cut, and that is a loss.
     fn stored(&self, kind: &Kind, canonical: &Kind, value: &Value) -> Value {
         if matches!(kind, Kind::DateTime) {
-            return value.clone();
+            let is_none = self.plan.profiles.iter().any(|(_, it)| it.store(kind, value) == Value::Null);
+            return if is_none { Value::Null } else { value.clone() };
         }
         let fold = |it: Value, kind: &Kind| self.plan.profiles.iter().fold(it, |it, (_, profile)| profile.store(kind, &it));
         fold(fold(value.clone(), kind), canonical)
@@ -361,6 +377,12 @@ fn blank(kind: &Kind) -> Value {
     }
 }
 
+/// Numbers by what they are worth.
+fn is_equal(left: &Value, right: &Value) -> bool {
+    let number = |it: &Value| if it.as_text().is_none() { interp::to_decimal(it) } else { None };
+    left == right || (number(left).is_some() && number(left) == number(right))
+}
+
 /// One form for all values that differ only in what is admitted.
 fn fold(admitted: &Admitted, value: &Value) -> Value {
     let text = |change: fn(&str) -> String| value.as_text().map_or_else(|| value.clone(), |it| Value::text(change(it)));
@@ -374,7 +396,6 @@ fn fold(admitted: &Admitted, value: &Value) -> Value {
             arguments.extend(more.iter().cloned());
             if value.as_text().is_none() { value.clone() } else { (function.eval)(&arguments).unwrap_or_else(|_| value.clone()) }
         }
-        Admitted::Default(default) if value.is_blank() => default.clone(),
         Admitted::Default(_) | Admitted::Anything => value.clone(),
     }
 }
