@@ -190,6 +190,32 @@ async fn a_create_that_was_sent_by_the_old_rules_is_looked_at_by_the_new_ones() 
 }
 
 #[tokio::test]
+async fn an_update_that_lands_by_the_old_rules_is_looked_at_by_the_new_ones() {
+    let mut stage = stage().await;
+    let mut link = first_link(&mut stage);
+    let key = link.key.trim_matches(|it: char| !it.is_alphanumeric()).to_owned();
+    let plan = stage.deployment.pipes[PIPE.0].plan.clone();
+    let name = plan.rule_ids().find(|&it| plan.rule(it).label == "name").expect("the map has the rule");
+    edit(&stage, 0, &key, "Name", "sent");
+    let slot = |side: Side, name: &str| plan.shapes[side].slot(name).expect("the map reads the field");
+    let mut payload = Record::absent(plan.shapes[Side::Right].fields.len());
+    payload.set(slot(Side::Right, "name"), Value::text("sent"));
+    let mut base = link.shadows[Side::Left].clone().expect("the link is live");
+    base.set(slot(Side::Left, "Name"), Value::text("sent"));
+    let expected = link.versions[Side::Right].clone();
+    let op = OpId(Uuid::from_u128(7));
+    link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![name.0], is_delete: false });
+    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
+    take_up(&mut stage, program(&map("  Note <-> name\n  Town <-> town\n")));
+    edit(&stage, 1, &key, "name", "sent");
+    settle(&mut stage).await;
+    let note = format!("note of {key}");
+    assert_eq!(right(&stage, &key, "name"), Value::text(&note), "nobody edited the name in b, so a's note is what counts");
+    assert_eq!(left(&stage, &key, "Note"), Value::text(&note));
+}
+
+#[tokio::test]
 async fn a_changed_rule_writes_nothing_where_both_sides_agree_by_it() {
     let mut stage = stage().await;
     let before = writes(&stage);
