@@ -31,7 +31,7 @@ use crate::store::{self, Conclusion, Outline, Phase, Revision, Store};
 use crate::value::{Timestamp, Value};
 
 /// Own writes that are remembered, to tell their echo from other changes in the figures.
-const OWN_WRITES_MAX: usize = 200_000;
+const OWN_WRITES_MAX: usize = 50_000;
 /// Most links that one arrival wakes; the others wait for their hour.
 const WOKEN_MAX: usize = 10_000;
 

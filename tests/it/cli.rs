@@ -156,7 +156,7 @@ fn check_settings(from: &str, to: &str) -> String {
 #[test]
 fn an_unknown_setting_gets_the_nearest_name() {
     assert_snapshot!(check_settings("poll_ms", "pol_ms"), @r#"
-    error: ./dwmap.toml:10:1: unknown field `pol_ms`, expected `poll_ms`
+    error: ./dwmap.toml:10:1: unknown field `pol_ms`, expected one of `poll_ms`, `settle_ms`, `verify_per_minute`, `guard_deletes`, `guard_changes`
       = fix: `poll_ms`
     exit 2
     "#);

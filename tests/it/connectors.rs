@@ -42,6 +42,7 @@ pub fn conforms<S: System>(make: impl Fn() -> S) {
         deletes_are_reported(&make()).await;
         a_create_answers_with_the_row_and_its_correlation(&make()).await;
         a_second_create_of_a_link_finds_the_first_row(&make()).await;
+        a_create_that_is_sent_again_does_not_undo_a_delete(&make()).await;
         a_natural_key_is_not_taken_twice(&make()).await;
         updates_are_conditional_on_the_version(&make()).await;
         deletes_are_conditional_on_the_version(&make()).await;
@@ -211,6 +212,19 @@ async fn a_second_create_of_a_link_finds_the_first_row(system: &impl System) {
     assert_eq!(write(system, again.clone()).await, Answer::Exists);
     assert_eq!(system.connector().find_created(&shape(), &again).await.unwrap(), Some(first.clone()));
     assert_eq!(only_row(system).await, first);
+}
+
+async fn a_create_that_is_sent_again_does_not_undo_a_delete(system: &impl System) {
+    let sent = create(1, "a", "x");
+    written(write(system, sent.clone()).await);
+    system.delete("a");
+    assert_eq!(write(system, sent.clone()).await, Answer::Gone);
+    assert_eq!(system.connector().find_created(&shape(), &sent).await.unwrap(), None);
+    let (changes, _) = drain(system, None).await;
+    assert_eq!(shown(&changes), [""; 0]);
+    // The place of the row is free for others.
+    written(write(system, create(2, "a", "y")).await);
+    assert_eq!(write(system, sent).await, Answer::Gone);
 }
 
 async fn a_natural_key_is_not_taken_twice(system: &impl System) {

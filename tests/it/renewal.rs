@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use dwmap::change::Side;
+use dwmap::change::{LinkId, Side};
 use dwmap::connect::Connector;
-use dwmap::engine::link::{Intent, Link, OpId};
+use dwmap::engine::link::{Commit, Intent, Link, OpId};
 use dwmap::ir::Program;
 use dwmap::runtime::pipe::PipeId;
 use dwmap::store::Revision;
@@ -124,7 +124,7 @@ async fn an_open_request_keeps_its_rules_by_another_number() {
     let expected = link.versions[Side::Right].clone();
     let op = OpId(Uuid::from_u128(7));
     link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![town.0], is_delete: false });
-    let commit = dwmap::engine::link::Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
     stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
 
     take_up(&mut stage, program(&map("  Town <-> town\n  Note <-> note\n  Name <-> name\n")));
@@ -153,11 +153,66 @@ async fn a_request_whose_rule_is_gone_belongs_to_nobody() {
     let expected = link.versions[Side::Right].clone();
     let op = OpId(Uuid::from_u128(7));
     link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![town.0], is_delete: false });
-    let commit = dwmap::engine::link::Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
     stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
     let revision = take_up(&mut stage, program(&map("  Name <-> name\n  Note <-> note\n")));
     assert_eq!(revision.gone, ["town"]);
     assert_eq!(first_link(&mut stage).intents, []);
+}
+
+#[tokio::test]
+async fn a_create_that_was_sent_by_the_old_rules_is_looked_at_by_the_new_ones() {
+    let mut stage = stage().await;
+    let text = |it: &str| Value::text(it);
+    let fields = [("Id", text("k3")), ("Name", text("one")), ("Town", text("Aarhus")), ("Note", text("rare"))];
+    let row = stage.insert(0, "Person", &fields);
+    // Its create was about to be sent when the process ended.
+    let plan = stage.deployment.pipes[PIPE.0].plan.clone();
+    let record = |side: Side, values: [(&str, &str); 4]| {
+        let shape = &plan.shapes[side];
+        let mut record = Record::absent(shape.fields.len());
+        values
+            .iter()
+            .for_each(|(name, value)| record.set(shape.slot(name).expect("the map reads the field"), Value::text(value)));
+        record
+    };
+    let base = record(Side::Left, [("Id", "k3"), ("Name", "one"), ("Town", "Aarhus"), ("Note", "rare")]);
+    let payload = record(Side::Right, [("id", "k3"), ("name", "one"), ("town", "Aarhus"), ("note", "rare")]);
+    let mut link = Link::new(LinkId(Uuid::from_u128(77)), "People", Side::Left, row);
+    let op = OpId(Uuid::from_u128(7));
+    link.intents.push(Intent { op, side: Side::Right, expected: None, payload, base, rules: Vec::new(), is_delete: false });
+    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
+    take_up(&mut stage, program(&map("  Note <-> name\n  Town <-> town\n  Name <-> note\n")));
+    settle(&mut stage).await;
+    let row = ["name", "town", "note"].map(|it| right(&stage, "k3", it));
+    assert_eq!(row, ["rare", "Aarhus", "one"].map(Value::text), "what was sent again is compared by the rules of today");
+}
+
+#[tokio::test]
+async fn an_update_that_lands_by_the_old_rules_is_looked_at_by_the_new_ones() {
+    let mut stage = stage().await;
+    let mut link = first_link(&mut stage);
+    let key = link.key.trim_matches(|it: char| !it.is_alphanumeric()).to_owned();
+    let plan = stage.deployment.pipes[PIPE.0].plan.clone();
+    let name = plan.rule_ids().find(|&it| plan.rule(it).label == "name").expect("the map has the rule");
+    edit(&stage, 0, &key, "Name", "sent");
+    let slot = |side: Side, name: &str| plan.shapes[side].slot(name).expect("the map reads the field");
+    let mut payload = Record::absent(plan.shapes[Side::Right].fields.len());
+    payload.set(slot(Side::Right, "name"), Value::text("sent"));
+    let mut base = link.shadows[Side::Left].clone().expect("the link is live");
+    base.set(slot(Side::Left, "Name"), Value::text("sent"));
+    let expected = link.versions[Side::Right].clone();
+    let op = OpId(Uuid::from_u128(7));
+    link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![name.0], is_delete: false });
+    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
+    take_up(&mut stage, program(&map("  Note <-> name\n  Town <-> town\n")));
+    edit(&stage, 1, &key, "name", "sent");
+    settle(&mut stage).await;
+    let note = format!("note of {key}");
+    assert_eq!(right(&stage, &key, "name"), Value::text(&note), "nobody edited the name in b, so a's note is what counts");
+    assert_eq!(left(&stage, &key, "Note"), Value::text(&note));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ const CONFLICTS_PERCENT: u64 = 1;
 /// How long a fault lasts.
 const FAULT: Duration = Duration::from_secs(2);
 /// From this length on the slope of the memory says something: the caches of a new process are full by then.
-const SLOPE_FROM: Duration = Duration::from_secs(30 * 60);
+const SLOPE_FROM: Duration = Duration::from_secs(60 * 60);
 /// Kilobytes an hour by which the memory may grow.
 const SLOPE_MAX: f64 = 1024.0;
 /// Between two looks at the memory.

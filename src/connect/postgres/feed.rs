@@ -152,6 +152,7 @@ async fn trim(client: &mut Client) -> Result<(), Fault> {
          INSERT INTO dwmap.watched(tab, since) SELECT '', xid FROM gone ORDER BY xid DESC LIMIT 1
          ON CONFLICT (tab) DO UPDATE SET since = excluded.since";
     client.execute(sql, &[&LOG_MAX]).await?;
+    client.execute("DELETE FROM dwmap.link WHERE gone <= (SELECT max(seq) FROM dwmap.log) - $1", &[&LOG_MAX]).await?;
     Ok(())
 }
 

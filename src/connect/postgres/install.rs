@@ -7,10 +7,12 @@ use crate::connect::sql::{self, quoted};
 use crate::schema::Shape;
 
 /// Bumped when the texts below change, so that a newer program puts its own in place.
-const EDITION: &str = "dwmap 1";
+const EDITION: &str = "dwmap 2";
 
 /// `dwmap.log.xid` is the whole 64-bit transaction number, which never wraps. The trigger runs with the rights of whoever installed
-/// it, so that the programs which write need none of ours, and in UTC, so that a key that is an instant has one text.
+/// it, so that the programs which write need none of ours, and in UTC, so that a key that is an instant has one text. A row of
+/// `dwmap.link` whose own row was deleted stands as `gone:` and the link, so that a create which is sent again does not make the
+/// row anew; `gone` is its place in the log, and it goes with the log.
 const OBJECTS: &str = r"
 CREATE SCHEMA IF NOT EXISTS dwmap;
 CREATE TABLE IF NOT EXISTS dwmap.log(
@@ -18,12 +20,15 @@ CREATE TABLE IF NOT EXISTS dwmap.log(
 CREATE INDEX IF NOT EXISTS log_by_table ON dwmap.log(tab, xid, seq);
 CREATE TABLE IF NOT EXISTS dwmap.link(tab text NOT NULL, address text NOT NULL, link uuid NOT NULL, PRIMARY KEY (tab, address));
 CREATE UNIQUE INDEX IF NOT EXISTS link_by_link ON dwmap.link(tab, link);
+ALTER TABLE dwmap.link ADD COLUMN IF NOT EXISTS gone bigint;
+CREATE INDEX IF NOT EXISTS link_gone ON dwmap.link(gone) WHERE gone IS NOT NULL;
 CREATE TABLE IF NOT EXISTS dwmap.watched(tab text PRIMARY KEY, since xid8 NOT NULL);
 CREATE OR REPLACE FUNCTION dwmap.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog SET TimeZone = 'UTC' AS $note$
 DECLARE
     was text;
     is_now text;
+    place bigint;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM dwmap.link WHERE tab = TG_ARGV[0];
@@ -38,9 +43,9 @@ BEGIN
         INSERT INTO dwmap.log(tab, address) VALUES (TG_ARGV[0], is_now);
     END IF;
     IF was IS NOT NULL AND was IS DISTINCT FROM is_now THEN
-        INSERT INTO dwmap.log(tab, address) VALUES (TG_ARGV[0], was);
+        INSERT INTO dwmap.log(tab, address) VALUES (TG_ARGV[0], was) RETURNING seq INTO place;
         IF is_now IS NULL THEN
-            DELETE FROM dwmap.link WHERE tab = TG_ARGV[0] AND address = was;
+            UPDATE dwmap.link SET address = 'gone:' || link, gone = place WHERE tab = TG_ARGV[0] AND address = was;
         ELSE
             -- Never refused: a user's program must not fail for our sake.
             DELETE FROM dwmap.link WHERE tab = TG_ARGV[0] AND address = is_now;

@@ -136,11 +136,17 @@ pub async fn by_link(client: &impl GenericClient, target: &Target, shape: &Shape
     if !target.is_watched {
         return Ok(None);
     }
-    let sql = "SELECT address FROM dwmap.link WHERE tab = $1 AND link = CAST($2::text AS uuid)";
+    let sql = "SELECT address FROM dwmap.link WHERE tab = $1 AND link = CAST($2::text AS uuid) AND gone IS NULL";
     match client.query_opt(sql, &[&target.name, &link.to_string()]).await? {
         Some(row) => by_address(client, target, shape, row.get(0)).await,
         None => Ok(None),
     }
+}
+
+/// A create of this link made a row, and somebody deleted it.
+pub async fn was_deleted(client: &impl GenericClient, target: &Target, link: LinkId) -> Result<bool, Fault> {
+    let sql = "SELECT 1 FROM dwmap.link WHERE tab = $1 AND link = CAST($2::text AS uuid) AND gone IS NOT NULL";
+    Ok(target.is_watched && client.query_opt(sql, &[&target.name, &link.to_string()]).await?.is_some())
 }
 
 /// The row that the create made, or the one it met: same link, else the same content of a unique key.

@@ -76,6 +76,9 @@ async fn create(tx: &Transaction<'_>, target: &Target, shape: &Shape, link: Link
     if rows::by_link(tx, target, shape, link).await?.is_some() {
         return Ok(Answer::Exists);
     }
+    if rows::was_deleted(tx, target, link).await? {
+        return Ok(Answer::Gone);
+    }
     let record = with_own_key(shape, link, record);
     let said = said(target, shape, &record)?;
     let columns: Vec<String> = said.iter().map(|(name, _, _)| quoted(name)).collect();
