@@ -22,6 +22,7 @@ use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
 use crate::failpoint;
+use crate::interp::Prepared;
 use crate::ir::{OnError, Program};
 use crate::store::{self, Conclusion, Phase, Store};
 use crate::value::{Timestamp, Value};
@@ -132,7 +133,7 @@ impl Deployment {
         settings: Settings,
     ) -> store::Result<Self> {
         let pipe = |plan: &crate::ir::Plan| Pipe {
-            plan: Arc::new(plan.clone()),
+            plan: Arc::new(Prepared::new(plan.clone())),
             systems: plan.systems.map(|&index| systems[index as usize].clone()),
         };
         let pipes: Vec<Pipe> = program.plans.iter().map(pipe).collect();
