@@ -256,5 +256,5 @@ fn digits(rest: &mut &str, least: usize, most: usize) -> Option<u32> {
     }
     let (head, tail) = rest.split_at(count);
     *rest = tail;
-    head.parse().ok()
+    Some(head.bytes().fold(0, |it, digit| it * 10 + u32::from(digit - b'0')))
 }

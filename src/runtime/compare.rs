@@ -10,7 +10,7 @@ use super::references::References;
 use crate::change::{LinkId, RemoteId, Seen, Side, Sides, Version};
 use crate::engine::link::{Link, LinkState};
 use crate::engine::merge::changes_nothing;
-use crate::interp;
+use crate::interp::{Lookups, Prepared, Stop};
 use crate::store;
 use crate::value::Record;
 
@@ -162,7 +162,7 @@ async fn ask_for_partners(
     if !plan.writes[side.other()] {
         return;
     }
-    let wanted = evaluate(pipes, references, id, rows, |cx, (row, _)| interp::in_scope(cx, side, &row.record)).await;
+    let wanted = evaluate(pipes, references, id, rows, |cx, (row, _)| plan.in_scope(cx.lookups, side, &row.record)).await;
     for ((row, link), wanted) in rows.iter().zip(wanted) {
         match wanted {
             Ok(false) => {}
@@ -216,7 +216,8 @@ async fn compare_pairs(
     }
     out.pairs += pairs.len() as u64;
     let answers = evaluate(pipes, references, id, &pairs, |cx, (left, right, _)| {
-        Ok([wanted(cx, Side::Right, &left.record, &right.record)?, wanted(cx, Side::Left, &right.record, &left.record)?])
+        let (plan, left, right) = (pipe.plan.as_ref(), &left.record, &right.record);
+        Ok([wanted(plan, cx.lookups, Side::Right, left, right)?, wanted(plan, cx.lookups, Side::Left, right, left)?])
     });
     for ((left, right, link), answer) in pairs.iter().zip(answers.await) {
         if let Some(text) = describe(pipe, answer) {
@@ -240,12 +241,12 @@ fn is_at_rest(link: &Option<Link>) -> bool {
 }
 
 /// What a write toward this side would still change.
-fn wanted(cx: interp::Cx<'_>, towards: Side, from: &Record, onto: &Record) -> Result<Option<Record>, interp::Stop> {
-    if !cx.plan.writes[towards] {
+fn wanted(plan: &Prepared, lookups: &Lookups, towards: Side, from: &Record, onto: &Record) -> Result<Option<Record>, Stop> {
+    if !plan.writes[towards] {
         return Ok(None);
     }
-    let change = interp::put(cx, towards, from, Some(onto))?;
-    Ok((!changes_nothing(cx.plan, towards, &change, onto)).then_some(change))
+    let change = plan.put(lookups, towards, from, Some(onto))?;
+    Ok((!changes_nothing(plan, towards, &change, onto)).then_some(change))
 }
 
 fn describe(pipe: &Pipe, answer: Result<[Option<Record>; 2], NoAnswer>) -> Option<String> {

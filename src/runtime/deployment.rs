@@ -26,6 +26,7 @@ use crate::connect::Connector;
 use crate::engine::flight::Flight;
 use crate::engine::link::LinkState;
 use crate::failpoint;
+use crate::interp::Prepared;
 use crate::ir::{OnError, Program};
 use crate::store::{self, Conclusion, Outline, Phase, Revision, Store};
 use crate::value::{Timestamp, Value};
@@ -213,7 +214,7 @@ impl Deployment {
     /// The program becomes that of this deployment, and everything that counts by its numbers starts anew.
     fn put_in_force(&mut self, program: Arc<Program>, systems: &[Arc<dyn Connector>]) -> store::Result<Vec<(String, Revision)>> {
         let pipe = |plan: &crate::ir::Plan| Pipe {
-            plan: Arc::new(plan.clone()),
+            plan: Arc::new(Prepared::new(plan.clone())),
             systems: plan.systems.map(|&index| systems[index as usize].clone()),
         };
         let pipes: Vec<Pipe> = program.plans.iter().map(pipe).collect();

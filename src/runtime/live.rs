@@ -27,6 +27,8 @@ const REST_MAX: Duration = Duration::from_secs(1);
 const POLL_MIN: Duration = Duration::from_millis(10);
 /// Changes of one feed that wait; beyond it the feed is not read on until there are fewer.
 const BACKLOG_MAX: u64 = 100_000;
+/// Longest time in all that [`Deployment::settle`] waits for systems that are left alone.
+const SYSTEMS_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// Half a second, doubled with every try, up to a minute.
 pub fn backoff(tries: u32) -> Duration {
@@ -229,7 +231,8 @@ impl Deployment {
         Ok(())
     }
 
-    /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity.
+    /// Reads all feeds and carries out everything, until nothing is new and nothing waits. Bounded by the users' own activity, and
+    /// by [`SYSTEMS_WAIT_MAX`] where a system stays away: what waits for it then stays on file.
     pub async fn settle(&mut self) -> Result<(), super::initial::Error> {
         self.is_hasty = true;
         let done = self.settle_hastily().await;
@@ -240,6 +243,7 @@ impl Deployment {
     async fn settle_hastily(&mut self) -> Result<(), super::initial::Error> {
         self.carry_out_decisions().await?;
         let mut is_hastened = false;
+        let mut waited = Duration::ZERO;
         loop {
             let mut is_quiet = true;
             for id in self.listening()? {
@@ -252,6 +256,10 @@ impl Deployment {
             }
             is_quiet &= !self.finish_loads().await?;
             if let Some(wait) = self.wait_for_systems()? {
+                if waited >= SYSTEMS_WAIT_MAX {
+                    return Ok(());
+                }
+                waited += wait;
                 tokio::time::sleep(wait).await;
                 self.world.waited(wait);
                 continue;

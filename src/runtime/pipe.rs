@@ -6,13 +6,13 @@ use crate::change::{LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::{Event, Flight, Tally};
 use crate::engine::link::Link;
-use crate::ir::Plan;
+use crate::interp::Prepared;
 use crate::value::Timestamp;
 
 /// A plan and its connectors.
 #[derive(Clone)]
 pub struct Pipe {
-    pub plan: Arc<Plan>,
+    pub plan: Arc<Prepared>,
     pub systems: Sides<Arc<dyn Connector>>,
 }
 

@@ -31,7 +31,20 @@ pub fn mapping(criterion: &mut Criterion) {
     group.bench_function("prepared", |it| {
         it.iter(|| records.iter().filter_map(|it| flat(&prepared, &lookups, black_box(it))).map(black_box).count());
     });
+    let pairs: Vec<(&Record, Record)> = records.iter().filter_map(|it| Some((it, flat(&prepared, &lookups, it)?))).collect();
+    group.throughput(Throughput::Elements(pairs.len() as u64));
+    group.bench_function("unchanged, prepared", |it| {
+        it.iter(|| pairs.iter().map(|(from, made)| prepared.put(&lookups, Side::Right, from, Some(made))).map(black_box).count());
+    });
+    group.bench_function("unchanged, plain tree", |it| {
+        it.iter(|| pairs.iter().map(|(from, made)| interp::put(cx, Side::Right, from, Some(made))).map(black_box).count());
+    });
+    let shadows: Vec<Record> = pairs.iter().map(|(from, _)| (*from).clone()).collect();
+    group.bench_function("against its shadow", |it| {
+        it.iter(|| pairs.iter().zip(&shadows).filter(|((from, _), shadow)| black_box(*from) == black_box(*shadow)).count());
+    });
     group.finish();
+    criterion.bench_function("prepare/job", |it| it.iter(|| Prepared::new(black_box(plan.clone()))));
 }
 
 /// The account of a customer, by the oracle.

@@ -7,6 +7,7 @@ mod clauses;
 mod cli;
 mod connectors;
 mod control;
+mod counts;
 mod demo_data;
 mod deployment;
 mod diag;

@@ -22,9 +22,9 @@ impl Flight {
         }
         self.lookups.begin(Stamp { now: at.now, op: at.op.0 });
         let cx = Cx { plan: &self.plan, lookups: &self.lookups };
-        let planned = interp::in_scope(cx, source, &row.record).and_then(|in_scope| {
+        let planned = self.plan.in_scope(&self.lookups, source, &row.record).and_then(|in_scope| {
             let key = interp::key(cx, source, &row.record)?;
-            Ok((in_scope, key, if in_scope { Some(interp::put(cx, target, &row.record, None)?) } else { None }))
+            Ok((in_scope, key, if in_scope { Some(self.plan.put(&self.lookups, target, &row.record, None)?) } else { None }))
         });
         match planned {
             Err(stop) => self.stopped(at, stop),

@@ -12,7 +12,7 @@ mod told;
 use std::sync::Arc;
 
 use crate::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Version, Write};
-use crate::interp::{self, Cx, Lookups, Query, Refusal, Resolution, Stop};
+use crate::interp::{self, Cx, Lookups, Prepared, Query, Refusal, Resolution, Stop};
 use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan, Rekey};
 use crate::value::{Record, Slot, Timestamp, Value};
 
@@ -133,7 +133,7 @@ enum AfterCommit {
 /// A reconcile in progress.
 #[derive(Debug)]
 pub struct Flight {
-    plan: Arc<Plan>,
+    plan: Arc<Prepared>,
     link: Link,
     /// The link as the store has it; `None`: not there yet.
     stored: Option<Link>,
@@ -192,7 +192,7 @@ impl Link {
 
 impl Flight {
     /// `stored`: the link is in the store. `master` wins where no agreement is known.
-    pub fn new(plan: Arc<Plan>, link: Link, stored: bool, master: Option<Side>) -> Self {
+    pub fn new(plan: Arc<Prepared>, link: Link, stored: bool, master: Option<Side>) -> Self {
         let stored = stored.then(|| link.clone());
         Self {
             plan,
@@ -295,7 +295,7 @@ impl Flight {
         let plan = self.plan.clone();
         let cx = Cx { plan: &plan, lookups: &self.lookups };
         for (side, row) in [(Side::Left, &left), (Side::Right, &right)] {
-            match interp::in_scope(cx, side, &row.record) {
+            match plan.in_scope(&self.lookups, side, &row.record) {
                 Ok(true) => {}
                 Ok(false) => return self.exit(at, side),
                 Err(stop) => return self.stopped(at, stop),

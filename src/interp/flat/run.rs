@@ -130,30 +130,25 @@ impl<'a> Run<'a> {
         }
         let registers = &*registers;
         let get = |source: Source| self.get(registers, source);
-        let of_text = |source: Source, make: &dyn Fn(&str) -> Text| match get(source) {
-            Value::Text(text) => Ok(Value::Text(make(text))),
-            value @ (Value::Null | Value::Absent) => Ok(value.clone()),
-            _ => Err(Stray::Odd),
-        };
         let result = match *verb {
             Verb::Copy(source) => get(source).clone(),
             Verb::Move(_) => unreachable!("it is dealt with above"),
-            Verb::Trim(source) => of_text(source, &|it| Text::new(it.trim()))?,
-            Verb::Lower(source) => of_text(source, &texts::lower)?,
-            Verb::TrimLower(source) => of_text(source, &|it| texts::lower(it.trim()))?,
-            Verb::Upper(source) => of_text(source, &texts::upper)?,
-            Verb::Title(source) => of_text(source, &texts::title)?,
+            Verb::Trim(source) => of_text(get(source), |it| Text::new(it.trim()))?,
+            Verb::Lower(source) => of_text(get(source), texts::lower)?,
+            Verb::TrimLower(source) => of_text(get(source), |it| texts::lower(it.trim()))?,
+            Verb::Upper(source) => of_text(get(source), texts::upper)?,
+            Verb::Title(source) => of_text(get(source), texts::title)?,
             Verb::Take(source, units) => match get(source) {
                 value @ Value::Text(text) if text.len() <= units as usize => value.clone(),
-                _ => of_text(source, &|it| Text::new(texts::take(it, units)))?,
+                _ => of_text(get(source), |it| Text::new(texts::take(it, units)))?,
             },
             Verb::Before(source, part) => {
                 let part = self.text(part)?;
-                of_text(source, &|it| Text::new(it.split_once(part).map_or(it, |(head, _)| head)))?
+                of_text(get(source), |it| Text::new(it.split_once(part).map_or(it, |(head, _)| head)))?
             }
             Verb::After(source, part) => {
                 let part = self.text(part)?;
-                of_text(source, &|it| Text::new(it.split_once(part).map_or("", |(_, tail)| tail)))?
+                of_text(get(source), |it| Text::new(it.split_once(part).map_or("", |(_, tail)| tail)))?
             }
             Verb::Concat(list) => self.concat(registers, list),
             Verb::Split { operand, separator, from_end, tail } => {
@@ -280,6 +275,16 @@ impl<'a> Run<'a> {
             return Ok(if arguments.contains(&Value::Absent) { Value::Absent } else { Value::Null });
         }
         (function.eval)(arguments).map_err(|_| Stray::Misfit)
+    }
+}
+
+/// A text function; of no text, nothing follows.
+#[inline(always)]
+fn of_text(value: &Value, make: impl Fn(&str) -> Text) -> Result<Value> {
+    match value {
+        Value::Text(text) => Ok(Value::Text(make(text))),
+        Value::Null | Value::Absent => Ok(value.clone()),
+        _ => Err(Stray::Odd),
     }
 }
 

@@ -17,7 +17,7 @@ use super::world::{Scripted, World};
 use crate::change::{Class, Failure, RemoteId, Side, Sides};
 use crate::connect::Connector;
 use crate::connect::memory::Fields;
-use crate::interp::{Query, Resolution};
+use crate::interp::{Prepared, Query, Resolution};
 use crate::ir::{Expectation, Expr, Origin, Plan, PlanId, Program, RefId, Test, TestStep};
 use crate::store::Sqlite;
 use crate::value::{Kind, Slot, Value};
@@ -63,7 +63,7 @@ pub async fn rehearse(program: &Program, test: &Test) -> Outcome {
 }
 
 struct Stage {
-    plan: Arc<Plan>,
+    plan: Arc<Prepared>,
     systems: Sides<Arc<System>>,
     deployment: Deployment,
     world: Arc<Scripted>,

@@ -1,7 +1,7 @@
 //! Prepared code does what the plain evaluation of the tree does, on every record, bit by bit.
 
 #[path = "../../bench/job/mod.rs"]
-mod job;
+pub mod job;
 mod random;
 
 use std::path::{Path, PathBuf};

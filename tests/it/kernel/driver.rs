@@ -26,8 +26,7 @@ use std::sync::Arc;
 use dwmap::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
 use dwmap::engine::flight::{Effect, Event, Flight, Moment, Owner, Tally};
 use dwmap::engine::link::{Commit, Hold, Link, LinkState, OpId};
-use dwmap::interp::{Query, Resolution};
-use dwmap::ir::Plan;
+use dwmap::interp::{Prepared, Query, Resolution};
 use dwmap::value::{Slot, Timestamp, Uuid, Value};
 
 use super::mutants::Mutant;
@@ -50,7 +49,7 @@ pub struct Store {
 }
 
 pub struct Driver {
-    pub plan: Arc<Plan>,
+    pub plan: Arc<Prepared>,
     pub world: World,
     pub store: Store,
     /// Ids given out; they are never given again.

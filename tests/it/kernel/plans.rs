@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dwmap::change::{Side, Sides};
+use dwmap::interp::Prepared;
 use dwmap::ir::{
     Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Laws, Missing, Modulo, OnError, Origin, Plan, RefId,
     Reference, Rule, RuleId,
@@ -55,7 +56,7 @@ pub enum Case {
 
 pub struct Setup {
     pub case: Case,
-    pub plan: Arc<Plan>,
+    pub plan: Arc<Prepared>,
     pub fields: Sides<Vec<Field>>,
 }
 
@@ -180,7 +181,7 @@ impl Case {
             plan.on_exit[Side::Left] = Some(Exit::Set { slot: Slot(extra), value: Value::text("OUT") });
         }
         let kinds = |fields: &[(&str, Field)]| fields.iter().map(|(_, field)| *field).collect();
-        Setup { case: self, plan: Arc::new(plan), fields: Sides::new(kinds(&left), kinds(&right)) }
+        Setup { case: self, plan: Arc::new(Prepared::new(plan)), fields: Sides::new(kinds(&left), kinds(&right)) }
     }
 }
 
