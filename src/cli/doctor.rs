@@ -1,13 +1,13 @@
-//! `dwmap doctor`
+//! `dwmap doctor`: what each system can do, probed by reading. A database gets its triggers by it, as it does by `dwmap run`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::output::{self, Color};
+use super::probe::{Finding, probe};
 use super::project::Project;
 use super::{Exit, Result, block_on, systems};
-use crate::change::{Change, Side};
-use crate::connect::{Capabilities, Connector, Grade};
+use crate::change::Side;
+use crate::connect::{Capabilities, Grade};
 use crate::ir::Program;
 use crate::runtime::config::Config;
 use crate::schema::Shape;
@@ -26,25 +26,34 @@ pub fn run(args: &Args, color: Color) -> Result {
     block_on(async {
         let mut exit = Exit::Success;
         for (number, system) in program.systems.iter().enumerate() {
-            let capabilities = connectors[number].capabilities();
+            let shapes = shapes(&program, number);
+            let mut capabilities = connectors[number].capabilities();
+            let mut lines = Vec::new();
+            for shape in &shapes {
+                match probe(connectors[number].as_ref(), shape, &system.profile).await {
+                    Ok(probed) => {
+                        if probed.findings.iter().any(|it| matches!(it, Finding::Fails(_))) {
+                            exit = worse(exit, Exit::Found);
+                        }
+                        capabilities.conditional_write &= probed.capabilities.conditional_write;
+                        capabilities.ordered_feed &= probed.capabilities.ordered_feed;
+                        lines.push(format!("  {}", shape.entity));
+                        lines.extend(probed.findings.iter().map(|it| format!("    {it}")));
+                    }
+                    Err(failure) => {
+                        exit = worse(exit, Exit::Environment);
+                        lines.push(format!("  {}: cannot be read: {}", shape.entity, failure.message));
+                    }
+                }
+            }
             output::print_line(&format!("{}: grade {:?}, {}", system.name, capabilities.grade(), meaning(capabilities.grade())));
             for line in abilities(capabilities) {
                 output::print_line(&format!("  {line}"));
             }
-            let shapes = shapes(&program, number);
-            let notes = notes(config, &project, &system.name, &shapes).await;
-            for line in &notes {
+            for line in notes(config, &project, &system.name, &shapes).await {
                 output::print_line(&format!("  note: {line}"));
             }
-            for shape in shapes {
-                match look(&connectors[number], shape).await {
-                    Ok(seen) => output::print_line(&format!("  {}: {seen}", shape.entity)),
-                    Err(text) => {
-                        exit = Exit::Environment;
-                        output::print_line(&format!("  {}: cannot be read: {text}", shape.entity));
-                    }
-                }
-            }
+            lines.iter().for_each(|it| output::print_line(it));
         }
         Ok(exit)
     })
@@ -90,15 +99,7 @@ async fn notes(config: &Config, project: &Project, system: &str, shapes: &[&Shap
     systems::discover(bound, &project.root, &wanted).await.map(|it| it.notes).unwrap_or_default()
 }
 
-/// Reads one row. A database gets its triggers by it, as it does by `dwmap run`.
-async fn look(connector: &Arc<dyn Connector>, shape: &Shape) -> std::result::Result<String, String> {
-    let page = connector.scan(shape, None, 1).await.map_err(|it| it.message)?;
-    Ok(match page.changes.first() {
-        None => "read, empty".to_owned(),
-        Some(Change::Upsert(seen)) => match &seen.problem {
-            None => format!("read, {} fields of a row understood", shape.fields.len()),
-            Some(problem) => format!("read, but {problem}"),
-        },
-        Some(Change::Delete { .. }) => "read".to_owned(),
-    })
+/// A system that cannot be read weighs more than a claim that does not hold.
+fn worse(one: Exit, other: Exit) -> Exit {
+    if matches!(one, Exit::Environment) { one } else { other }
 }

@@ -19,6 +19,7 @@ mod import;
 mod mend;
 mod output;
 mod plan;
+mod probe;
 mod progress;
 mod project;
 mod revision;

@@ -14,6 +14,7 @@ mod diag;
 mod diagnostics;
 mod diff;
 mod doc;
+mod doctor;
 mod dual_write;
 mod editors;
 mod explain;
