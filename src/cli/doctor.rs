@@ -68,11 +68,12 @@ fn meaning(grade: Grade) -> &'static str {
     }
 }
 
-fn abilities(it: Capabilities) -> [String; 4] {
+fn abilities(it: Capabilities) -> [String; 5] {
     let line = |what: &str, has: bool| format!("{} {what}", if has { "yes" } else { "no " });
     [
         line("writes are guarded by the row's version", it.conditional_write),
         line("a create that is repeated finds its row", it.correlated_create),
+        line("a create that arrives after its row was deleted makes nothing", it.remembers_deletes),
         line("the feed is ordered and tells deletes", it.ordered_feed),
         line("a write answers with the row as it is afterwards", it.read_back),
     ]

@@ -22,6 +22,9 @@ pub struct Capabilities {
     pub conditional_write: bool,
     /// A create carries the link id, and a second create with it finds the first row.
     pub correlated_create: bool,
+    /// A create that arrives again after its row was deleted is told from a new one, and makes nothing. Where it is not, the feed
+    /// tells of the row, which is deleted again by its link id; a system that keeps no link ids shows it as anybody's row.
+    pub remembers_deletes: bool,
     /// The feed is ordered, complete and reports deletes.
     pub ordered_feed: bool,
     /// A write answers with the row as it is afterwards.

@@ -259,6 +259,7 @@ impl Connector for Memory {
         Capabilities {
             conditional_write: true,
             correlated_create: true,
+            remembers_deletes: true,
             ordered_feed: true,
             read_back: true,
             batch_max: BATCH_MAX,

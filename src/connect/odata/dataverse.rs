@@ -168,6 +168,7 @@ impl Connector for Dataverse {
         Capabilities {
             conditional_write: true,
             correlated_create: true,
+            remembers_deletes: false,
             ordered_feed: true,
             read_back: true,
             batch_max: WRITES_AT_ONCE,

@@ -295,6 +295,7 @@ impl Connector for Finops {
         Capabilities {
             conditional_write: true,
             correlated_create: false,
+            remembers_deletes: false,
             ordered_feed: false,
             read_back: true,
             batch_max: WRITES_AT_ONCE,

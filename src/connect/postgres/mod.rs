@@ -246,6 +246,7 @@ impl Connector for Postgres {
         Capabilities {
             conditional_write: true,
             correlated_create: true,
+            remembers_deletes: true,
             ordered_feed: true,
             read_back: true,
             batch_max: BATCH_MAX,

@@ -244,6 +244,7 @@ impl Connector for Sqlite {
         Capabilities {
             conditional_write: true,
             correlated_create: true,
+            remembers_deletes: true,
             ordered_feed: true,
             read_back: true,
             batch_max: BATCH_MAX,
