@@ -3,7 +3,7 @@
 //! What comes out is a tree like any other, so that nothing behind knows of layers. Every line keeps its place in the text it
 //! came from, and names in it are looked up there. What a rule is called depends on which names are fields, hence the systems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -15,6 +15,9 @@ use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{self, Expr, ExprKind, MapHead, Member, MemberKind, PolicyKind, Rule};
+
+/// Most layers that stand on one another: each holds everything of those below it.
+const LAYERS_MAX: usize = 16;
 
 /// A layer with everything that it took over.
 pub struct Layered {
@@ -47,6 +50,8 @@ struct Cx<'a, 'd> {
     maps: IndexMap<String, &'a ast::Map>,
     /// Maps of circles that were reported.
     circular: Vec<String>,
+    /// Layers that stand on too many others, which is reported once.
+    too_high: HashSet<String>,
     diags: &'d mut Diagnostics,
 }
 
@@ -66,12 +71,12 @@ pub fn merge(
             }
         }
     }
-    let mut cx = Cx { project, sources, systems, given, maps, circular: Vec::new(), diags };
+    let mut cx = Cx { project, sources, systems, given, maps, circular: Vec::new(), too_high: HashSet::new(), diags };
     let mut out: IndexMap<String, Layered> = IndexMap::new();
     for key in cx.maps.keys().cloned().collect::<Vec<_>>() {
         cx.layer(&key, &mut Vec::new(), &mut out);
     }
-    let based: Vec<String> = out.values().flat_map(|it| it.bases.clone()).collect();
+    let based: HashSet<String> = out.values().flat_map(|it| it.bases.clone()).collect();
     for layered in out.values_mut() {
         let file = layered.map.name.span.file;
         layered.is_active = !based.contains(&layered.key) && !project.is_library(file);
@@ -104,16 +109,36 @@ impl Cx<'_, '_> {
             self.diags.push(unknown("map", &path.to_string(), path.span, known, "not declared"));
             return None;
         }
+        if self.too_high.contains(&base_key) || above.len() >= LAYERS_MAX {
+            self.is_too_high(key, path.span);
+            return None;
+        }
         above.push(key.to_owned());
         let base = self.layer(&base_key, above, out);
         above.pop();
+        if self.too_high.contains(&base_key) {
+            self.too_high.insert(key.to_owned());
+        }
         let base = base?;
         let mut bases = vec![base_key.clone()];
         bases.extend(out.get(&base_key).map(|it| it.bases.clone()).unwrap_or_default());
+        if bases.len() > LAYERS_MAX {
+            self.is_too_high(key, path.span);
+            return None;
+        }
         let merged = self.merged(key, map, base, bases);
         let whole = merged.map.clone();
         out.insert(key.to_owned(), merged);
         Some(whole)
+    }
+
+    fn is_too_high(&mut self, key: &str, place: Span) {
+        if self.too_high.is_empty() {
+            let message = format!("more than {LAYERS_MAX} layers stand on one another");
+            let diagnostic = Diagnostic::new(codes::SYNTAX, place, message, "this layer is one too many");
+            self.diags.push(diagnostic.advice("let the layers change one base together, or write some of them as one"));
+        }
+        self.too_high.insert(key.to_owned());
     }
 
     fn merged(&mut self, key: &str, layer: &ast::Map, base: ast::Map, bases: Vec<String>) -> Layered {

@@ -324,6 +324,20 @@ fn a_map_that_is_built_upon_itself_or_nothing_is_refused() {
     assert_eq!(outcome.diags[0].fixes[0].edits[0].text, "base.Items");
 }
 
+/// So many layers, each over the one before it.
+fn tower(height: usize) -> Vec<String> {
+    let base = |it: usize| if it == 0 { "base.Items".to_owned() } else { format!("Layer{}", it - 1) };
+    (0..height).map(|it| format!("map Layer{it} extends {} {{\n}}\n", base(it))).collect()
+}
+
+#[test]
+fn sixteen_layers_stand_on_one_another_at_most() {
+    check_clean(&tower(16).concat());
+    check_found(&tower(40).concat(), &[("DW0001", "Layer15")]);
+    let downwards: String = tower(40).into_iter().rev().collect();
+    check_found(&downwards, &[("DW0001", "Layer22")]);
+}
+
 #[test]
 fn names_that_nothing_uses_are_told() {
     let items = "param limit: int32 = 3\nfn loud(s: text<5>): text<6> = s ++ \"!\"\n";
