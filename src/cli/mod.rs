@@ -218,7 +218,9 @@ fn act(cli: Cli) -> Result {
         Verb::Sandbox(args) => sandbox::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "dwmap", &mut std::io::stdout());
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "dwmap", &mut out);
+            output::print(&String::from_utf8_lossy(&out));
             Ok(Exit::Success)
         }
     }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::ValueEnum;
 
+use super::Exit;
 use crate::diag::render;
 
 /// When messages carry terminal colours.
@@ -39,10 +40,16 @@ pub enum Format {
     Json,
 }
 
-/// Writes to standard output. A reader that stopped reading is no error of ours.
+/// Writes to standard output. A reader that stopped reading is no error of ours; a full disk ends the program.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: the output cannot be written: {error}");
+            std::process::exit(Exit::Environment as i32)
+        }
+        Ok(()) | Err(_) => {}
+    }
 }
 
 /// Writes a line to standard output.

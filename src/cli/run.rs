@@ -217,6 +217,10 @@ fn summary(deployment: &mut Deployment) -> Result {
             stats.created, stats.updated, stats.deleted, stats.skipped, figures.live, figures.held, figures.conflicts
         );
         is_partial |= figures.held + figures.conflicts > 0;
+        if deployment.is_blocked(id) {
+            eprintln!("{name}: blocked; `dwmap status` says why, `dwmap resume {name}` lets it go on");
+            is_partial = true;
+        }
     }
     Ok(if is_partial { Exit::Partial } else { Exit::Success })
 }

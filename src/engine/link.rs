@@ -33,6 +33,17 @@ pub struct Link {
     pub key: String,
 }
 
+/// Why a row is held whose key stands in more than one row of a side.
+pub const AMBIGUOUS: &str = "DW0404";
+
+impl Link {
+    /// Its row waits for a person to say which rows belong together; nothing was sent for it.
+    pub fn is_ambiguous(&self) -> bool {
+        let code = self.hold.as_ref().and_then(|it| it.code.as_deref());
+        self.state == LinkState::PendingCreate && self.intents.is_empty() && code == Some(AMBIGUOUS)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkState {

@@ -15,9 +15,9 @@ use super::deployment::{Deployment, Note, Watcher};
 use super::evaluate::evaluate;
 use super::pipe::{Cause, Job, Pipe, PipeId};
 use super::round::LINKS_MAX;
-use crate::change::{Class, Failure, LinkId, Page, Seen, Side, Sides, Token};
+use crate::change::{Class, Failure, LinkId, Page, RemoteId, Seen, Side, Sides, Token};
 use crate::engine::flight::{Event, Flight};
-use crate::engine::link::{Commit, Hold, Link, LinkState};
+use crate::engine::link::{AMBIGUOUS, Commit, Hold, Link, LinkState};
 use crate::failpoint;
 use crate::interp;
 use crate::store::desk::Standing;
@@ -248,9 +248,15 @@ impl Deployment {
         let (mut known, mut has_died) = (None, false);
         for (side, row) in seen.iter() {
             if let Some(row) = row {
-                let links = self.store.links_of(&pipe.plan.name, side, std::slice::from_ref(&row.id))?;
-                has_died |= links.iter().flatten().any(|it| it.state == LinkState::Dead);
-                known = known.or(links.into_iter().flatten().find(|it| it.state != LinkState::Dead));
+                let mut links: Vec<Link> =
+                    self.store.links_of(&pipe.plan.name, side, std::slice::from_ref(&row.id))?.into_iter().flatten().collect();
+                // Of all rows of both sides one a side has this key now, so nobody has to choose any more.
+                for link in links.iter_mut().filter(|it| it.is_ambiguous() && group.key.is_some()) {
+                    (link.state, link.hold) = (LinkState::Dead, None);
+                    self.store.commit(&[Commit { link: link.clone(), ledger: Vec::new(), activity: Vec::new() }], &[])?;
+                }
+                has_died |= links.iter().any(|it| it.state == LinkState::Dead);
+                known = known.or(links.into_iter().find(|it| it.state != LinkState::Dead));
             }
         }
         let fresh = LinkId(self.world.fresh_id());
@@ -277,15 +283,18 @@ impl Deployment {
         let key = group.key.as_ref().map_or_else(String::new, ToString::to_string);
         let mut commits = Vec::new();
         for (side, rows) in group.rows.iter() {
-            for row in rows {
+            let ids: Vec<RemoteId> = rows.iter().map(|it| it.id.clone()).collect();
+            let links = self.store.links_of(&plan, side, &ids)?;
+            let is_on_file = |it: &Option<Link>| it.as_ref().is_some_and(|it| it.state != LinkState::Dead);
+            for (row, _) in rows.iter().zip(&links).filter(|(_, link)| !is_on_file(link)) {
                 let mut link = Link::new(LinkId(self.world.fresh_id()), &plan, side, row.id.clone());
                 link.key.clone_from(&key);
                 link.hold = Some(Hold {
                     class: Class::Conflict,
-                    code: None,
+                    code: Some(AMBIGUOUS.to_owned()),
                     rule: None,
                     message: format!(
-                        "more than one row of one side has the key {key}: which one belongs to the other side's row?"
+                        "more than one row of one side has the key {key}: leave one of them with it, then `dwmap stop {plan}` and `dwmap start {plan} --initial`"
                     ),
                     since: now,
                     attempts: 1,

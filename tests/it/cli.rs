@@ -575,4 +575,13 @@ fn a_reader_that_goes_away_is_no_error() {
     let folder = pair();
     let said = folder.shell("dwmap explain | head -1; echo ${PIPESTATUS[0]}");
     assert_eq!(said.out.lines().last(), Some("0"), "{said:?}");
+    let said = folder.shell("dwmap completions bash | head -1 > first; echo ${PIPESTATUS[0]}");
+    assert_eq!(said.out.lines().last(), Some("0"), "{said:?}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_said() {
+    let said = pair().shell("dwmap explain > /dev/full");
+    assert_eq!(said.exit, Some(3), "{said:?}");
+    assert!(said.messages.contains("the output cannot be written"), "{said:?}");
 }

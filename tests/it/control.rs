@@ -493,6 +493,36 @@ fn a_plan_knows_ambiguous_rows_and_the_master() {
 }
 
 #[test]
+fn ambiguous_rows_are_left_alone_until_one_of_them_is_gone() {
+    let folder = pair();
+    folder.sql("erp.db", "DELETE FROM item WHERE number <> 'A-1'");
+    folder.sql("shop.db", "DELETE FROM product");
+    let twin =
+        "INSERT INTO product (sku, title, price, quantity, state, freight) VALUES ('A-1', 'Twin', '199.00', 3, 'paused', 1)";
+    folder.sql("shop.db", &format!("{twin}; {twin}"));
+    assert_eq!(folder.dwmap(&["run", "--initial", "--once"]).exit, Some(4));
+    let rows = || {
+        let of = |database, sql| folder.sql(database, sql).trim().to_owned();
+        [of("erp.db", "SELECT name FROM item"), of("shop.db", "SELECT title FROM product")]
+    };
+    let before = rows();
+    for ask in [&["errors", "retry", "Items"][..], &["reload", "Items"]] {
+        ok(&folder, ask);
+        assert_eq!(folder.dwmap(&["run", "--once"]).exit, Some(4), "{ask:?}");
+        assert_eq!(rows(), before, "{ask:?}");
+    }
+    folder.sql("shop.db", "DELETE FROM product WHERE rowid = (SELECT max(rowid) FROM product)");
+    // Told of the delete, the link of that row ends; the others are matched anew.
+    assert_eq!(folder.dwmap(&["run", "--once"]).exit, Some(4));
+    ok(&folder, &["stop", "Items"]);
+    ok(&folder, &["start", "Items", "--initial"]);
+    let done = folder.dwmap(&["run", "--once"]);
+    assert_eq!(done.exit, Some(0), "{done:?} {:?}", folder.dwmap(&["errors", "list", "Items"]));
+    assert_eq!(folder.sql("shop.db", "SELECT count(*) FROM product").trim(), "1");
+    assert_eq!(folder.sql("erp.db", "SELECT count(*) FROM item").trim(), "1");
+}
+
+#[test]
 fn a_range_of_keys_is_read_again() {
     let folder = synced_pair();
     let process = Process::start(&folder, &["run"]);

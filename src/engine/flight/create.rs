@@ -20,6 +20,11 @@ impl Flight {
         if !self.plan.writes[target] {
             return self.skip(at);
         }
+        if self.link.is_ambiguous() && self.has_same_key(source, &row) {
+            // Another try would make one more row with this key.
+            let Some(hold) = self.link.hold.clone() else { unreachable!("what is ambiguous is held") };
+            return self.hold(at, hold.class, hold.code, hold.rule, hold.message);
+        }
         self.lookups.begin(Stamp { now: at.now, op: at.op.0 });
         let cx = Cx { plan: &self.plan, lookups: &self.lookups };
         let planned = self.plan.in_scope(&self.lookups, source, &row.record).and_then(|in_scope| {
@@ -48,6 +53,14 @@ impl Flight {
                 let write = Write::Create { link: self.link.id, record: payload };
                 self.commit_then(at, AfterCommit::Send { side: target, write })
             }
+        }
+    }
+
+    fn has_same_key(&self, source: Side, row: &Seen) -> bool {
+        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
+        match interp::key(cx, source, &row.record) {
+            Ok(key) => key.is_some_and(|it| it.to_string() == self.link.key),
+            Err(_) => false,
         }
     }
 

@@ -151,6 +151,11 @@ impl Deployment {
         self.phases.iter().any(|it| *it != Phase::Stopped)
     }
 
+    /// A guard or a changed system stopped the map, and a person lets it go on.
+    pub fn is_blocked(&self, id: PipeId) -> bool {
+        self.phases[id.0] == Phase::Blocked
+    }
+
     /// Maps that do nothing or stand still, and how to change that; `None`: there are none.
     pub fn idle(&self) -> Option<String> {
         let of = |phase: Phase| {
