@@ -724,7 +724,8 @@ fn whole_digits(op: Math, left: &Typed, right: &Typed) -> usize {
     if op == Math::Multiply { a + b } else { a.max(b) + 1 }
 }
 
-fn math_kind(op: Math, left: &Kind, right: &Kind) -> Kind {
+/// The kind that holds every result of a calculation, as far as decimals go.
+pub fn math_kind(op: Math, left: &Kind, right: &Kind) -> Kind {
     let form = |kind: &Kind| match kind {
         Kind::Decimal { precision, scale } => (precision - scale, *scale),
         Kind::Int32 => (10, 0),
