@@ -99,6 +99,7 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         "0a0",
         "A@B.Cd",
         "İİİİ",
+        " ",
     ];
     let mut out: Vec<String> = plain.map(str::to_owned).into();
     for constant in near {
