@@ -388,7 +388,8 @@ fn fold(admitted: &Admitted, value: &Value) -> Value {
     let text = |change: fn(&str) -> String| value.as_text().map_or_else(|| value.clone(), |it| Value::text(change(it)));
     match admitted {
         Admitted::Trim => text(|it| it.trim().to_owned()),
-        Admitted::Case => text(str::to_lowercase),
+        // The small sigma has another form at the end of a word, and where a word ends depends on what else is folded away.
+        Admitted::Case => text(|it| it.to_lowercase().replace('ς', "σ")),
         Admitted::Space => text(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")),
         Admitted::Function(name, more) => {
             let function = functions::find(name).expect("the library has it");
