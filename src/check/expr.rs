@@ -677,11 +677,16 @@ impl Scope<'_, '_> {
 
     /// Null, or the text that stands for null in this store: `""`, which a store that pads gives back as blanks.
     fn or_blank(&self, side: Side, expr: &Expr) -> Expr {
-        let call = |function: &str| Expr::Call { function: function.to_owned(), arguments: vec![expr.clone()] };
-        let is_padded = self.sides[side].system.profile.text.padded.is_some();
-        let text = if is_padded { call("trim_end") } else { expr.clone() };
-        let is_empty = Expr::Compare { op: Compare::Equal, left: text.boxed(), right: Expr::Const(Value::text("")).boxed() };
-        Expr::Or(call("is_null").boxed(), is_empty.boxed())
+        let is_null = Expr::Call { function: "is_null".to_owned(), arguments: vec![expr.clone()] };
+        let is_text = |text: String| {
+            let text = Expr::Const(Value::text(text));
+            Expr::Compare { op: Compare::Equal, left: expr.clone().boxed(), right: text.boxed() }
+        };
+        let is_empty = Expr::Or(is_null.boxed(), is_text(String::new()).boxed());
+        match self.sides[side].system.profile.text.padded {
+            Some(length) if length > 0 => Expr::Or(is_empty.boxed(), is_text(" ".repeat(length as usize)).boxed()),
+            Some(_) | None => is_empty,
+        }
     }
 }
 

@@ -284,7 +284,10 @@ pub fn is_default(expr: &Expr) -> bool {
     fn tests_blank(expr: &Expr) -> bool {
         match expr {
             Expr::Or(left, right) => tests_blank(left) && tests_blank(right),
-            Expr::Compare { op: Compare::Equal, right, .. } => **right == Expr::Const(Value::text("")),
+            Expr::Compare { op: Compare::Equal, right, .. } => match &**right {
+                Expr::Const(Value::Text(text)) => text.as_str().trim_matches(' ').is_empty(),
+                _ => false,
+            },
             Expr::Call { function, .. } => function == "is_null",
             _ => false,
         }
