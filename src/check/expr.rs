@@ -461,7 +461,7 @@ impl Scope<'_, '_> {
         }
         let expr = if is_blank_null {
             Expr::If {
-                condition: or_blank(&first.expr).boxed(),
+                condition: self.or_blank(side, &first.expr).boxed(),
                 then: second.expr.clone().boxed(),
                 otherwise: first.expr.clone().boxed(),
             }
@@ -663,7 +663,7 @@ impl Scope<'_, '_> {
             kind = kinds[0].clone();
         }
         if function.name == "is_null" && self.is_blank_null(side, &kinds[0]) {
-            return Typed::condition(or_blank(&arguments[0].expr), &[&arguments[0]], span);
+            return Typed::condition(self.or_blank(side, &arguments[0].expr), &[&arguments[0]], span);
         }
         let expr =
             Expr::Call { function: function.name.to_owned(), arguments: arguments.iter().map(|it| it.expr.clone()).collect() };
@@ -674,13 +674,20 @@ impl Scope<'_, '_> {
         }
         out
     }
-}
 
-/// Null, or the text that stands for null in this store.
-fn or_blank(expr: &Expr) -> Expr {
-    let is_null = Expr::Call { function: "is_null".to_owned(), arguments: vec![expr.clone()] };
-    let is_empty = Expr::Compare { op: Compare::Equal, left: expr.clone().boxed(), right: Expr::Const(Value::text("")).boxed() };
-    Expr::Or(is_null.boxed(), is_empty.boxed())
+    /// Null, or the text that stands for null in this store: `""`, which a store that pads gives back as blanks.
+    fn or_blank(&self, side: Side, expr: &Expr) -> Expr {
+        let is_null = Expr::Call { function: "is_null".to_owned(), arguments: vec![expr.clone()] };
+        let is_text = |text: String| {
+            let text = Expr::Const(Value::text(text));
+            Expr::Compare { op: Compare::Equal, left: expr.clone().boxed(), right: text.boxed() }
+        };
+        let is_empty = Expr::Or(is_null.boxed(), is_text(String::new()).boxed());
+        match self.sides[side].system.profile.text.padded {
+            Some(length) if length > 0 => Expr::Or(is_empty.boxed(), is_text(" ".repeat(length as usize)).boxed()),
+            Some(_) | None => is_empty,
+        }
+    }
 }
 
 /// Some conversions can fail for some kinds only.
@@ -722,7 +729,8 @@ fn whole_digits(op: Math, left: &Typed, right: &Typed) -> usize {
     if op == Math::Multiply { a + b } else { a.max(b) + 1 }
 }
 
-fn math_kind(op: Math, left: &Kind, right: &Kind) -> Kind {
+/// The kind that holds every result of a calculation, as far as decimals go.
+pub fn math_kind(op: Math, left: &Kind, right: &Kind) -> Kind {
     let form = |kind: &Kind| match kind {
         Kind::Decimal { precision, scale } => (precision - scale, *scale),
         Kind::Int32 => (10, 0),

@@ -10,7 +10,6 @@ use super::fit::{self, Fit};
 use super::inline::{declared, is_within, range};
 use super::laws::samples;
 use super::names::{System, World};
-use super::premise::Premise;
 use super::scope::{Fields, Scope, SideScope};
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -52,7 +51,7 @@ fn function_is_right(world: &World<'_>, sources: &Sources, function: &ast::Funct
     }
     match (function.is_canon, kinds.as_slice()) {
         (false, _) => true,
-        (true, [(_, kind)]) => !world.premises.hold(Premise::Canons) || settles(function, &body, kind, diags),
+        (true, [(_, kind)]) => settles(function, &body, kind, diags),
         (true, _) => {
             let message = format!("the canoniser `{}` has one parameter", function.name.text);
             diags.push(Diagnostic::new(codes::SYNTAX, function.name.span, message, "defined here").advice("write `fn` instead"));

@@ -283,7 +283,8 @@ impl Scope<'_, '_> {
             self.may_fail(side, given.span, "not every number can be divided without a rest");
         }
         let undone = Expr::Convert { to: inner.kind.clone(), operand: undone.boxed() };
-        if matches!(fit::fit(&given.kind, &inner.kind), Fit::Narrow(_)) && inverse != Math::Divide {
+        let result = undone_kind(inverse, &given.kind, constant);
+        if matches!(fit::fit(&result, &inner.kind), Fit::Narrow(_)) && inverse != Math::Divide {
             self.may_fail(side, given.span, "not every result fits the field");
         }
         self.writers(side, operand, &given.with(undone, inner.kind.clone()), split)
@@ -356,6 +357,13 @@ impl Scope<'_, '_> {
             self.may_fail(written, *span, &what);
         }
     }
+}
+
+/// What a calculation with a constant makes of a value, with no more digits than the constant has.
+fn undone_kind(op: Math, given: &Kind, constant: &Value) -> Kind {
+    let Some(number) = crate::interp::to_decimal(constant).filter(|_| *given != Kind::Float64) else { return given.clone() };
+    let (digits, scale) = (number.integer_digits().max(1) as u8, number.scale());
+    super::expr::math_kind(op, given, &Kind::Decimal { precision: digits.saturating_add(scale), scale })
 }
 
 fn flatten<'e>(expr: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {

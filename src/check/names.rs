@@ -298,6 +298,9 @@ fn profiles(files: &[&ast::File], diags: &mut Diagnostics) -> IndexMap<String, P
     out
 }
 
+/// Units of the widest text that a store fills up with blanks.
+const PADDED_MAX: u32 = 8_000;
+
 fn lower_profile(profile: &ast::Profile, diags: &mut Diagnostics) -> Profile {
     let mut out = Profile { name: profile.name.text.clone(), ..Profile::exact() };
     for line in &profile.facts {
@@ -307,7 +310,7 @@ fn lower_profile(profile: &ast::Profile, diags: &mut Diagnostics) -> Profile {
                 let message = format!("`{}: {}` is no fact that a profile can state", line.kind.text, words.join(" "));
                 let span = fact.first().map_or(line.kind.span, |it| it.span);
                 diags.push(Diagnostic::new(codes::UNKNOWN_NAME, span, message, "this fact").advice(
-                    "text: null is blank, blank is null, padded N, trailing blanks dropped, leading blanks dropped, upper, lower, compare ignoring case, \
+                    "text: null is blank, blank is null, padded N (at most 8000), trailing blanks dropped, leading blanks dropped, upper, lower, compare ignoring case, \
                      compare ignoring trailing blanks; date: null is YYYY-MM-DD; datetime: precision 1s | 1ms; decimal: scale N",
                 ));
             }
@@ -322,8 +325,8 @@ fn apply_fact(profile: &mut Profile, kind: &str, words: &[&str]) -> bool {
         ("text", ["null", "is", "blank"]) => text.null_is_blank = true,
         ("text", ["blank", "is", "null"]) => text.blank_is_null = true,
         ("text", ["padded", length]) => match length.parse() {
-            Ok(length) => text.padded = Some(length),
-            Err(_) => return false,
+            Ok(length @ 0..=PADDED_MAX) => text.padded = Some(length),
+            Ok(_) | Err(_) => return false,
         },
         ("text", ["trailing", "blanks", "dropped"]) => text.trailing_blanks_dropped = true,
         ("text", ["leading", "blanks", "dropped"]) => text.leading_blanks_dropped = true,

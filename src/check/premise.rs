@@ -46,8 +46,6 @@ pub enum Premise {
     OpenSets,
     /// One store holds finer instants than another.
     Instants,
-    /// A `canon` of the file changes nothing the second time.
-    Canons,
     /// One rule writes a field.
     Writers,
 }

@@ -97,7 +97,7 @@ impl Profile {
     /// What the store holds after `value` was written to a field of this kind.
     pub fn store(&self, kind: &Kind, value: &Value) -> Value {
         match (kind, value) {
-            (Kind::Text { .. }, Value::Null) if self.text.null_is_blank => Value::text(""),
+            (Kind::Text { .. }, Value::Null) if self.text.null_is_blank => self.store_text(""),
             (Kind::Text { .. }, Value::Text(text)) => self.store_text(text),
             (Kind::Date, Value::Date(date)) if Some(*date) == self.null_date => Value::Null,
             (Kind::DateTime, Value::DateTime(at)) => self.store_instant(*at),

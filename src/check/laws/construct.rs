@@ -48,6 +48,11 @@ pub fn form(plan: &Plan, id: RuleId, premises: Premises) -> Option<Form> {
                 && writes_plainly(plan, Side::Left, left, &a, &b, &rule.kind)
                 && writes_plainly(plan, Side::Right, right, &b, &a, &rule.kind);
             let adds = |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| ADDS.contains(&it.function));
+            // In the other case a letter can become several, and a function may drop one of them: İ is i with a dot of its own.
+            let is_cased = plan.profiles.iter().any(|(_, it)| it.text.upper || it.text.lower);
+            if is_cased && a.iter().chain(&b).any(|it| it.applied.is_some()) {
+                return None;
+            }
             let is_single = a.len() == 1 || !premises.hold(Premise::Parts);
             let is_folded = (is_single || Side::BOTH.into_iter().all(|side| parts_are_folded(plan, id, side)))
                 && (!a.iter().chain(&b).any(adds) || stores_keep(plan, id) || !premises.hold(Premise::Affixes));

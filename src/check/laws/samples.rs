@@ -99,6 +99,8 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         "0a0",
         "A@B.Cd",
         "İİİİ",
+        " ",
+        "a\nb",
     ];
     let mut out: Vec<String> = plain.map(str::to_owned).into();
     for constant in near {
@@ -124,6 +126,8 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                     format!("{part}{part}"),
                     format!("{part} "),
                     format!(" {part}"),
+                    format!("a\u{a0}{part}"),
+                    format!("{part}\u{a0}a"),
                 ]);
                 out.extend([part.as_str().to_uppercase(), part.as_str().to_lowercase()]);
             }

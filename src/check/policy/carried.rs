@@ -74,12 +74,16 @@ pub fn finer_side(plan: &Plan, id: RuleId) -> Option<Side> {
         Expr::Tuple(parts) => parts.as_slice(),
         single => std::slice::from_ref(single),
     });
-    let mut pairs = left.iter().zip(right);
-    if !rule.is_two_way() || !pairs.any(|(a, b)| holds_instant(Side::Left, a) && holds_instant(Side::Right, b)) {
-        return None;
-    }
     let step = |side: Side| plan.profiles[side].datetime_step_us.max(1);
-    Side::BOTH.into_iter().find(|side| step(*side) < step(side.other()))
+    let finer = Side::BOTH.into_iter().find(|side| step(*side) < step(side.other()))?;
+    // What the coarser side shows may be calculated: its store cuts what comes from the finer side all the same.
+    let keeps_instant =
+        |side: Side, expr: &Expr| expr.slots().iter().any(|it| plan.shapes[side].field(*it).kind == Kind::DateTime);
+    let is_cut = |(left, right): (&Expr, &Expr)| match finer {
+        Side::Left => holds_instant(Side::Left, left) && keeps_instant(Side::Right, right),
+        Side::Right => holds_instant(Side::Right, right) && keeps_instant(Side::Left, left),
+    };
+    (rule.is_two_way() && left.iter().zip(right).any(is_cut)).then_some(finer)
 }
 
 /// A fixed date that the store holds for "no date".

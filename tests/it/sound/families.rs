@@ -350,7 +350,13 @@ impl Pen<'_> {
                 self.out.may_refuse = Sides::new(true, true);
                 return;
             }
-            let inner = if self.dice.percent(25) { call(*self.dice.pick(CANONS), &left) } else { left };
+            let inner = if self.dice.percent(25) {
+                let canon = *self.dice.pick(CANONS);
+                self.admit(canon);
+                call(canon, &left)
+            } else {
+                left
+            };
             let outer = format!("{function}({inner}, {places})");
             (if self.dice.percent(20) { format!("trim({outer})") } else { outer }, right)
         } else {
@@ -441,7 +447,10 @@ impl Pen<'_> {
         if self.dice.percent(12) {
             rows.remove(self.dice.below(rows.len()));
         }
+        let refuses_unknown = self.out.may_refuse[Side::Left];
         let otherwise = self.otherwise(20);
+        // What the value map refuses needs no word of the clause.
+        self.out.may_refuse[Side::Left] |= refuses_unknown;
         let is_one_to_one = left_count == right_count;
         let via = format!("  via {{ {} }}{otherwise}", rows.join(", "));
         self.either(if is_one_to_one { 90 } else { 10 }, &left, &right, &via);
@@ -629,6 +638,7 @@ impl Pen<'_> {
             ("text<4>?", "is_null(FIELD)"),
         ]);
         self.spice("USA");
+        let ty = &ty.replace("text<4>", &format!("text<{}>", self.room.max(4)));
         let ends = [self.left(ty), self.right(ty)];
         let field = if self.dice.percent(90) { &ends[side as usize] } else { &left };
         let otherwise = self.otherwise(15);

@@ -31,7 +31,6 @@ const FAULTS: &[(Premise, Family)] = &[
     (Premise::Coverage, Family::Members),
     (Premise::OpenSets, Family::Members),
     (Premise::Instants, Family::Dates),
-    (Premise::Canons, Family::Own),
     (Premise::Writers, Family::Twins),
 ];
 

@@ -124,7 +124,12 @@ impl<'c> Judge<'c> {
             Err(stop) => return self.refused(towards, &stop).map(|()| false),
         };
         self.check_fit(towards, &sent)?;
-        self.rows[towards] = self.filled(towards, &interp::normalise(self.plan, towards, &sent));
+        let made = self.filled(towards, &interp::normalise(self.plan, towards, &sent));
+        if !self.fits(towards, &made) {
+            // A store whose own changes do not fit its field: there is none.
+            return Ok(false);
+        }
+        self.rows[towards] = made;
         self.note(towards, "made");
         Ok(true)
     }
@@ -329,8 +334,12 @@ impl<'c> Judge<'c> {
         let canonical = rules.first().map_or(kind, |it| &it.kind);
         let admitted = |value: Value| drawn.admits.iter().fold(value, |it, admitted| full(fold(admitted, &it)));
         let stored = |value: Value| full(self.stored(kind, canonical, &value));
-        let forms = |value: &Value| [admitted(full(value.clone())), stored(admitted(stored(value.clone())))];
-        let defaults: Vec<[Value; 2]> =
+        // A function may look for its place behind the blanks that a store fills up with.
+        let as_held = |value: Value| drawn.admits.iter().fold(value, |it, admitted| fold(admitted, &it));
+        let forms = |value: &Value| {
+            [admitted(full(value.clone())), stored(admitted(stored(value.clone()))), stored(as_held(value.clone()))]
+        };
+        let defaults: Vec<[Value; 3]> =
             drawn.admits.iter().filter_map(|it| if let Admitted::Default(it) = it { Some(forms(it)) } else { None }).collect();
         // Null and the defaults are one.
         let form = |value: &Value, index: usize| {
@@ -340,7 +349,7 @@ impl<'c> Judge<'c> {
             if is_default || is_none { Value::Null } else { form }
         };
         let has_answer = drawn.admits.iter().any(|it| matches!(it, Admitted::Anything));
-        has_answer || (0..2).any(|it| is_equal(&form(held, it), &form(again, it)))
+        has_answer || (0..3).any(|it| is_equal(&form(held, it), &form(again, it)))
     }
 
     /// What neither store can keep apart cannot be a difference; instants are known to be cut, and that is a loss.
@@ -388,7 +397,8 @@ fn fold(admitted: &Admitted, value: &Value) -> Value {
     let text = |change: fn(&str) -> String| value.as_text().map_or_else(|| value.clone(), |it| Value::text(change(it)));
     match admitted {
         Admitted::Trim => text(|it| it.trim().to_owned()),
-        Admitted::Case => text(str::to_lowercase),
+        // The small sigma has another form at the end of a word, and where a word ends depends on what else is folded away.
+        Admitted::Case => text(|it| it.to_lowercase().replace('ς', "σ")),
         Admitted::Space => text(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")),
         Admitted::Function(name, more) => {
             let function = functions::find(name).expect("the library has it");
