@@ -617,6 +617,25 @@ fn line_28_sqlite_writes_though_others_wrote_since_it_read() {
 }
 
 #[test]
+fn sqlite_changes_neither_of_two_rows_with_one_key() {
+    let system = Database::new(&ITEM.replace(" PRIMARY KEY", ""));
+    block_on(async {
+        system.insert(row("a", "x"));
+        system.insert(row("a", "y"));
+        let (changes, _) = drain(&system, None).await;
+        let Some(Change::Upsert(seen)) = changes.first() else { panic!("{changes:?}") };
+        for write in [update(seen, "ours"), Write::Delete { id: seen.id.clone(), expected: seen.version.clone() }] {
+            let answers = system.connector().write(&shape(), &[write]).await;
+            let [Answer::Failed(failure)] = answers.as_slice() else { panic!("{answers:?}") };
+            assert_eq!(failure.class, Class::Validation);
+            assert!(failure.message.contains("2 rows with the key [\"a\"]"), "{}", failure.message);
+        }
+        let names: String = system.user.query_row("SELECT group_concat(name) FROM item", [], |it| it.get(0)).unwrap();
+        assert_eq!(names, "x,y");
+    });
+}
+
+#[test]
 fn sqlite_keeps_the_correlation_over_a_change_of_key_and_not_over_a_delete() {
     let system = Database::new(ITEM);
     block_on(async {

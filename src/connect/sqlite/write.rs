@@ -136,6 +136,7 @@ fn update(db: &Connection, target: &Target, shape: &Shape, id: &RemoteId, record
     let table = quoted(&target.table);
     let (sets, rows, address) = (sets.join(", "), rows::addressed(target), target.address(&table));
     let address = returned(db, &format!("UPDATE {table} SET {sets} WHERE {rows} RETURNING {address}"), cells)?;
+    refuse_twins(target, id, db.changes())?;
     match address {
         Some(address) => read_back(db, target, shape, &address, record),
         None => Ok(Answer::Gone),
@@ -146,7 +147,18 @@ fn delete(db: &Connection, target: &Target, id: &RemoteId) -> Result<Answer, Fau
     let cells = rows::cells(target, &id.0).ok_or_else(super::expired)?;
     let sql = format!("DELETE FROM {} WHERE {}", quoted(&target.table), rows::addressed(target));
     let deleted = db.prepare_cached(&sql)?.execute(params_from_iter(cells))?;
+    refuse_twins(target, id, deleted as u64)?;
     Ok(if deleted > 0 { Answer::Deleted } else { Answer::Gone })
+}
+
+/// A table whose key nobody declared can hold two rows with it. Neither is ours to choose; the savepoint takes the write back.
+fn refuse_twins(target: &Target, id: &RemoteId, rows: u64) -> Result<(), Fault> {
+    if rows <= 1 {
+        return Ok(());
+    }
+    let (table, key) = (&target.table, target.key.join(", "));
+    let message = format!("table `{table}` has {rows} rows with the key {}; declare PRIMARY KEY or UNIQUE ({key})", id.0);
+    Err(Failure::new(Class::Validation, message).into())
 }
 
 fn returned(db: &Connection, sql: &str, cells: Vec<Cell>) -> Result<Option<String>, Fault> {
