@@ -226,6 +226,13 @@ impl Cx<'_, '_> {
             out.map.is_broken = true;
             return;
         };
+        if let Some((_, first)) = out.touched.iter().find(|(label, _)| *label == name.text) {
+            let message = format!("`{}` is overridden twice", name.text);
+            let diagnostic = Diagnostic::new(codes::SYNTAX, name.span, message, "which of the two holds?");
+            self.diags.push(diagnostic.because(*first, "the first one").in_rule(&out.map.name.text, Some(&name.text)));
+            out.map.is_broken = true;
+            return;
+        }
         out.touched.push((name.text.clone(), name.span));
         let (map, sources) = (out.map.name.text.clone(), self.sources);
         let Some(target) = member_at(&mut out.map.members, &place) else { return };

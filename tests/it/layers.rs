@@ -331,6 +331,12 @@ fn tower(height: usize) -> Vec<String> {
 }
 
 #[test]
+fn a_layer_overrides_a_rule_once() {
+    let twice = "map Items extends base.Items {\n  override kind: Kind -> kind\n  override kind: Kind <- kind\n}";
+    check_found(twice, &[("DW0001", "kind")]);
+}
+
+#[test]
 fn sixteen_layers_stand_on_one_another_at_most() {
     check_clean(&tower(16).concat());
     check_found(&tower(40).concat(), &[("DW0001", "Layer15")]);
