@@ -325,11 +325,20 @@ impl Deployment {
     /// Journals a feed up to now. True: there was something.
     pub(super) async fn read_to_end(&mut self, id: PipeId, side: Side) -> Result<bool, super::initial::Error> {
         let pipe = self.pipes[id.0].clone();
-        let mut had_news = false;
+        let (mut had_news, mut is_read_anew) = (false, false);
         loop {
             let token: Option<Token> = self.store.stream(&pipe.plan.name, side)?.token;
             let page = pipe.systems[side].feed(&pipe.plan.shapes[side], token.as_ref()).await;
-            let page = page.map_err(|failure| super::initial::Error::System { plan: pipe.plan.name.clone(), side, failure })?;
+            let page = match page {
+                Ok(page) => page,
+                // The position is too old for the system to know. It is lost once: a reading from the start has none.
+                Err(failure) if failure.class == Class::Schema && token.is_some() && !is_read_anew => {
+                    is_read_anew = true;
+                    self.feed_failed(id, side, &failure, Duration::ZERO)?;
+                    continue;
+                }
+                Err(failure) => return Err(super::initial::Error::System { plan: pipe.plan.name.clone(), side, failure }),
+            };
             let (is_last, is_empty) = (page.is_last, page.changes.is_empty());
             had_news |= !is_empty;
             self.journal(id, side, page)?;

@@ -493,6 +493,21 @@ fn a_plan_knows_ambiguous_rows_and_the_master() {
 }
 
 #[test]
+fn a_backup_that_was_put_back_is_read_from_its_start() {
+    let folder = synced_pair();
+    std::fs::copy(folder.path.join("erp.db"), folder.path.join("backup.db")).expect("erp.db is there");
+    folder.sql("erp.db", "UPDATE item SET name = 'Stool' WHERE number = 'A-1'");
+    assert_eq!(folder.dwmap(&["run", "--once"]).exit, Some(0));
+    std::fs::copy(folder.path.join("backup.db"), folder.path.join("erp.db")).expect("the backup is there");
+    // The row that was edited since stands still until somebody decides; nothing else does.
+    let said = folder.dwmap(&["run", "--once"]);
+    assert!(matches!(said.exit, Some(0 | 4)), "{said:?}");
+    folder.sql("erp.db", "UPDATE item SET name = 'Bench' WHERE number = 'A-2'");
+    assert!(matches!(folder.dwmap(&["run", "--once"]).exit, Some(0 | 4)));
+    assert_eq!(folder.sql("shop.db", "SELECT title FROM product WHERE sku = 'A-2'").trim(), "Bench");
+}
+
+#[test]
 fn ambiguous_rows_are_left_alone_until_one_of_them_is_gone() {
     let folder = pair();
     folder.sql("erp.db", "DELETE FROM item WHERE number <> 'A-1'");
