@@ -100,6 +100,7 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         "A@B.Cd",
         "İİİİ",
         " ",
+        "\t",
         "a\nb",
     ];
     let mut out: Vec<String> = plain.map(str::to_owned).into();
