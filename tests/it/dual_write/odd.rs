@@ -245,3 +245,72 @@ fn a_lookup_whose_key_bears_its_own_name_leads_to_another_table() {
     assert!(text(&imported).contains("via dv.xyz_owner(xyz_owner)"), "{}", text(&imported));
     assert_eq!(check(&imported.files).2, Vec::<String>::new());
 }
+
+#[test]
+fn a_row_that_writes_a_column_again_is_said_with_its_place() {
+    let rows = json!([
+        number(),
+        row(json!(3), "DESCRIPTION", "xyz_desc"),
+        row(json!(3), "X", "xyz_desc"),
+        row(json!(3), "A", "ownerid.domainname"),
+        row(json!(3), "OWNER", "ownerid"),
+        row(json!(1), "B", "ownerid.domainname"),
+    ]);
+    let imported = imported(&mapping(rows));
+    let rows: Vec<Option<usize>> = imported.notes.iter().filter(|it| it.is_error).map(|it| it.row).collect();
+    assert_eq!(rows, [Some(3), Some(5), Some(6)], "{:?}", imported.notes);
+    for kept in [
+        "DESCRIPTION <-> xyz_desc",
+        "A <-> ownerid",
+        "// Not imported, row 3: `X = xyz_desc`",
+        "// Not imported, row 5",
+        "// Not imported, row 6",
+    ] {
+        assert!(text(&imported).contains(kept), "{kept}: {}", text(&imported));
+    }
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn rows_of_one_column_that_go_different_ways_are_rules_of_their_own() {
+    for column in ["xyz_s", "xyz_s.xyz_k"] {
+        let rows = json!([number(), row(json!(1), "A", column), row(json!(2), "B", column)]);
+        let imported = imported(&mapping(rows.clone()));
+        assert_eq!(errors(&imported), Vec::<String>::new());
+        let words = text(&imported).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("A -> xyz_s") && words.contains("B <- xyz_s"), "{words}");
+        assert_eq!(there_and_back(&imported), directions(&rows), "{}", text(&imported));
+    }
+}
+
+/// Direction and columns of each row.
+fn directions(rows: &Value) -> Vec<(String, String, String)> {
+    let one = |it: &Value| ["syncDirection", "sourceField", "destinationField"].map(|key| it[key].to_string()).into();
+    rows.as_array().expect("a list").iter().map(one).collect()
+}
+
+/// The same of what an export of the import writes.
+fn there_and_back(imported: &Imported) -> Vec<(String, String, String)> {
+    let (trees, checked, found) = check(&imported.files);
+    assert_eq!(found, Vec::<String>::new());
+    let exported = dwmap::import::export::export(&trees, &checked.schemas);
+    assert_eq!(exported.notes, []);
+    directions(&fields(&exported.files[0].text))
+}
+
+/// The rows of an exported map.
+fn fields(text: &str) -> Value {
+    let row: Value = serde_json::from_str(text).expect("JSON");
+    let inner: Value = serde_json::from_str(row["msdyn_mapping"].as_str().expect("a text")).expect("JSON");
+    inner["legs"][0]["fieldMappings"].clone()
+}
+
+#[test]
+fn no_part_of_a_reference_that_cannot_be_said_is_lost_silently() {
+    let mut mapped = row(json!(3), "B", "xyz_s.xyz_j");
+    mapped["valueTransforms"] = json!([{ "transformType": "ValueMap", "valueMap": { "a": "b" } }]);
+    let imported = imported(&mapping(json!([number(), row(json!(3), "A", "xyz_s.xyz_k"), mapped])));
+    let rows: Vec<Option<usize>> = imported.notes.iter().filter(|it| it.is_error).map(|it| it.row).collect();
+    assert_eq!(rows, [Some(2), Some(3)], "{:?}", imported.notes);
+    assert!(text(&imported).contains("// Not imported, row 2") && text(&imported).contains("// Not imported, row 3"));
+}
