@@ -8,6 +8,8 @@ mod rules;
 
 use std::collections::BTreeSet;
 
+pub use rules::NOTHING;
+
 use super::area::{self, COMMON};
 use super::plan::Planned;
 use super::values::{self, Shared, ValueMaps};

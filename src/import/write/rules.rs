@@ -122,6 +122,10 @@ impl Writer<'_> {
                     ));
                 };
                 let end = if side == Side::Left { &mut draft.left } else { &mut draft.right };
+                if side == Side::Right {
+                    // The row's own default stands in the place of the zero that a copy would have.
+                    end.truncate(end.find(" ?? ").unwrap_or(end.len()));
+                }
                 *end = format!("{end} ?? {literal}");
                 draft.can_fail = false;
             }
@@ -219,7 +223,7 @@ fn is_open<'p>(kind: &Kind, mut named: impl Iterator<Item = &'p str> + Clone) ->
 }
 
 /// Members that mean that nothing was chosen; Finance & Operations keeps them as zero, and has no null.
-const NOTHING: &[&str] = &["no", "none", "notset", "blank", "unknown", "undetermined", "notapplicable"];
+pub const NOTHING: &[&str] = &["no", "none", "notset", "blank", "unknown", "undetermined", "notapplicable"];
 
 /// What no value on the right means on the left, written as the value of the right that stands for it.
 fn empty_value(left: &Kind, right: &Kind, shared: &values::Shared) -> Option<String> {
