@@ -24,6 +24,8 @@ impl Writer<'_> {
         let mut parts = Parts::default();
         self.partition(&mut parts);
         self.keys(&mut parts);
+        let refused = mapping.refused.iter().map(|(number, why)| comment(&format!(", row {number}"), &format!("{why}.")));
+        self.missing.extend(refused);
         let filters = self.filters();
         let has_filter = !filters.is_empty();
         parts.head.extend(filters);
