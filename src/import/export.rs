@@ -92,6 +92,7 @@ impl<'p> Exporter<'p, '_> {
             left_filter: String::new(),
             right_filter: String::new(),
             rows: Vec::new(),
+            refused: Vec::new(),
         };
         for member in &self.map.members {
             self.member(member, arrow, &ends, &mut mapping);

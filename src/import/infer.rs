@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::filter::{Condition, Literal, is_guid};
 use super::mapping::{Row, Transform};
@@ -170,8 +170,8 @@ impl Inferred {
             for key in &keys {
                 self.path(&table, key);
             }
-            let mut columns: Vec<String> = keys.iter().map(|it| it[0].clone()).collect();
-            columns.dedup();
+            let columns: IndexSet<String> = keys.iter().map(|it| it[0].clone()).collect();
+            let columns = columns.into_iter().collect();
             self.unique(&table, columns);
         }
     }

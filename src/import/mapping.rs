@@ -108,6 +108,8 @@ pub struct Mapping {
     pub left_filter: String,
     pub right_filter: String,
     pub rows: Vec<Row>,
+    /// Rows that could not be read, by number, with the reason.
+    pub refused: Vec<(usize, String)>,
 }
 
 impl Mapping {
@@ -132,11 +134,21 @@ pub fn read(record: &Record, notes: &mut Vec<Note>) -> Option<Mapping> {
         return None;
     }
     let identity = format!("{set} - {label}");
+    let environment = |name: &str| leg.get(name).and_then(Value::as_str).unwrap_or_default();
+    if environment("sourceEnvironmentType") == "CRM" || environment("destinationEnvironmentType") == "AX" {
+        let text = "leads from Dataverse (`CRM`) to Finance & Operations (`AX`); the source of a map is Finance & Operations, so it is \
+                    not imported: exchange both sides of the leg, and 1 and 2 of each `syncDirection`";
+        notes.push(Note::error(&identity, None, text));
+        return None;
+    }
+    not_carried(&identity, record, leg, notes);
     if legs.is_some_and(|it| it.len() > 1) {
         notes.push(Note::error(&identity, None, "has several legs; dual-write runs the first one only, and so does this"));
     }
     let list = leg.get("fieldMappings").and_then(Value::as_array).cloned().unwrap_or_default();
+    let said = notes.len();
     let rows = list.iter().enumerate().filter_map(|(index, it)| row(&identity, index + 1, it, notes)).collect();
+    let refused = notes[said..].iter().filter(|it| it.is_error).filter_map(|it| Some((it.row?, it.text.clone()))).collect();
     Some(Mapping {
         full_name: if record.name.is_empty() { format!("msdyn_[{identity}]") } else { record.name.clone() },
         version: record.version.clone().filter(|it| is_version(&identity, it, notes)),
@@ -146,7 +158,55 @@ pub fn read(record: &Record, notes: &mut Vec<Note>) -> Option<Mapping> {
         label,
         set,
         rows,
+        refused,
     })
+}
+
+/// Keys of the mapping that are read, or tell of one installation only.
+const MAPPING_KEYS: &[&str] = &[
+    "name",
+    "legs",
+    "leftEnvironment",
+    "leftEnvironmentType",
+    "centerEnvironment",
+    "centerEnvironmentType",
+    "rightEnvironmentType",
+];
+const LEG_KEYS: &[&str] = &[
+    "id",
+    "sourceEnvironment",
+    "sourceSchema",
+    "sourceEnvironmentType",
+    "sourceFilter",
+    "destinationEnvironment",
+    "destinationSchema",
+    "destinationEnvironmentType",
+    "reversedSourceFilter",
+    "fieldMappings",
+];
+const PROPERTY_KEYS: &[&str] = &["Description", "IsDualWriteProject", "SkipInitialSync", "AreKeysMismatched", "TargetTypeList"];
+
+/// Says which keys have a value that is nowhere in the text, so an export will not write it.
+fn not_carried(identity: &str, record: &Record, leg: &Map<String, Value>, notes: &mut Vec<Note>) {
+    let properties = record.properties.as_deref().and_then(|it| serde_json::from_str(it.trim_start_matches('\u{feff}')).ok());
+    let properties: Value = properties.unwrap_or_default();
+    let objects = [(record.mapping.as_object(), MAPPING_KEYS), (Some(leg), LEG_KEYS), (properties.as_object(), PROPERTY_KEYS)];
+    for (object, known) in objects {
+        for (key, value) in object.into_iter().flatten() {
+            // How the service writes that there is nothing.
+            let is_empty = match value {
+                Value::Null => true,
+                Value::Bool(it) => !it,
+                Value::Number(it) => it.as_f64() == Some(0.0),
+                Value::String(it) => it.trim().is_empty(),
+                Value::Array(it) => it.is_empty(),
+                Value::Object(it) => it.is_empty(),
+            };
+            if !is_empty && !known.contains(&key.as_str()) {
+                notes.push(Note::warning(identity, None, format!("`{key}` is {value}, which the text does not carry")));
+            }
+        }
+    }
 }
 
 fn is_version(identity: &str, version: &str, notes: &mut Vec<Note>) -> bool {

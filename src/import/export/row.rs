@@ -8,6 +8,7 @@ use super::{Ends, Exporter, Project, bare, literal, marks, set_of, single};
 use crate::change::Side;
 use crate::import::mapping::{Direction, Mapping, Row, Transform};
 use crate::import::path::Target;
+use crate::import::write::NOTHING;
 use crate::schema::Field;
 use crate::syntax::ast::{
     ActionKind, Arrow, BinaryOp, ClauseKind, Expr, ExprKind, MapHead, MemberKind, RowEnd, Rule, TableKey, ValueRow,
@@ -66,15 +67,24 @@ impl<'p> Exporter<'p, '_> {
                 extra: Map::new(),
             })
         };
+        if !matches!(via, Via::Nothing | Via::Values(_)) && lefts.iter().any(|it| !defaults(it).is_empty()) {
+            return Err("a reference of dual-write has no default".to_owned());
+        }
+        if !matches!(via, Via::Nothing | Via::Values(_)) && !defaults(&rule.right).is_empty() {
+            return Err("a reference of dual-write has no default".to_owned());
+        }
         let right = plain(&rule.right).ok_or("the right side is no column of Dataverse")?.to_owned();
         match via {
             Via::Nothing => {
                 let mut it = row(&rule.left, Target::Column(right))?;
-                it.transform = default_of(rule, direction, left_field.map(|it| &it.kind));
+                it.transform = default_of(rule, direction, left_field, right_field, None)?;
                 Ok(vec![it])
             }
             Via::Values(rows) => {
                 let mut it = row(&rule.left, Target::Column(right))?;
+                if default_of(rule, direction, left_field, right_field, Some(rows))?.is_some() {
+                    return Err("a row of dual-write has a value map or a default, not both".to_owned());
+                }
                 it.transform = Some(Transform::Values(pairs(rows, left_field, right_field)?));
                 Ok(vec![it])
             }
@@ -188,12 +198,78 @@ fn constant(rule: &Rule, direction: Direction, left: Option<&Field>, right: Opti
     Ok(None)
 }
 
-/// `A ?? 0 -> b`: the default where the left side has no value.
-fn default_of(rule: &Rule, direction: Direction, kind: Option<&Kind>) -> Option<Transform> {
-    match &bare(&rule.left).kind {
-        ExprKind::Binary { op: BinaryOp::Coalesce, right, .. } if direction == Direction::Right => {
-            literal(right, kind).map(Transform::Default)
+/// What stands behind each `??` above the column that `plain` finds.
+fn defaults(expr: &Expr) -> Vec<&Expr> {
+    match &bare(expr).kind {
+        ExprKind::Call { arguments, .. } => arguments.first().map(defaults).unwrap_or_default(),
+        ExprKind::Binary { op: BinaryOp::Coalesce, left, right, .. } => {
+            let mut out = defaults(left);
+            out.push(right);
+            out
         }
+        _ => Vec::new(),
+    }
+}
+
+/// The default of a row: `A ?? 5 -> b`, `A <- b ?? 5`. What dual-write puts by itself where Dataverse holds nothing is none;
+/// any other is refused, for the row would be without it.
+fn default_of(
+    rule: &Rule,
+    direction: Direction,
+    left: Option<&Field>,
+    right: Option<&Field>,
+    values: Option<&[ValueRow]>,
+) -> Result<Option<Transform>, String> {
+    const FIXED: &str = "dual-write calculates nothing; a default is a fixed value";
+    let known = |it: Option<&Field>, expr: &Expr| literal(expr, it.map(|it| &it.kind)).map(Transform::Default).ok_or(FIXED);
+    let (on_left, on_right) = (defaults(&rule.left), defaults(&rule.right));
+    if on_left.len() > 1 || on_right.len() > 1 {
+        return Err("a row of dual-write has one default".to_owned());
+    }
+    // A field that can hold nothing is left so by dual-write itself, and the import writes such a default for a row that has it.
+    let is_implied = on_right.first().is_none_or(|it| {
+        let is_own = direction == Direction::Left && values.is_none() && left.is_some_and(|it| it.nullable);
+        !is_own && is_nothing(it, left, right, values)
+    });
+    match (on_left.first(), on_right.first()) {
+        (Some(_), _) if direction == Direction::Left => Err("the default of the left side is never used".to_owned()),
+        (Some(it), _) if is_implied => Ok(Some(known(left, it)?)),
+        (None, _) if is_implied => Ok(None),
+        (None, Some(it)) if direction == Direction::Left => Ok(Some(known(right, it)?)),
+        _ => Err("where Dataverse holds nothing, dual-write puts 0, no or the first member, and no other value".to_owned()),
+    }
+}
+
+/// The value that Finance & Operations holds where nothing was chosen: 0, no, the first member or one that means none.
+fn is_nothing(expr: &Expr, left: Option<&Field>, right: Option<&Field>, values: Option<&[ValueRow]>) -> bool {
+    let member = |kind: Option<&Kind>, word: &str| match kind {
+        Some(Kind::Enum(set)) => {
+            set.members.first().is_some_and(|it| it.name == word) || NOTHING.contains(&word.to_lowercase().as_str())
+        }
+        _ => false,
+    };
+    match &bare(expr).kind {
+        ExprKind::Bool(it) => !it,
+        ExprKind::Number(digits) => digits.parse() == Ok(0.0),
+        ExprKind::Path(path) => {
+            let Some(word) = path.segments.last() else { return false };
+            let Some(rows) = values else { return member(right.map(|it| &it.kind), &word.text) };
+            rows.iter().any(|row| match (&row.left, &row.right) {
+                (RowEnd::Value(from), RowEnd::Value(to)) if last(to) == Some(&word.text) => match &bare(from).kind {
+                    ExprKind::Bool(it) => !it,
+                    _ => last(from).is_some_and(|it| member(left.map(|it| &it.kind), it)),
+                },
+                _ => false,
+            })
+        }
+        _ => false,
+    }
+}
+
+/// The member that an expression names.
+fn last(expr: &Expr) -> Option<&str> {
+    match &bare(expr).kind {
+        ExprKind::Path(path) => path.segments.last().map(|it| it.text.as_str()),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! One map: its head, its key and scope, its rules by what they are for, its policies.
 
-use super::Writer;
 use super::rules::Line;
+use super::{Refused, Writer, comment};
 use crate::change::Side;
 use crate::import::mapping::{Direction, Row, Transform};
 use crate::import::path::Target;
@@ -15,8 +15,6 @@ struct Parts {
     constants: Vec<String>,
     fields: Vec<String>,
     references: Vec<String>,
-    /// What could not be said.
-    missing: Vec<String>,
 }
 
 impl Writer<'_> {
@@ -26,6 +24,8 @@ impl Writer<'_> {
         let mut parts = Parts::default();
         self.partition(&mut parts);
         self.keys(&mut parts);
+        let refused = mapping.refused.iter().map(|(number, why)| comment(&format!(", row {number}"), &format!("{why}.")));
+        self.missing.extend(refused);
         let filters = self.filters();
         let has_filter = !filters.is_empty();
         parts.head.extend(filters);
@@ -48,7 +48,7 @@ impl Writer<'_> {
             parts.constants,
             parts.fields,
             parts.references,
-            parts.missing,
+            std::mem::take(&mut self.missing),
             policies(arrow, has_filter, self.may_wait),
         ] {
             if !part.is_empty() {
@@ -80,10 +80,49 @@ impl Writer<'_> {
 
     fn keys(&mut self, parts: &mut Parts) {
         for column in self.map.key.clone() {
-            let rows: Vec<Row> = self.map.rows_of(&column).cloned().collect();
-            let line = self.rule(&rows, true);
-            push("key ", line, &mut parts.head, &mut parts.missing);
+            let mut groups = self.groups(&column).into_iter();
+            if let Some(rows) = groups.next() {
+                push("key ", self.whole_rule(&rows, true), &mut parts.head);
+            }
+            for rows in groups {
+                push("", self.whole_rule(&rows, false), &mut parts.fields);
+            }
         }
+    }
+
+    /// The rows of a column of Dataverse, those that make one rule together. A column is written by one rule only, so a row that
+    /// writes it again is refused; one of the other direction is a rule of its own.
+    fn groups(&mut self, column: &str) -> Vec<Vec<Row>> {
+        let rows: Vec<Row> = self.map.rows_of(column).filter(|it| !it.left.is_empty()).cloned().collect();
+        let mut groups: Vec<Vec<Row>> = Vec::new();
+        for row in rows {
+            let is_part = |group: &&mut Vec<Row>| {
+                let is_lookup = |it: &Row| matches!(it.right, Some(Target::Lookup { .. }));
+                is_lookup(&row) && group.iter().all(|it| is_lookup(it) && it.right != row.right)
+            };
+            match groups.iter_mut().find(is_part) {
+                Some(group) => group.push(row),
+                None => groups.push(vec![row]),
+            }
+        }
+        let mut out: Vec<Vec<Row>> = Vec::new();
+        for group in groups {
+            match out.iter().find_map(|it| rival(it, &group)) {
+                Some(why) => group.iter().for_each(|row| drop(self.refuse(row, &why))),
+                None => out.push(group),
+            }
+        }
+        out
+    }
+
+    /// The rule of these rows. If one cannot be said, the others of the same reference are not there either, and each says so.
+    fn whole_rule(&mut self, rows: &[Row], is_key: bool) -> Result<Line, Refused> {
+        let line = self.rule(rows, is_key);
+        if let Err(Refused(number)) = line {
+            let why = format!("it belongs to one reference with row {number}, which is not imported");
+            rows.iter().filter(|it| it.number != number).for_each(|row| drop(self.refuse(row, &why)));
+        }
+        line
     }
 
     fn row(&mut self, row: &Row, done: &mut Vec<String>, parts: &mut Parts) {
@@ -94,20 +133,21 @@ impl Writer<'_> {
                     return;
                 }
                 done.push(target.column().to_owned());
-                let rows: Vec<Row> = self.map.rows_of(target.column()).cloned().collect();
-                let line = self.rule(&rows, false);
-                let place = if matches!(target, Target::Column(_)) { &mut parts.fields } else { &mut parts.references };
-                push("", line, place, &mut parts.missing);
+                for rows in self.groups(target.column()) {
+                    let is_field = matches!(rows[0].right, Some(Target::Column(_)));
+                    let place = if is_field { &mut parts.fields } else { &mut parts.references };
+                    push("", self.whole_rule(&rows, false), place);
+                }
             }
             Some(_) | None => {
                 let line = self.constant_rule(row);
-                push("", line, &mut parts.constants, &mut parts.missing);
+                push("", line, &mut parts.constants);
             }
         }
     }
 
     /// `Customer -> customertypecode   on create`
-    fn constant_rule(&mut self, row: &Row) -> Result<Line, String> {
+    fn constant_rule(&mut self, row: &Row) -> Result<Line, Refused> {
         let Some(Transform::Default(value)) = &row.transform else {
             return Err(self.refuse(row, "a constant has a value"));
         };
@@ -130,22 +170,41 @@ impl Writer<'_> {
         Ok(Line { marks: self.marks(&[row], row.direction), text })
     }
 
-    /// Says that a row is not in the text, and returns what stands there instead.
-    pub fn refuse(&mut self, row: &Row, why: &str) -> String {
+    /// Says that a row is not in the text, here and in a comment of the map.
+    pub fn refuse(&mut self, row: &Row, why: &str) -> Refused {
         let text = format!("{}: {why}; the row is not imported", row.text());
         self.notes.push(Note::error(&self.map.mapping.identity(), Some(row.number), text));
-        format!("// Not imported, row {}: `{}`: {why}.", row.number, row.text())
+        self.missing.push(comment(&format!(", row {}", row.number), &format!("`{}`: {why}.", row.text())));
+        Refused(row.number)
     }
 }
 
-fn push(word: &str, line: Result<Line, String>, to: &mut Vec<String>, missing: &mut Vec<String>) {
-    match line {
-        Ok(line) => {
-            to.extend(line.marks);
-            to.push(format!("{word}{}", line.text));
-        }
-        Err(comment) => missing.push(comment),
+fn push(word: &str, line: Result<Line, Refused>, to: &mut Vec<String>) {
+    if let Ok(line) = line {
+        to.extend(line.marks);
+        to.push(format!("{word}{}", line.text));
     }
+}
+
+/// Why the rows of one column cannot be a rule beside others of that column.
+fn rival(first: &[Row], second: &[Row]) -> Option<String> {
+    let (own, column) = (&first[0], first[0].right.as_ref().map_or("", Target::column));
+    if first.iter().any(|it| it.direction.leads_right()) && second.iter().any(|it| it.direction.leads_right()) {
+        return Some(format!("row {} writes `{column}` already", own.number));
+    }
+    let is_copy = |it: &Row| it.left.eq_ignore_ascii_case(&own.left) && it.right == own.right && it.direction.leads_left();
+    if own.direction.leads_left() && second.iter().any(is_copy) {
+        return Some(format!("row {} writes `{}` already", own.number, own.left));
+    }
+    let is_lookup = |it: &[Row]| matches!(it[0].right, Some(Target::Lookup { .. }));
+    if is_lookup(first) && is_lookup(second) {
+        let is_one_way = |it: &[Row]| it.iter().all(|row| row.direction == it[0].direction);
+        let has_same = first.len() == second.len() && first.iter().all(|it| second.iter().any(|own| own.right == it.right));
+        if !is_one_way(first) || !is_one_way(second) || !has_same {
+            return Some(format!("row {} gives the same part of `{column}` already", own.number));
+        }
+    }
+    None
 }
 
 pub fn symbol(direction: Direction) -> &'static str {

@@ -6,7 +6,7 @@ use crate::import::mapping::{Mapping, Transform};
 use crate::import::{Note, names, values};
 use crate::value::Kind;
 
-use super::Writer;
+use super::{Writer, comment};
 
 /// Both filters of a mapping; one that is not understood is said and left out.
 pub fn parse(mapping: &Mapping, notes: &mut Vec<Note>) -> Sides<Option<Condition>> {
@@ -22,11 +22,14 @@ pub fn parse(mapping: &Mapping, notes: &mut Vec<Note>) -> Sides<Option<Condition
 impl Writer<'_> {
     /// The filter lines of the map.
     pub fn filters(&mut self) -> Vec<String> {
+        let said = self.notes.len();
         let conditions = parse(&self.map.mapping, self.notes);
         let texts = Sides::new(
             self.condition_text(Side::Left, &conditions[Side::Left]),
             self.condition_text(Side::Right, &conditions[Side::Right]),
         );
+        let left_out = self.notes[said..].iter().filter(|it| it.is_error);
+        self.missing.extend(left_out.map(|it| comment("", &format!("{}. The map runs without it.", it.text))));
         match (&texts[Side::Left], &texts[Side::Right]) {
             (Some(left), Some(right)) if Side::BOTH.iter().all(|&side| self.keeps(side, conditions[side].as_ref())) => {
                 vec![format!("filter {left} <-> {right}")]

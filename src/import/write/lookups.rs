@@ -1,7 +1,7 @@
 //! References: the rows of one lookup column become one rule, through the map of the table it leads to, else through its unique key.
 
-use super::Writer;
 use super::rules::Draft;
+use super::{Refused, Writer};
 use crate::change::Side;
 use crate::import::mapping::{Direction, Row};
 use crate::import::path::Target;
@@ -10,7 +10,7 @@ use crate::import::{RIGHT, area, names};
 use crate::value::Kind;
 
 impl Writer<'_> {
-    pub fn reference_rule(&mut self, rows: &[Row], target: &Target, direction: Direction) -> Result<String, String> {
+    pub fn reference_rule(&mut self, rows: &[Row], target: &Target, direction: Direction) -> Result<String, Refused> {
         let column = target.column().to_owned();
         let mut rows: Vec<Row> = rows.to_vec();
         for row in &rows {

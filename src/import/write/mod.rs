@@ -8,12 +8,23 @@ mod rules;
 
 use std::collections::BTreeSet;
 
+pub use rules::NOTHING;
+
 use super::area::{self, COMMON};
 use super::plan::Planned;
 use super::values::{self, Shared, ValueMaps};
 use super::{File, LEFT, Note, RIGHT, World};
 use crate::change::Side;
 use crate::syntax::format;
+
+/// A row that is not in the text, by its number; a note and a comment say why.
+#[derive(Debug)]
+struct Refused(usize);
+
+/// What stands in a map in the place of something that is not there: one line, whatever the text holds.
+fn comment(of: &str, text: &str) -> String {
+    format!("// Not imported{of}: {}", text.split(char::is_control).collect::<Vec<_>>().join(" "))
+}
 
 /// What the writers of maps share.
 struct Writer<'w> {
@@ -24,6 +35,8 @@ struct Writer<'w> {
     uses: BTreeSet<&'static str>,
     /// A rule of this map can refer to a row that the filter of another one leaves out.
     may_wait: bool,
+    /// What could not be said, as comments.
+    missing: Vec<String>,
     notes: &'w mut Vec<Note>,
 }
 
@@ -52,7 +65,8 @@ pub fn files(world: &World, notes: &mut Vec<Note>) -> Vec<File> {
         let mut uses = BTreeSet::new();
         let mut maps = Vec::new();
         for map in world.maps.iter().filter(|it| it.area == area) {
-            let mut writer = Writer { world, values: &values, map, uses: BTreeSet::new(), may_wait: false, notes };
+            let mut writer =
+                Writer { world, values: &values, map, uses: BTreeSet::new(), may_wait: false, missing: Vec::new(), notes };
             maps.push(writer.body());
             uses.append(&mut writer.uses);
         }

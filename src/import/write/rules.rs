@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Writer;
 use super::body::symbol;
+use super::{Refused, Writer};
 use crate::change::{Side, Sides};
 use crate::import::mapping::{Direction, Row, Transform};
 use crate::import::path::Target;
@@ -58,7 +58,7 @@ impl Draft {
 
 impl Writer<'_> {
     /// The rule of all rows that feed one column of Dataverse.
-    pub fn rule(&mut self, rows: &[Row], is_key: bool) -> Result<Line, String> {
+    pub fn rule(&mut self, rows: &[Row], is_key: bool) -> Result<Line, Refused> {
         let first = &rows[0];
         let implied = if is_key {
             self.arrow()
@@ -99,7 +99,7 @@ impl Writer<'_> {
         Direction::Right
     }
 
-    fn field_rule(&mut self, row: &Row, column: &str, direction: Direction, is_key: bool) -> Result<String, String> {
+    fn field_rule(&mut self, row: &Row, column: &str, direction: Direction, is_key: bool) -> Result<String, Refused> {
         let fields = self.fields(row, column)?;
         let name = |side: Side| names::written(&fields[side].name);
         let mut draft = Draft::new(name(Side::Left), name(Side::Right), direction);
@@ -122,6 +122,10 @@ impl Writer<'_> {
                     ));
                 };
                 let end = if side == Side::Left { &mut draft.left } else { &mut draft.right };
+                if side == Side::Right {
+                    // The row's own default stands in the place of the zero that a copy would have.
+                    end.truncate(end.find(" ?? ").unwrap_or(end.len()));
+                }
                 *end = format!("{end} ?? {literal}");
                 draft.can_fail = false;
             }
@@ -137,7 +141,7 @@ impl Writer<'_> {
         self.world.maps.iter().any(is_key) || words.any(|it| it.eq_ignore_ascii_case(column))
     }
 
-    fn fields(&mut self, row: &Row, column: &str) -> Result<Sides<Field>, String> {
+    fn fields(&mut self, row: &Row, column: &str) -> Result<Sides<Field>, Refused> {
         let left = self.world.field(Side::Left, &self.map.entities[Side::Left], &row.left).cloned();
         let right = self.world.field(Side::Right, &self.map.entities[Side::Right], column).cloned();
         match (left, right) {
@@ -147,7 +151,7 @@ impl Writer<'_> {
         }
     }
 
-    fn through_values(&mut self, row: &Row, fields: &Sides<Field>, draft: &mut Draft) -> Result<(), String> {
+    fn through_values(&mut self, row: &Row, fields: &Sides<Field>, draft: &mut Draft) -> Result<(), Refused> {
         let values = self.values;
         let Some(shared) = values.of(self.map, row) else {
             return Err(
@@ -219,7 +223,7 @@ fn is_open<'p>(kind: &Kind, mut named: impl Iterator<Item = &'p str> + Clone) ->
 }
 
 /// Members that mean that nothing was chosen; Finance & Operations keeps them as zero, and has no null.
-const NOTHING: &[&str] = &["no", "none", "notset", "blank", "unknown", "undetermined", "notapplicable"];
+pub const NOTHING: &[&str] = &["no", "none", "notset", "blank", "unknown", "undetermined", "notapplicable"];
 
 /// What no value on the right means on the left, written as the value of the right that stands for it.
 fn empty_value(left: &Kind, right: &Kind, shared: &values::Shared) -> Option<String> {

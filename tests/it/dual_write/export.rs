@@ -121,6 +121,8 @@ system dv profile dataverse
 entity fo.Widgets {
   key Number: text<20>
   First:      text<20>?
+  Places:     int32
+  Often:      int32?
   Last:       text<20>?
   Hold:       enum { No, All }
 }
@@ -130,6 +132,8 @@ entity dv.xyz_widget {
   unique (xyz_number)
   xyz_number: text<20>?
   xyz_name:   text<41>?
+  xyz_places: int32?
+  xyz_flag:   bool?
   xyz_hold:   choice { No = 1, All = 2 }?
 }
 
@@ -158,6 +162,10 @@ fn what_dual_write_cannot_say_is_refused_with_the_reason() {
     let cases = [
         ("  upper(First) -> xyz_name   else reject", POLICIES, "calculates nothing"),
         ("  First <-> xyz_name   modulo trim, case   else reject", POLICIES, "compares values as they are"),
+        ("  First <-> xyz_name ?? \"x\"   modulo trim   else reject", POLICIES, "no other value"),
+        ("  Places <-> xyz_places ?? 5", POLICIES, "no other value"),
+        ("  Hold <-> xyz_flag ?? true   via { No <-> false, All <-> true }", POLICIES, "no other value"),
+        ("  Hold <-> xyz_hold ?? All   via { No <-> No, All <-> All }   else reject", POLICIES, "no other value"),
         ("  First -> xyz_name   when Hold == No", POLICIES, "no conditions"),
         ("  First -> xyz_name   on update", POLICIES, "updates only"),
         ("  First <-> xyz_name   modulo trim   else park", POLICIES, "no other `else`"),
@@ -167,5 +175,25 @@ fn what_dual_write_cannot_say_is_refused_with_the_reason() {
         let found = refusals_of(&format!("{rule}\n{policies}"));
         assert_eq!(found.len(), 1, "{rule}: {found:?}");
         assert!(found[0].contains(why), "{rule}: {found:?}");
+    }
+}
+
+#[test]
+fn a_default_of_one_direction_is_that_of_the_row() {
+    let cases = [
+        ("Often ?? 7 -> xyz_places", Some("7")),
+        ("Often ?? 7 <-> xyz_places", Some("7")),
+        ("Often <- xyz_places ?? 5", Some("5")),
+        ("Often <- xyz_places ?? 0", Some("0")),
+        ("Places <- xyz_places ?? 5", Some("5")),
+        ("Places <- xyz_places ?? 0", None),
+        ("Places <-> xyz_places ?? 0", None),
+    ];
+    for (rule, default) in cases {
+        let text = format!("{HEAD}\n  {rule}   else reject\n{POLICIES}}}\n");
+        let exported = exported(&[File { name: "widgets.dwmap".to_owned(), text }]);
+        assert_eq!(refusals(&exported), Vec::<String>::new(), "{rule}");
+        let leg = legs(&exported).into_values().next().expect("a map");
+        assert_eq!(leg["fieldMappings"][1]["valueTransforms"][0]["defaultValue"].as_str(), default, "{rule}");
     }
 }

@@ -45,7 +45,9 @@ fn a_bare_mapping_of_another_publisher_checks() {
 
 #[test]
 fn a_direction_is_not_guessed() {
-    let imported = imported(&mapping(json!([number(), row(json!("Bidirectional"), "NAME", "xyz_name")])));
+    let imported = imported(&mapping(json!([number(), row(json!("Bidirectional"), "NA\nME", "xyz_name")])));
+    assert!(text(&imported).contains("// Not imported, row 2: NA ME"), "{}", text(&imported));
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
     assert_eq!(errors(&imported).len(), 1);
     assert!(errors(&imported)[0].contains("row 2") && errors(&imported)[0].contains("Bidirectional"), "{:?}", imported.notes);
 }
@@ -79,6 +81,9 @@ fn what_is_not_understood_stands_in_the_notes_with_its_row() {
     let imported = imported(&mapping(rows));
     let rows: Vec<Option<usize>> = imported.notes.iter().filter(|it| it.is_error).map(|it| it.row).collect();
     assert_eq!(rows, [Some(2), Some(3), Some(4), Some(5)], "{:?}", imported.notes);
+    for row in 2..=5 {
+        assert!(text(&imported).contains(&format!("// Not imported, row {row}: ")), "{row}: {}", text(&imported));
+    }
     assert_eq!(check(&imported.files).2, Vec::<String>::new());
 }
 
@@ -89,6 +94,7 @@ fn a_filter_that_is_not_understood_is_said() {
     let imported = imported(&value);
     assert_eq!(errors(&imported).len(), 1);
     assert!(errors(&imported)[0].contains("the filter"), "{:?}", imported.notes);
+    assert!(text(&imported).contains("// Not imported: the filter `(WidgetType == strLen(Name))`"), "{}", text(&imported));
 }
 
 #[test]
@@ -244,4 +250,104 @@ fn a_lookup_whose_key_bears_its_own_name_leads_to_another_table() {
     assert_eq!((imported.maps, errors(&imported)), (1, Vec::new()));
     assert!(text(&imported).contains("via dv.xyz_owner(xyz_owner)"), "{}", text(&imported));
     assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_writes_a_column_again_is_said_with_its_place() {
+    let rows = json!([
+        number(),
+        row(json!(3), "DESCRIPTION", "xyz_desc"),
+        row(json!(3), "X", "xyz_desc"),
+        row(json!(3), "A", "ownerid.domainname"),
+        row(json!(3), "OWNER", "ownerid"),
+        row(json!(1), "B", "ownerid.domainname"),
+    ]);
+    let imported = imported(&mapping(rows));
+    let rows: Vec<Option<usize>> = imported.notes.iter().filter(|it| it.is_error).map(|it| it.row).collect();
+    assert_eq!(rows, [Some(3), Some(5), Some(6)], "{:?}", imported.notes);
+    for kept in [
+        "DESCRIPTION <-> xyz_desc",
+        "A <-> ownerid",
+        "// Not imported, row 3: `X = xyz_desc`",
+        "// Not imported, row 5",
+        "// Not imported, row 6",
+    ] {
+        assert!(text(&imported).contains(kept), "{kept}: {}", text(&imported));
+    }
+    assert_eq!(check(&imported.files).2, Vec::<String>::new());
+}
+
+#[test]
+fn rows_of_one_column_that_go_different_ways_are_rules_of_their_own() {
+    for column in ["xyz_s", "xyz_s.xyz_k"] {
+        let rows = json!([number(), row(json!(1), "A", column), row(json!(2), "B", column)]);
+        let imported = imported(&mapping(rows.clone()));
+        assert_eq!(errors(&imported), Vec::<String>::new());
+        let words = text(&imported).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("A -> xyz_s") && words.contains("B <- xyz_s"), "{words}");
+        assert_eq!(there_and_back(&imported), directions(&rows), "{}", text(&imported));
+    }
+}
+
+/// Direction and columns of each row.
+fn directions(rows: &Value) -> Vec<(String, String, String)> {
+    let one = |it: &Value| ["syncDirection", "sourceField", "destinationField"].map(|key| it[key].to_string()).into();
+    rows.as_array().expect("a list").iter().map(one).collect()
+}
+
+/// The same of what an export of the import writes.
+fn there_and_back(imported: &Imported) -> Vec<(String, String, String)> {
+    let (trees, checked, found) = check(&imported.files);
+    assert_eq!(found, Vec::<String>::new());
+    let exported = dwmap::import::export::export(&trees, &checked.schemas);
+    assert_eq!(exported.notes, []);
+    directions(&fields(&exported.files[0].text))
+}
+
+/// The rows of an exported map.
+fn fields(text: &str) -> Value {
+    let row: Value = serde_json::from_str(text).expect("JSON");
+    let inner: Value = serde_json::from_str(row["msdyn_mapping"].as_str().expect("a text")).expect("JSON");
+    inner["legs"][0]["fieldMappings"].clone()
+}
+
+#[test]
+fn no_part_of_a_reference_that_cannot_be_said_is_lost_silently() {
+    let mut mapped = row(json!(3), "B", "xyz_s.xyz_j");
+    mapped["valueTransforms"] = json!([{ "transformType": "ValueMap", "valueMap": { "a": "b" } }]);
+    let imported = imported(&mapping(json!([number(), row(json!(3), "A", "xyz_s.xyz_k"), mapped])));
+    let rows: Vec<Option<usize>> = imported.notes.iter().filter(|it| it.is_error).map(|it| it.row).collect();
+    assert_eq!(rows, [Some(2), Some(3)], "{:?}", imported.notes);
+    assert!(text(&imported).contains("// Not imported, row 2") && text(&imported).contains("// Not imported, row 3"));
+}
+
+#[test]
+fn a_map_with_its_sides_exchanged_is_refused() {
+    let mut value = mapping(json!([number()]));
+    value["legs"][0]["sourceEnvironmentType"] = json!("CRM");
+    value["legs"][0]["destinationEnvironmentType"] = json!("AX");
+    let imported = imported(&value);
+    assert_eq!((imported.maps, errors(&imported).len()), (0, 1));
+    assert!(errors(&imported)[0].contains("exchange both sides"), "{:?}", imported.notes);
+}
+
+#[test]
+fn a_key_that_the_text_does_not_carry_is_said() {
+    let mut inner = mapping(json!([number()]));
+    inner["order"] = json!(5);
+    inner["leftPartitionName"] = json!("usmf");
+    inner["centerPartitionName"] = json!(null);
+    inner["legs"][0]["deleteNonMatchingData"] = json!(true);
+    inner["legs"][0]["entityFileFormat"] = json!(0);
+    let mut value = record("xyz_[xyz_widgets - Widgets]", &inner.to_string());
+    value["msdyn_properties"] = json!(json!({ "Description": "x", "Tags": ["A"], "TargetVersionInfo": null }).to_string());
+    let imported = imported(&value);
+    let said: Vec<&str> = imported
+        .notes
+        .iter()
+        .filter(|it| it.text.contains("does not carry"))
+        .map(|it| it.text.split('`').nth(1).unwrap_or_default())
+        .collect();
+    assert_eq!(said, ["Tags", "deleteNonMatchingData", "leftPartitionName", "order"]);
+    assert_eq!(errors(&imported), Vec::<String>::new());
 }
