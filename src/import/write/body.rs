@@ -108,7 +108,11 @@ impl Writer<'_> {
         let mut out: Vec<Vec<Row>> = Vec::new();
         for group in groups {
             match out.iter().find_map(|it| rival(it, &group)) {
-                Some(why) => group.iter().for_each(|row| drop(self.refuse(row, &why))),
+                Some(why) => {
+                    for row in &group {
+                        self.refuse(row, &why);
+                    }
+                }
                 None => out.push(group),
             }
         }
@@ -120,7 +124,9 @@ impl Writer<'_> {
         let line = self.rule(rows, is_key);
         if let Err(Refused(number)) = line {
             let why = format!("it belongs to one reference with row {number}, which is not imported");
-            rows.iter().filter(|it| it.number != number).for_each(|row| drop(self.refuse(row, &why)));
+            for row in rows.iter().filter(|it| it.number != number) {
+                self.refuse(row, &why);
+            }
         }
         line
     }
