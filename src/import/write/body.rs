@@ -96,6 +96,18 @@ impl Writer<'_> {
         let rows: Vec<Row> = self.map.rows_of(column).filter(|it| !it.left.is_empty()).cloned().collect();
         let mut groups: Vec<Vec<Row>> = Vec::new();
         for row in rows {
+            // The two directions of one row, written apart.
+            let is_half = |it: &&mut Row| {
+                let is_same = it.left == row.left && it.right == row.right;
+                is_same
+                    && it.transform == row.transform
+                    && it.extra == row.extra
+                    && it.direction.with(row.direction) != it.direction
+            };
+            if let Some(half) = groups.iter_mut().flatten().find(is_half) {
+                half.direction = Direction::Both;
+                continue;
+            }
             let is_part = |group: &&mut Vec<Row>| {
                 let is_lookup = |it: &Row| matches!(it.right, Some(Target::Lookup { .. }));
                 is_lookup(&row) && group.iter().all(|it| is_lookup(it) && it.right != row.right)
@@ -108,7 +120,11 @@ impl Writer<'_> {
         let mut out: Vec<Vec<Row>> = Vec::new();
         for group in groups {
             match out.iter().find_map(|it| rival(it, &group)) {
-                Some(why) => group.iter().for_each(|row| drop(self.refuse(row, &why))),
+                Some(why) => {
+                    for row in &group {
+                        self.refuse(row, &why);
+                    }
+                }
                 None => out.push(group),
             }
         }
@@ -120,7 +136,9 @@ impl Writer<'_> {
         let line = self.rule(rows, is_key);
         if let Err(Refused(number)) = line {
             let why = format!("it belongs to one reference with row {number}, which is not imported");
-            rows.iter().filter(|it| it.number != number).for_each(|row| drop(self.refuse(row, &why)));
+            for row in rows.iter().filter(|it| it.number != number) {
+                self.refuse(row, &why);
+            }
         }
         line
     }

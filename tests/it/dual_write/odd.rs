@@ -351,3 +351,13 @@ fn a_key_that_the_text_does_not_carry_is_said() {
     assert_eq!(said, ["Tags", "deleteNonMatchingData", "leftPartitionName", "order"]);
     assert_eq!(errors(&imported), Vec::<String>::new());
 }
+
+#[test]
+fn two_rows_for_the_two_directions_are_one_rule() {
+    for column in ["xyz_s", "xyz_s.xyz_k"] {
+        let imported = imported(&mapping(json!([number(), row(json!(1), "A", column), row(json!(2), "A", column)])));
+        assert_eq!(errors(&imported), Vec::<String>::new());
+        let whole = json!([number(), row(json!(3), "A", column)]);
+        assert_eq!(there_and_back(&imported), directions(&whole), "{}", text(&imported));
+    }
+}
