@@ -37,10 +37,10 @@ pub struct Link {
 pub const AMBIGUOUS: &str = "DW0404";
 
 impl Link {
-    /// Its row waits for a person to say which rows belong together; nothing was sent for it.
-    pub fn is_ambiguous(&self) -> bool {
-        let code = self.hold.as_ref().and_then(|it| it.code.as_deref());
-        self.state == LinkState::PendingCreate && self.intents.is_empty() && code == Some(AMBIGUOUS)
+    /// Why its row waits for a person to say which rows belong together; nothing was sent for it. `None`: it does not.
+    pub fn ambiguity(&self) -> Option<&Hold> {
+        let is_unsent = self.state == LinkState::PendingCreate && self.intents.is_empty();
+        self.hold.as_ref().filter(|it| is_unsent && it.code.as_deref() == Some(AMBIGUOUS))
     }
 }
 

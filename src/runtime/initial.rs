@@ -251,7 +251,7 @@ impl Deployment {
                 let mut links: Vec<Link> =
                     self.store.links_of(&pipe.plan.name, side, std::slice::from_ref(&row.id))?.into_iter().flatten().collect();
                 // Of all rows of both sides one a side has this key now, so nobody has to choose any more.
-                for link in links.iter_mut().filter(|it| it.is_ambiguous() && group.key.is_some()) {
+                for link in links.iter_mut().filter(|it| it.ambiguity().is_some() && group.key.is_some()) {
                     (link.state, link.hold) = (LinkState::Dead, None);
                     self.store.commit(&[Commit { link: link.clone(), ledger: Vec::new(), activity: Vec::new() }], &[])?;
                 }

@@ -20,9 +20,8 @@ impl Flight {
         if !self.plan.writes[target] {
             return self.skip(at);
         }
-        if self.link.is_ambiguous() && self.has_same_key(source, &row) {
+        if let Some(hold) = self.link.ambiguity().filter(|_| self.has_same_key(source, &row)).cloned() {
             // Another try would make one more row with this key.
-            let Some(hold) = self.link.hold.clone() else { unreachable!("what is ambiguous is held") };
             return self.hold(at, hold.class, hold.code, hold.rule, hold.message);
         }
         self.lookups.begin(Stamp { now: at.now, op: at.op.0 });

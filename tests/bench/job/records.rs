@@ -17,7 +17,7 @@ const HOLDS: &[&str] = &["No", "Invoice", "All", "Never", "Payment", "Requisitio
 const NOTE: &str = "Delivers on weekdays between eight and four; call before the truck leaves, the gate is locked. ";
 
 /// A stream of numbers (SplitMix64).
-struct Seeded(u64);
+pub struct Seeded(pub u64);
 
 impl Seeded {
     fn next(&mut self) -> u64 {
@@ -28,15 +28,15 @@ impl Seeded {
         it ^ (it >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn one_in(&mut self, of: u64) -> bool {
+    pub fn one_in(&mut self, of: u64) -> bool {
         self.below(of) == 0
     }
 
-    fn pick(&mut self, from: &[&'static str]) -> &'static str {
+    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len() as u64) as usize]
     }
 }

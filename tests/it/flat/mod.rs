@@ -93,7 +93,7 @@ fn check_put(plan: &Prepared, towards: Side, from: &Record, onto: Option<&Record
 
 /// Rows of both sides, made, sent again, and written over other rows.
 fn check_plan(plan: &Prepared, seed: u64, records: usize, place: &str) {
-    let mut it = random::Seeded(seed);
+    let mut it = job::records::Seeded(seed);
     for _ in 0..records {
         for towards in Side::BOTH {
             let from = random::record(&mut it, plan, towards.other());
@@ -116,7 +116,7 @@ fn programs_that_were_made_up_mean_the_same() {
     let base = job::plan();
     let (mut rules, mut plain) = (0, 0);
     for seed in 0..PROGRAMS {
-        let plan = Prepared::new(random::plan(&mut random::Seeded(seed), &base));
+        let plan = Prepared::new(random::plan(&mut job::records::Seeded(seed), &base));
         rules += plan.rules.iter().filter(|it| it.writes(Side::Right) && !it.on_update).count();
         plain += plan.plain_rules(Side::Right).len();
         check_plan(&plan, seed, RECORDS_OF_A_PROGRAM, &format!("seed {seed}: {:#?}", plan.rules));

@@ -4,37 +4,14 @@ use dwmap::change::{Side, Sides};
 use dwmap::ir::{Compare, End, Expr, Fallback, Guard, Math, Plan, Rule, TableId, ValueTable};
 use dwmap::value::{Date, Decimal, Kind, Record, Slot, Timestamp, Uuid, Value};
 
+use super::job::records::Seeded;
+
 /// Deepest expression.
 const DEPTH: u32 = 3;
 /// Rules of a made-up program.
 const RULES: u64 = 5;
 /// Slots that made-up rules read and write: few, so that they meet.
 const SLOTS: u64 = 8;
-
-/// A stream of numbers (SplitMix64).
-pub struct Seeded(pub u64);
-
-impl Seeded {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut it = self.0;
-        it = (it ^ (it >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        it ^ (it >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, of: u64) -> bool {
-        self.below(of) == 0
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
 
 const TEXTS: &[&str] = &[
     "",
