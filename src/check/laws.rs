@@ -7,10 +7,14 @@
 //!
 //! `<~>` says that something is lost, so it need not read back what was written; it must settle, and its sides must be stable.
 
+mod alone;
 mod construct;
 mod message;
 pub mod samples;
 mod trial;
+mod verdict;
+
+use std::collections::BTreeSet;
 
 use super::built::{Built, Written};
 use super::names::World;
@@ -18,10 +22,13 @@ use super::policy::finer_side;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, codes, mend};
 use crate::ir::{Certificate, RuleId};
-use crate::source::Sources;
+use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind};
 use construct::Form;
-use trial::{Finding, Trial};
+use trial::Finding;
+use verdict::{Claim, Verdict};
+
+pub use verdict::Verdicts;
 
 /// The codes of which a rule gets at most one.
 const LAW_CODES: [Code; 7] = [
@@ -34,39 +41,51 @@ const LAW_CODES: [Code; 7] = [
     codes::LOST,
 ];
 
-/// Decides the laws of every two-way rule, reports what fails, and records how each was decided.
-pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags: &mut Diagnostics) {
-    for id in built.plan.rule_ids().collect::<Vec<_>>() {
-        let written = built.rules[id.index()];
-        let rule = built.plan.rule(id);
-        if !rule.is_two_way() {
-            continue;
+/// Decides the laws of every two-way rule of every map, reports what fails, and records how each was decided.
+pub fn check(world: &World<'_>, built: &mut [Built<'_>], verdicts: &Verdicts, sources: &Sources, diags: &mut Diagnostics) {
+    let of_map = |it: &Built<'_>| -> Vec<Decided> {
+        let ids = it.plan.rule_ids().filter(|&id| it.plan.rule(id).is_two_way());
+        ids.map(|id| decide(world, it, id, verdicts)).collect()
+    };
+    let decided: Vec<Vec<Decided>> = built.iter().map(of_map).collect();
+    let law_errors = diags.iter().filter(|it| LAW_CODES.contains(&it.code)).map(Diagnostic::primary);
+    let mut failed: BTreeSet<(FileId, u32)> = law_errors.map(|it| (it.file, it.start)).collect();
+    for (it, decided) in built.iter_mut().zip(decided) {
+        for decided in decided {
+            tell(world, it, decided, &mut failed, sources, diags);
         }
-        if written.rule.arrow == Arrow::Lossy && rule.loses.is_none() {
-            diags.push(no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
-        }
-        let is_decided = diags.iter().any(|it| {
-            LAW_CODES.contains(&it.code)
-                && written.span.range().contains(&it.primary().range().start)
-                && it.primary().file == written.span.file
-        });
-        if is_decided {
-            continue;
-        }
-        let premises = world.premises;
-        let is_faithful =
-            construct::form(&built.plan, id, premises) == Some(Form::Faithful) && finer_side(&built.plan, id).is_none();
-        if written.rule.arrow == Arrow::Lossy && is_faithful && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none()) {
-            diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
-        }
-        let decided = decide(world, built, id);
-        if let Some(finding) = &decided.finding {
-            diags.push(message::diagnostic(world, built, id, finding, sources));
-            built.is_wrong = true;
-        }
-        let laws = &mut built.plan.rules[id.index()].laws;
-        (laws.section, laws.absorption) = (decided.section, decided.absorption);
     }
+}
+
+/// Reports one rule, unless an error about its laws stands within its text already: a layer may bring a rule that its base had.
+fn tell(
+    world: &World<'_>,
+    built: &mut Built<'_>,
+    decided: Decided,
+    failed: &mut BTreeSet<(FileId, u32)>,
+    sources: &Sources,
+    diags: &mut Diagnostics,
+) {
+    let id = decided.rule;
+    let (written, rule) = (built.rules[id.index()], built.plan.rule(id));
+    if written.rule.arrow == Arrow::Lossy && rule.loses.is_none() {
+        diags.push(no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
+    }
+    let Span { file, start, end } = written.span;
+    if failed.range((file, start)..(file, end)).next().is_some() {
+        return;
+    }
+    if decided.is_weaker {
+        diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
+    }
+    if let Some(finding) = &decided.finding {
+        let diagnostic = message::diagnostic(world, built, id, finding, sources);
+        failed.insert((diagnostic.primary().file, diagnostic.primary().start));
+        diags.push(diagnostic);
+        built.is_wrong = true;
+    }
+    let laws = &mut built.plan.rules[id.index()].laws;
+    (laws.section, laws.absorption) = (decided.section, decided.absorption);
 }
 
 fn no_loses(written: &Written<'_>) -> Diagnostic {
@@ -89,32 +108,34 @@ fn weaker(written: &Written<'_>, sources: &Sources) -> Diagnostic {
     Diagnostic { fixes: vec![Fix { message: message.to_owned(), edits, safe: true }], ..diagnostic }
 }
 
-/// How the round trip and the stores' part in it were decided, and what is wrong with the rule.
+/// How the round trip of one rule and the stores' part in it were decided, and what is wrong with the rule.
 struct Decided {
+    rule: RuleId,
     section: Certificate,
     absorption: Certificate,
     finding: Option<Finding>,
+    /// `<~>` where `<->` would hold.
+    is_weaker: bool,
 }
 
-fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> Decided {
+fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdicts) -> Decided {
+    let (written, rule) = (built.rules[id.index()].rule, built.plan.rule(id));
     let form = construct::form(&built.plan, id, world.premises);
     if form == Some(Form::Faithful) {
-        return Decided { section: Certificate::Proved, absorption: Certificate::Proved, finding: None };
+        let is_weaker = written.arrow == Arrow::Lossy
+            && finer_side(&built.plan, id).is_none()
+            && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none());
+        let (section, absorption) = (Certificate::Proved, Certificate::Proved);
+        return Decided { rule: id, section, absorption, finding: None, is_weaker };
     }
-    let trial = Trial::new(&built.plan, id, world.premises);
-    let tried = match (trial.cases(), trial.is_complete) {
-        (0, _) => Certificate::Assumed,
-        (cases, true) => Certificate::Enumerated { cases },
-        (cases, false) => Certificate::Tested { cases, seed: samples::SEED },
-    };
-    let written = built.rules[id.index()].rule;
-    let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
     let is_lossless = written.arrow == Arrow::Both;
+    let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
+    let Verdict { tried, finding } = verdicts.of(&built.plan, id, Claim { is_lossless, is_canon, premises: world.premises });
     let is_settled = form == Some(Form::Settled) && !is_lossless;
     let section = if is_settled { Certificate::Proved } else { tried.clone() };
     let absorption = if is_settled && construct::stores_keep(&built.plan, id) { Certificate::Proved } else { tried };
     // What the form proves is tried all the same where a part is lost: stores change values, too.
-    Decided { section, absorption, finding: trial.run(is_lossless, &is_canon) }
+    Decided { rule: id, section, absorption, finding, is_weaker: false }
 }
 
 /// The end is read through a `canon` that a file defines.

@@ -119,9 +119,7 @@ pub fn check_project(
     let mut world = names::collect(project, systems, &layered, given, diags);
     world.broken = functions::check(&world, sources, diags);
     let mut built = build::plans(&world, sources, diags);
-    for it in &mut built {
-        laws::check(&world, it, sources, diags);
-    }
+    laws::check(&world, &mut built, &laws::Verdicts::default(), sources, diags);
     policy::check(&world, &mut built, given.required, diags);
     usage::check(&world, diags);
     graph::defer(&world, &mut built, diags);

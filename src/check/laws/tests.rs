@@ -135,7 +135,7 @@ fn decided(case: &Case<'_>) -> (Vec<Diagnostic>, Certificate) {
     let plan = case.plan(case.rule(rule.arrow.text(), loses));
     let written = Written { rule, role: Role::Ordinary, span: rule.span };
     let mut built = Built { plan, map, rules: vec![written], is_partial: false, is_wrong: false };
-    check(&world, &mut built, &sources, &mut diags);
+    check(&world, std::slice::from_mut(&mut built), &Verdicts::default(), &sources, &mut diags);
     (diags.sorted(), built.plan.rules[0].laws.section.clone())
 }
 
