@@ -100,6 +100,27 @@ impl Sources {
         Ok(id)
     }
 
+    /// Puts another text in the place of a file's own.
+    pub fn replace(&mut self, id: FileId, text: impl Into<Arc<str>>) -> Result<(), TooLong> {
+        let text = text.into();
+        if text.len() > FILE_BYTES_MAX {
+            return Err(TooLong { bytes: text.len() });
+        }
+        let name = std::mem::take(&mut self.files[id.0 as usize].name);
+        self.files[id.0 as usize] = SourceFile::new(name, text);
+        Ok(())
+    }
+
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Forgets all but the first files.
+    pub fn truncate(&mut self, count: usize) {
+        self.files.truncate(count);
+    }
+
     pub fn file(&self, id: FileId) -> &SourceFile {
         &self.files[id.0 as usize]
     }

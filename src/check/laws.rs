@@ -15,12 +15,13 @@ mod trial;
 mod verdict;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::built::{Built, Written};
 use super::names::World;
 use super::policy::finer_side;
 use crate::change::{Side, Sides};
-use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, codes, mend};
+use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, Severity, codes, mend};
 use crate::ir::{Certificate, RuleId};
 use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind};
@@ -41,51 +42,58 @@ const LAW_CODES: [Code; 7] = [
     codes::LOST,
 ];
 
-/// Decides the laws of every two-way rule of every map, reports what fails, and records how each was decided.
-pub fn check(world: &World<'_>, built: &mut [Built<'_>], verdicts: &Verdicts, sources: &Sources, diags: &mut Diagnostics) {
-    let of_map = |it: &Built<'_>| -> Vec<Decided> {
-        let ids = it.plan.rule_ids().filter(|&id| it.plan.rule(id).is_two_way());
-        ids.map(|id| decide(world, it, id, verdicts)).collect()
-    };
-    let decided: Vec<Vec<Decided>> = built.iter().map(of_map).collect();
-    let law_errors = diags.iter().filter(|it| LAW_CODES.contains(&it.code)).map(Diagnostic::primary);
-    let mut failed: BTreeSet<(FileId, u32)> = law_errors.map(|it| (it.file, it.start)).collect();
-    for (it, decided) in built.iter_mut().zip(decided) {
-        for decided in decided {
-            tell(world, it, decided, &mut failed, sources, diags);
-        }
-    }
+/// What is to be said of one rule.
+#[derive(Clone)]
+pub struct Told {
+    /// Where the rule stands.
+    span: Span,
+    /// Said in any case.
+    no_loses: Option<Diagnostic>,
+    /// Said unless an error about its laws was reported: a hint, or such an error.
+    other: Option<Diagnostic>,
 }
 
-/// Reports one rule, unless an error about its laws stands within its text already: a layer may bring a rule that its base had.
-fn tell(
-    world: &World<'_>,
-    built: &mut Built<'_>,
-    decided: Decided,
-    failed: &mut BTreeSet<(FileId, u32)>,
-    sources: &Sources,
-    diags: &mut Diagnostics,
-) {
-    let id = decided.rule;
-    let (written, rule) = (built.rules[id.index()], built.plan.rule(id));
-    if written.rule.arrow == Arrow::Lossy && rule.loses.is_none() {
-        diags.push(no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
+/// Decides the laws of every two-way rule of a map, and records how each was decided. What is to be said comes back.
+pub fn decide(world: &World<'_>, built: &mut Built<'_>, verdicts: &Verdicts, sources: &Sources) -> Vec<Told> {
+    let mut out = Vec::new();
+    let two_way: Vec<RuleId> = built.plan.rule_ids().filter(|&id| built.plan.rule(id).is_two_way()).collect();
+    for id in two_way {
+        let decided = decide_one(world, built, id, verdicts);
+        let (written, rule) = (built.rules[id.index()], built.plan.rule(id));
+        let is_silent = written.rule.arrow == Arrow::Lossy && rule.loses.is_none();
+        let no_loses = is_silent.then(|| no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
+        let other = match &decided.finding {
+            Some(finding) => Some(message::diagnostic(world, built, id, finding, sources)),
+            None => decided.is_weaker.then(|| weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label))),
+        };
+        if no_loses.is_some() || other.is_some() {
+            out.push(Told { span: written.span, no_loses, other });
+        }
+        let laws = &mut Arc::make_mut(&mut built.plan).rules[id.index()].laws;
+        (laws.section, laws.absorption) = (decided.section, decided.absorption);
     }
-    let Span { file, start, end } = written.span;
-    if failed.range((file, start)..(file, end)).next().is_some() {
-        return;
+    out
+}
+
+/// Says it, map by map. A rule within whose text an error about laws stands already is left out: a layer may bring a rule that its
+/// base had.
+pub fn tell(built: &mut [Built<'_>], told: &[&[Told]], diags: &mut Diagnostics) {
+    let law_errors = diags.iter().filter(|it| LAW_CODES.contains(&it.code)).map(Diagnostic::primary);
+    let mut failed: BTreeSet<(FileId, u32)> = law_errors.map(|it| (it.file, it.start)).collect();
+    for (built, told) in built.iter_mut().zip(told) {
+        for it in *told {
+            it.no_loses.iter().for_each(|it| diags.push(it.clone()));
+            let Span { file, start, end } = it.span;
+            let Some(other) = it.other.as_ref().filter(|_| failed.range((file, start)..(file, end)).next().is_none()) else {
+                continue;
+            };
+            if other.severity == Severity::Error {
+                failed.insert((other.primary().file, other.primary().start));
+                built.is_wrong = true;
+            }
+            diags.push(other.clone());
+        }
     }
-    if decided.is_weaker {
-        diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
-    }
-    if let Some(finding) = &decided.finding {
-        let diagnostic = message::diagnostic(world, built, id, finding, sources);
-        failed.insert((diagnostic.primary().file, diagnostic.primary().start));
-        diags.push(diagnostic);
-        built.is_wrong = true;
-    }
-    let laws = &mut built.plan.rules[id.index()].laws;
-    (laws.section, laws.absorption) = (decided.section, decided.absorption);
 }
 
 fn no_loses(written: &Written<'_>) -> Diagnostic {
@@ -110,7 +118,6 @@ fn weaker(written: &Written<'_>, sources: &Sources) -> Diagnostic {
 
 /// How the round trip of one rule and the stores' part in it were decided, and what is wrong with the rule.
 struct Decided {
-    rule: RuleId,
     section: Certificate,
     absorption: Certificate,
     finding: Option<Finding>,
@@ -118,7 +125,7 @@ struct Decided {
     is_weaker: bool,
 }
 
-fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdicts) -> Decided {
+fn decide_one(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdicts) -> Decided {
     let (written, rule) = (built.rules[id.index()].rule, built.plan.rule(id));
     let form = construct::form(&built.plan, id, world.premises);
     if form == Some(Form::Faithful) {
@@ -126,7 +133,7 @@ fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdicts)
             && finer_side(&built.plan, id).is_none()
             && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none());
         let (section, absorption) = (Certificate::Proved, Certificate::Proved);
-        return Decided { rule: id, section, absorption, finding: None, is_weaker };
+        return Decided { section, absorption, finding: None, is_weaker };
     }
     let is_lossless = written.arrow == Arrow::Both;
     let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
@@ -135,7 +142,7 @@ fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdicts)
     let section = if is_settled { Certificate::Proved } else { tried.clone() };
     let absorption = if is_settled && construct::stores_keep(&built.plan, id) { Certificate::Proved } else { tried };
     // What the form proves is tried all the same where a part is lost: stores change values, too.
-    Decided { rule: id, section, absorption, finding, is_weaker: false }
+    Decided { section, absorption, finding, is_weaker: false }
 }
 
 /// The end is read through a `canon` that a file defines.

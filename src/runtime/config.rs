@@ -1,6 +1,7 @@
 //! `dwmap.toml`: which systems the maps' names stand for, and where the state lives. Secrets are named, never held.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -255,6 +256,13 @@ impl Config {
             Some((message, help)) => Err(Error { file: path.to_owned(), place: None, message, help: Some(help) }),
             None => Ok(config),
         }
+    }
+
+    /// Where the keys of `[params]` stand in a text that was read.
+    pub fn param_places(text: &str) -> BTreeMap<String, Range<usize>> {
+        let document = DeTable::parse(text).ok();
+        let params = document.as_ref().and_then(|it| it.get_ref().get("params")?.get_ref().as_table());
+        params.into_iter().flat_map(|it| it.keys()).map(|key| (key.get_ref().to_string(), key.span())).collect()
     }
 
     /// Settings that a running process does not take over from a new file.

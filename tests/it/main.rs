@@ -40,6 +40,7 @@ mod push;
 mod readme;
 mod renewal;
 mod sandbox;
+mod session;
 mod simulate;
 mod soak;
 mod sound;

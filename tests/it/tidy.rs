@@ -6,6 +6,7 @@ use dwmap::diag::codes;
 
 /// A module uses only modules to its left.
 const LAYERS: &[&str] = &[
+    "crew",
     "source",
     "diag",
     "value",

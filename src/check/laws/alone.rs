@@ -223,10 +223,12 @@ fn strict(mut plan: Plan, id: RuleId) -> Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::super::verdict::{Claim, Verdict, Verdicts, tried};
     use super::*;
     use crate::check::premise::Premises;
-    use crate::check::{Given, NoSchemas, build, functions, layers, names, uses};
+    use crate::check::{Given, NoSchemas, build, functions, layers, names, table, uses};
     use crate::diag::Diagnostics;
     use crate::source::Sources;
     use crate::syntax;
@@ -242,7 +244,9 @@ mod tests {
         let mut world = names::collect(&project, systems, &layered, &Given::default(), &mut diags);
         world.broken = functions::check(&world, &sources, &mut diags);
         let mut out = Vec::new();
-        for built in build::plans(&world, &sources, &mut diags) {
+        let values = table::collect(&world, &HashSet::new(), &mut diags);
+        let active = world.maps.values().filter(|it| it.is_active);
+        for built in active.filter_map(|it| build::map(&world, &sources, &values, it, &mut diags)) {
             for id in built.plan.rule_ids().filter(|it| built.plan.rule(*it).is_two_way()) {
                 let claim = Claim { is_lossless: true, is_canon: Sides::new(false, false), premises: Premises::default() };
                 let whole = Alone::among_others(&built.plan, id, &conditions(&built.plan, id));
