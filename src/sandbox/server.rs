@@ -61,10 +61,12 @@ async fn answer(
     let counters = state.counters_of(&client);
     counters.requests += 1;
     counters.writes += u64::from(request.is_write());
-    match state.faults.take(request.is_write()) {
+    let answer = match state.faults.take(request.is_write()) {
         None => http(&true_answer(&mut state, uri.path(), &request)),
         Some(fault) => faulty(&mut state, &client, uri.path(), &request, fault),
-    }
+    };
+    state.outbox.flush();
+    answer
 }
 
 fn authorized(state: &State, request: &Request<'_>) -> Option<String> {

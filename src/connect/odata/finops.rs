@@ -425,7 +425,7 @@ fn keys(shape: &Shape) -> String {
 }
 
 /// The id of a row: its key fields as a JSON object, in the order of the key.
-fn id(shape: &Shape, row: &Map<String, Json>) -> Result<RemoteId, Failure> {
+pub(super) fn id(shape: &Shape, row: &Map<String, Json>) -> Result<RemoteId, Failure> {
     let mut parts = Vec::with_capacity(shape.key.len());
     for field in key_fields(shape) {
         let value = row.get(&field.name).ok_or_else(|| lacks(shape, &format!("`{}`, which is part of its key", field.name)))?;
