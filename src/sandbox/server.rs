@@ -147,6 +147,13 @@ fn faulty(state: &mut State, client: &str, path: &str, request: &Request<'_>, fa
             }
             http(&reply)
         }
+        Fault::EndlessPages => {
+            let mut reply = true_answer(state, path, request);
+            if let Body::Json(Json::Object(body)) = &mut reply.body {
+                body.insert("@odata.nextLink".to_owned(), Json::String(format!("{}{path}?{}", state.url, request.query)));
+            }
+            http(&reply)
+        }
         Fault::ForeignNextLink(host) => {
             let mut reply = true_answer(state, path, request);
             if let Body::Json(Json::Object(body)) = &mut reply.body {
