@@ -15,9 +15,10 @@ mod trial;
 use super::built::{Built, Written};
 use super::names::World;
 use super::policy::finer_side;
+use super::premise::Premise;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, codes, mend};
-use crate::ir::{Certificate, RuleId};
+use crate::ir::{Certificate, Missing, Rule, RuleId};
 use crate::source::Sources;
 use crate::syntax::ast::{self, Arrow, ClauseKind};
 use construct::Form;
@@ -36,6 +37,9 @@ const LAW_CODES: [Code; 7] = [
 
 /// Decides the laws of every two-way rule, reports what fails, and records how each was decided.
 pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags: &mut Diagnostics) {
+    if !world.premises.hold(Premise::Laws) {
+        return;
+    }
     for id in built.plan.rule_ids().collect::<Vec<_>>() {
         let written = built.rules[id.index()];
         let rule = built.plan.rule(id);
@@ -54,8 +58,9 @@ pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags:
             continue;
         }
         let premises = world.premises;
-        let is_faithful =
-            construct::form(&built.plan, id, premises) == Some(Form::Faithful) && finer_side(&built.plan, id).is_none();
+        let is_faithful = construct::form(&built.plan, id, premises) == Some(Form::Faithful)
+            && finer_side(&built.plan, id).is_none()
+            && !forgets_missing(rule);
         if written.rule.arrow == Arrow::Lossy && is_faithful && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none()) {
             diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
         }
@@ -115,6 +120,11 @@ fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> Decided {
     let absorption = if is_settled && construct::stores_keep(&built.plan, id) { Certificate::Proved } else { tried };
     // What the form proves is tried all the same where a part is lost: stores change values, too.
     Decided { section, absorption, finding: trial.run(is_lossless, &is_canon) }
+}
+
+/// The reference that was not found becomes null, as if there never was one.
+fn forgets_missing(rule: &Rule) -> bool {
+    rule.on_missing == Missing::Null && Side::BOTH.into_iter().any(|it| rule.ends[it].read.has_key_of())
 }
 
 /// The end is read through a `canon` that a file defines.

@@ -126,7 +126,8 @@ pub(super) fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> 
 }
 
 /// Two canonical values are the same for this rule: equal after `modulo` and after what either store does to them; for a
-/// key, equal under both stores' comparison.
+/// key, equal under both stores' comparison. Behind a reference, a key without a value refers to nothing, and two keys that the
+/// store of the referenced rows does not tell apart are one.
 ///
 /// What a store cannot keep apart cannot be a difference; otherwise a padded or rounded value would come back for ever.
 pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
@@ -141,6 +142,11 @@ pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     // Stored before and after: a text in another case may be longer, and then another number of blanks fills it up.
     let fold = |value: &Value| stored(fold_modulo(rule.modulo, &stored(value.clone())));
     if plan.key.contains(&id) && fold_key(plan, left) == fold_key(plan, right) {
+        return true;
+    }
+    let referring: Vec<Side> = Side::BOTH.into_iter().filter(|it| rule.ends[*it].read.has_key_of()).collect();
+    let is_one = |side: &Side| plan.profiles[*side].fold_key(left) == plan.profiles[*side].fold_key(right);
+    if !referring.is_empty() && (is_no_key(left) && is_no_key(right) || referring.iter().all(is_one)) {
         return true;
     }
     if has_one_empty(plan) && is_empty(left) && is_empty(right) {
@@ -159,6 +165,14 @@ fn same_tuple(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
             super::convert::to_decimal(left) == super::convert::to_decimal(right)
         }
         _ => false,
+    }
+}
+
+/// A reference with this key leads nowhere, see `id_of`.
+pub(super) fn is_no_key(value: &Value) -> bool {
+    match value {
+        Value::Tuple(parts) => parts.iter().any(Value::is_blank),
+        single => single.is_blank(),
     }
 }
 
@@ -206,11 +220,7 @@ pub(super) fn key_by<'a>(plan: &Plan, read: impl Fn(RuleId) -> Result<Cow<'a, Va
     let mut parts = Vec::with_capacity(plan.key.len());
     for &id in &plan.key {
         let value = read(id)?;
-        let is_empty = match &*value {
-            Value::Tuple(parts) => parts.iter().any(Value::is_blank),
-            single => single.is_blank(),
-        };
-        if is_empty {
+        if is_no_key(&value) {
             return Ok(None);
         }
         parts.push(fold_key(plan, &value));
