@@ -129,6 +129,15 @@ impl Sources {
         self.files.iter().enumerate().map(|(index, file)| (FileId(index as u32), file))
     }
 
+    /// A line by its file's name and its number, counted from 1, without the blanks around it. `None`: there is no such line.
+    pub fn line_span(&self, name: &str, line: usize) -> Option<Span> {
+        let (id, file) = self.files().find(|(_, it)| it.name == name)?;
+        let start = *file.line_starts.get(line.checked_sub(1)?)? as usize;
+        let text = file.line(line);
+        let indent = text.len() - text.trim_start().len();
+        Some(Span::new(id, start + indent, start + indent + text.trim().len()))
+    }
+
     pub fn text(&self, span: Span) -> &str {
         &self.file(span.file).text[span.range()]
     }

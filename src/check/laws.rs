@@ -20,9 +20,10 @@ use std::sync::Arc;
 use super::built::{Built, Written};
 use super::names::World;
 use super::policy::finer_side;
+use super::premise::Premise;
 use crate::change::{Side, Sides};
 use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, Severity, codes, mend};
-use crate::ir::{Certificate, RuleId};
+use crate::ir::{Certificate, Missing, Rule, RuleId};
 use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind};
 use construct::Form;
@@ -56,6 +57,9 @@ pub struct Told {
 /// Decides the laws of every two-way rule of a map, and records how each was decided. What is to be said comes back.
 pub fn decide(world: &World<'_>, built: &mut Built<'_>, verdicts: &Verdicts, sources: &Sources) -> Vec<Told> {
     let mut out = Vec::new();
+    if !world.premises.hold(Premise::Laws) {
+        return out;
+    }
     let two_way: Vec<RuleId> = built.plan.rule_ids().filter(|&id| built.plan.rule(id).is_two_way()).collect();
     for id in two_way {
         let decided = decide_one(world, built, id, verdicts);
@@ -64,7 +68,8 @@ pub fn decide(world: &World<'_>, built: &mut Built<'_>, verdicts: &Verdicts, sou
         let no_loses = is_silent.then(|| no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
         let other = match &decided.finding {
             Some(finding) => Some(message::diagnostic(world, built, id, finding, sources)),
-            None => decided.is_weaker.then(|| weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label))),
+            None => (decided.is_weaker && !forgets_missing(rule))
+                .then(|| weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label))),
         };
         if no_loses.is_some() || other.is_some() {
             out.push(Told { span: written.span, no_loses, other });
@@ -143,6 +148,11 @@ fn decide_one(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdi
     let absorption = if is_settled && construct::stores_keep(&built.plan, id) { Certificate::Proved } else { tried };
     // What the form proves is tried all the same where a part is lost: stores change values, too.
     Decided { section, absorption, finding, is_weaker: false }
+}
+
+/// The reference that was not found becomes null, as if there never was one.
+fn forgets_missing(rule: &Rule) -> bool {
+    rule.on_missing == Missing::Null && Side::BOTH.into_iter().any(|it| rule.ends[it].read.has_key_of())
 }
 
 /// The end is read through a `canon` that a file defines.

@@ -48,6 +48,12 @@ pub enum Premise {
     Instants,
     /// One rule writes a field.
     Writers,
+    /// What a rule carries from a row in scope is in scope.
+    Image,
+    /// The laws are decided at all. Without them a refused rule can be run, to see whether it deserved it.
+    Laws,
+    /// `on missing null` forgets which row was meant.
+    Missing,
 }
 
 /// The premises that hold: all, or all but one.

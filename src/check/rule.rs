@@ -5,6 +5,7 @@ use super::fit;
 use super::label::ends;
 use super::lens::{Given, Split, Writes, null, part, whole};
 use super::lookup::Referred;
+use super::premise::Premise;
 use super::scope::{Current, Scope};
 use super::table::{self, Rows, Tables};
 use crate::change::{Side, Sides};
@@ -139,6 +140,11 @@ impl<'a> Scope<'a, '_> {
                 self.reading_may_fail(side, typed);
             }
         }
+        let on_missing = clauses.on_missing.unwrap_or(setting.on_missing);
+        let refers = faces.iter().any(|(_, it)| matches!(it.back, Back::Reference(..)));
+        if refers && !setting.is_key && rule.arrow == Arrow::Both && on_missing == Missing::Null {
+            self.missing_loses(rule)?;
+        }
         let otherwise = self.otherwise(clauses, &faces, &written, is_two_way, (rule.arrow, rule.arrow_span))?;
         self.idle_else(rule, &faces, &written);
         // A key of a one-way map still matches rows; it is written where the map writes.
@@ -156,7 +162,7 @@ impl<'a> Scope<'a, '_> {
             guard,
             on_create: clauses.on_create,
             on_update: clauses.on_update,
-            on_missing: clauses.on_missing.unwrap_or(setting.on_missing),
+            on_missing,
             otherwise,
             loses: clauses.loses.clone(),
             laws: Laws::all(if is_two_way { Certificate::Assumed } else { Certificate::OneWay }),
@@ -661,6 +667,21 @@ impl<'a> Scope<'a, '_> {
             });
         }
         Some(out)
+    }
+
+    /// The reference that was not found and the one that was never made are the same null.
+    fn missing_loses(&mut self, rule: &ast::Rule) -> Option<()> {
+        if !self.world.premises.hold(Premise::Missing) {
+            return Some(());
+        }
+        let clause = rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::OnMissing(_)));
+        let span = clause.map_or(rule.arrow_span, |it| it.span);
+        let message = "`<->` claims that nothing is lost, but `on missing null` forgets which row was meant";
+        let diagnostic = Diagnostic::new(codes::LOST, span, message, "cannot be told from no reference afterwards");
+        let diagnostic = diagnostic.because(rule.arrow_span, "nothing may be lost here");
+        let arrow = rule.arrow_span;
+        self.report(diagnostic.replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false));
+        None
     }
 
     fn else_loses(&mut self, span: Span, arrow: Span) {

@@ -208,11 +208,7 @@ fn key_of(scope: Scope<'_>, reference: RefId, id: Value) -> Result<Value> {
 }
 
 fn id_of(scope: Scope<'_>, reference: RefId, key: Value) -> Result<Value> {
-    let is_empty = match &key {
-        Value::Tuple(parts) => parts.iter().any(Value::is_blank),
-        single => single.is_blank(),
-    };
-    if is_empty {
+    if super::rules::is_no_key(&key) {
         return Ok(Value::Null);
     }
     let shown = key.to_string();

@@ -1,5 +1,7 @@
 //! Rules and whole records: reading the canonical value, writing it, comparing it.
 
+use std::borrow::Cow;
+
 use super::eval::{Scope, Trouble, eval, settle_trouble};
 use super::{Cx, Query, Refusal, Stop};
 use crate::change::{Class, Side};
@@ -124,7 +126,8 @@ pub(super) fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> 
 }
 
 /// Two canonical values are the same for this rule: equal after `modulo` and after what either store does to them; for a
-/// key, equal under both stores' comparison.
+/// key, equal under both stores' comparison. Behind a reference, a key without a value refers to nothing, and two keys that the
+/// store of the referenced rows does not tell apart are one.
 ///
 /// What a store cannot keep apart cannot be a difference; otherwise a padded or rounded value would come back for ever.
 pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
@@ -139,6 +142,11 @@ pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     // Stored before and after: a text in another case may be longer, and then another number of blanks fills it up.
     let fold = |value: &Value| stored(fold_modulo(rule.modulo, &stored(value.clone())));
     if plan.key.contains(&id) && fold_key(plan, left) == fold_key(plan, right) {
+        return true;
+    }
+    let referring: Vec<Side> = Side::BOTH.into_iter().filter(|it| rule.ends[*it].read.has_key_of()).collect();
+    let is_one = |side: &Side| plan.profiles[*side].fold_key(left) == plan.profiles[*side].fold_key(right);
+    if !referring.is_empty() && (is_no_key(left) && is_no_key(right) || referring.iter().all(is_one)) {
         return true;
     }
     if has_one_empty(plan) && is_empty(left) && is_empty(right) {
@@ -160,6 +168,14 @@ fn same_tuple(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     }
 }
 
+/// A reference with this key leads nowhere, see `id_of`.
+pub(super) fn is_no_key(value: &Value) -> bool {
+    match value {
+        Value::Tuple(parts) => parts.iter().any(Value::is_blank),
+        single => single.is_blank(),
+    }
+}
+
 /// `""` or null.
 fn is_empty(value: &Value) -> bool {
     match value {
@@ -176,7 +192,7 @@ fn has_one_empty(plan: &Plan) -> bool {
 
 fn fold_modulo(modulo: crate::ir::Modulo, value: &Value) -> Value {
     let Value::Text(text) = value else { return value.clone() };
-    let mut text = std::borrow::Cow::Borrowed(text.as_str());
+    let mut text = Cow::Borrowed(text.as_str());
     if modulo.trim {
         text = text.trim().to_owned().into();
     }
@@ -196,17 +212,18 @@ pub fn partition(cx: Cx<'_>, side: Side, record: &Record) -> Result<Value> {
 
 /// The folded key: equal for two rows that belong together. `None`: a part of it is empty.
 pub fn key(cx: Cx<'_>, side: Side, record: &Record) -> Result<Option<Value>> {
-    let mut parts = Vec::with_capacity(cx.plan.key.len());
-    for &id in &cx.plan.key {
-        let value = read(cx, id, side, record)?;
-        let is_empty = match &value {
-            Value::Tuple(parts) => parts.iter().any(Value::is_blank),
-            single => single.is_blank(),
-        };
-        if is_empty {
+    key_by(cx.plan, |id| read(cx, id, side, record).map(Cow::Owned))
+}
+
+/// The folded key from what the key's rules read.
+pub(super) fn key_by<'a>(plan: &Plan, read: impl Fn(RuleId) -> Result<Cow<'a, Value>>) -> Result<Option<Value>> {
+    let mut parts = Vec::with_capacity(plan.key.len());
+    for &id in &plan.key {
+        let value = read(id)?;
+        if is_no_key(&value) {
             return Ok(None);
         }
-        parts.push(fold_key(cx.plan, &value));
+        parts.push(fold_key(plan, &value));
     }
     Ok(Some(Value::Tuple(parts.into())))
 }

@@ -186,5 +186,5 @@ fn records(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, front_end, session, hostile, records, mapping::mapping);
+criterion_group!(benches, front_end, session, hostile, records, mapping::mapping, mapping::merging);
 criterion_main!(benches);

@@ -585,3 +585,29 @@ fn an_output_that_cannot_be_written_is_said() {
     assert_eq!(said.exit, Some(3), "{said:?}");
     assert!(said.messages.contains("the output cannot be written"), "{said:?}");
 }
+
+#[test]
+fn an_encrypted_sandbox_says_whom_to_trust_and_which_tables_it_has() {
+    use std::io::{BufRead, BufReader};
+    let folder = Folder::new("sandbox");
+    let mut command = folder.command(&["sandbox", "dataverse", "--tls", "ca.pem", "--customers", "1"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let lines = |from: Box<dyn std::io::Read>, last: &str| {
+        let mut said = Vec::new();
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let is_last = line.contains(last);
+            said.push(line);
+            if is_last {
+                break;
+            }
+        }
+        said
+    };
+    let out = lines(Box::new(child.stdout.take().expect("it is piped")), "authority = ");
+    let messages = lines(Box::new(child.stderr.take().expect("it is piped")), "Ctrl-C ends it");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let authority = out.last().and_then(|it| it.strip_prefix("authority = '")?.strip_suffix('\'')).expect("it is said");
+    assert!(std::fs::read_to_string(authority).expect("it is written").starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(messages.iter().any(|it| it.contains("six maps of `maps/` alone")), "{messages:?}");
+}

@@ -8,6 +8,8 @@ pub const SEED: u64 = 0x00D7_3A9D;
 
 /// Longest text that is tried.
 const TEXT_UNITS_MAX: u32 = 5_000;
+/// Constants of a rule that are set beside each other and at its cuts.
+const PAIRED_MAX: usize = 4;
 
 /// All values of a small kind, or `None`.
 pub fn every(kind: &Kind) -> Option<Vec<Value>> {
@@ -135,6 +137,7 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
             _ => {}
         }
     }
+    out.extend(paired(near, limit));
     out.extend(["x".repeat(limit), format!("{} ", "x".repeat(limit.saturating_sub(1)))]);
     out.retain(|it| it.encode_utf16().count() <= limit);
     let mut values: Vec<Value> = Vec::new();
@@ -145,6 +148,34 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         }
     }
     values
+}
+
+/// Two constants beside each other, and a text just within and just behind a cut, from either end.
+fn paired(near: &[Value], limit: usize) -> Vec<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    near.iter().filter_map(Value::as_text).filter(|it| !it.is_empty()).for_each(|it| {
+        if parts.len() < PAIRED_MAX && !parts.contains(&it) {
+            parts.push(it);
+        }
+    });
+    let mut out = Vec::new();
+    for (index, first) in parts.iter().enumerate() {
+        let others = parts.iter().enumerate().filter(|(other, _)| *other != index);
+        out.extend(others.map(|(_, second)| format!("{first}{second}")));
+    }
+    for units in near.iter().filter_map(|it| if let Value::Int(it) = it { usize::try_from(*it).ok() } else { None }) {
+        for part in &parts {
+            let within = units.min(limit).saturating_sub(part.encode_utf16().count());
+            let filled = "x".repeat(within);
+            out.extend([
+                format!("{filled}{part}x"),
+                format!("x{part}{filled}"),
+                format!("x{filled}{part}"),
+                format!("{part}{filled}x"),
+            ]);
+        }
+    }
+    out
 }
 
 fn ints(near: &[Value], low: i64, high: i64) -> Vec<Value> {
@@ -173,14 +204,39 @@ fn decimals(precision: u8, scale: u8) -> Vec<Value> {
     out.into_iter().map(Value::Decimal).collect()
 }
 
-/// Every constant of an expression.
+/// Every constant of an expression, and behind them what its functions look for.
 pub fn constants(expr: &Expr, out: &mut Vec<Value>) {
-    match expr {
-        Expr::Const(value) => out.push(value.clone()),
-        Expr::SplitPart { separator, .. } => out.push(Value::text(separator)),
-        _ => {}
+    literals(expr, out);
+    sought(expr, out);
+}
+
+fn literals(expr: &Expr, out: &mut Vec<Value>) {
+    if let Expr::Const(value) = expr {
+        out.push(value.clone());
     }
-    for operand in expr.operands() {
-        constants(operand, out);
+    if let Expr::SplitPart { separator, .. } = expr {
+        out.push(Value::text(separator));
+    }
+    if let Expr::In { set, .. } = expr {
+        out.extend(set.iter().cloned());
+    }
+    expr.operands().into_iter().for_each(|it| literals(it, out));
+}
+
+fn sought(expr: &Expr, out: &mut Vec<Value>) {
+    if let Expr::Call { function, .. } = expr {
+        out.extend(sought_by(function).iter().map(Value::text));
+    }
+    expr.operands().into_iter().for_each(|it| sought(it, out));
+}
+
+/// The texts that a function of the library looks for: beside a constant or at a cut they make it answer otherwise.
+fn sought_by(function: &str) -> &'static [&'static str] {
+    match function {
+        "trim_zeros" => &["0", "01"],
+        // A store drops blanks, and no other white space.
+        "trim" | "trim_start" | "trim_end" | "normalize_space" | "one_line" => &["\t"],
+        "email" => &["@A"],
+        _ => &[],
     }
 }

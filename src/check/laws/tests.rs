@@ -279,3 +279,24 @@ fn a_rule_that_never_settles_prints_its_trace() {
     assert_eq!(name, "trace");
     assert!(trace.starts_with("a l0 = false, l1 = \"A\" → b r0 = false, r1 = \"a\" → a l0 = false"), "{trace}");
 }
+
+/// What is cut off may end at white space that no store drops: cut shorter on the other side, it is trimmed once more.
+#[test]
+fn a_cut_that_ends_at_a_tab_is_tried() {
+    let cut = |units: i64| call("take_last", field(), &[Value::Int(units)]);
+    let mut case =
+        Case::texts("take_last(l0, 4) <~> trim(take_last(r0, 12)) loses \"the head\"", cut(4), call("trim", cut(12), &[]));
+    case.profiles[Side::Left].text = TextFacts { blank_is_null: true, leading_blanks_dropped: true, ..TextFacts::default() };
+    case.profiles[Side::Right] = Profile::dataverse();
+    assert_eq!(codes_of(&case), [codes::ABSORPTION]);
+}
+
+/// `0!` loses its zero, for there is a letter behind it.
+#[test]
+fn what_a_function_looks_for_is_tried_beside_the_constants() {
+    let end = || call("with_suffix", call("trim_zeros", field(), &[]), &[Value::text("!")]);
+    let case = Case::texts("with_suffix(trim_zeros(l0), \"!\") <-> with_suffix(trim_zeros(r0), \"!\")", end(), end());
+    let (found, _) = decided(&case);
+    assert_eq!(found[0].code, codes::NOT_IDEMPOTENT);
+    assert_eq!(found[0].counterexample.as_deref(), Some(r#"l0 = "0"  →  "0!"  →  l0 = "0!"  →  "!""#));
+}

@@ -19,7 +19,11 @@ use crate::value::{Date, Kind, Value};
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     residue(world, built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let fractions = if world.premises.hold(Premise::Instants) { fractions(built, index) } else { None };
+        let fractions = if world.premises.hold(Premise::Instants) && world.premises.hold(Premise::Laws) {
+            fractions(built, index)
+        } else {
+            None
+        };
         let found = fractions.or_else(|| no_date(built, index));
         out.extend(found.map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }

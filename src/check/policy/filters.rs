@@ -3,9 +3,11 @@
 
 use super::overlap::{allowed, are_disjoint, excludes_value};
 use super::{because, declared, entity};
-use crate::change::Side;
+use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
+use crate::check::laws::samples;
 use crate::check::names::World;
+use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, codes};
 use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Compare, Expr, Plan, Rule, RuleId};
@@ -17,7 +19,10 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     exits(world, built, out);
     null_meaning(built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let found = constant(built, index).or_else(|| image(built, index)).or_else(|| dead(built, index));
+        let has_laws = world.premises.hold(Premise::Laws);
+        let of_values = || if has_laws { image(built, index) } else { None };
+        let tried = || if has_laws && world.premises.hold(Premise::Image) { image_of_samples(built, index) } else { None };
+        let found = constant(built, index).or_else(of_values).or_else(tried).or_else(|| dead(built, index));
         let loose = loose_in_filter(built, index);
         out.extend(found.into_iter().chain(loose).map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }
@@ -143,19 +148,73 @@ fn image(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         Some((side, *from, *to, carried?))
     });
     let (side, from, to, (value, carried)) = towards?;
-    let (from, to) = (&plan.shapes[side.other()].field(from).name, &plan.shapes[side].field(to).name);
+    Some(out_of_scope(built, index, side, (from, &value), (to, &carried)))
+}
+
+/// The same where the filters say more than which values they let through: they are asked about many values.
+fn image_of_samples(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
+    let (plan, rule) = (&built.plan, &built.plan.rules[index]);
+    let is_asked = built.rules[index].role == Role::Ordinary && rule.guard.is_none() && !rule.on_create;
+    Side::BOTH.into_iter().filter(|it| is_asked && rule.writes(*it)).find_map(|side| {
+        let sources = rule.ends[side.other()].read.slots();
+        let ([from], [(to, _)]) = (sources.as_slice(), rule.ends[side].write.as_slice()) else { return None };
+        let (near, far) = (plan.scope[side.other()].as_ref()?, plan.scope[side].as_ref()?);
+        let (near, far) = (about(near, *from)?, about(far, *to)?);
+        // A rule alone does not know the partition, nor what the other parts of a filter read.
+        let scope =
+            if side == Side::Right { Sides::new(near.clone(), far.clone()) } else { Sides::new(far.clone(), near.clone()) };
+        let unselected = Plan { partition_in: None, scope: scope.map(|it| Some(it.clone())), ..Plan::clone(plan) };
+        let mut constants = Vec::new();
+        [&near, &far].into_iter().for_each(|it| samples::constants(it, &mut constants));
+        let field = plan.shapes[side.other()].field(*from);
+        let null = field.nullable.then_some(Value::Null);
+        let stored = |it: Value| plan.profiles[side.other()].store(&field.kind, &it);
+        samples::nasty(&field.kind, &constants).into_iter().chain(null).map(stored).find_map(|value| {
+            let carried = carry(plan, index, side, *from, *to, &value)?;
+            let carried = plan.profiles[side].store(&plan.shapes[side].field(*to).kind, &carried);
+            let leaves = passes(&unselected, side.other(), *from, &value) && !passes(&unselected, side, *to, &carried);
+            leaves.then(|| out_of_scope(built, index, side, (*from, &value), (*to, &carried)))
+        })
+    })
+}
+
+/// What a filter asks of this field alone. `None`: nothing, or not of this field alone.
+fn about(scope: &Expr, slot: Slot) -> Option<Expr> {
+    match scope {
+        Expr::And(left, right) if scope.slots().len() > 1 => {
+            match (left.slots().contains(&slot), right.slots().contains(&slot)) {
+                (true, true) => Some(Expr::And(about(left, slot)?.boxed(), about(right, slot)?.boxed())),
+                (true, false) => about(left, slot),
+                (false, true) => about(right, slot),
+                (false, false) => None,
+            }
+        }
+        whole => (whole.slots() == [slot]).then(|| whole.clone()),
+    }
+}
+
+/// A row of which only this field is known passes the filter of its side.
+fn passes(plan: &Plan, side: Side, slot: Slot, value: &Value) -> bool {
+    let lookups = Lookups::default();
+    let mut record = Record::absent(plan.shapes[side].fields.len());
+    record.set(slot, value.clone());
+    interp::in_scope(Cx { plan, lookups: &lookups }, side, &record).unwrap_or(false)
+}
+
+fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value), to: (Slot, &Value)) -> Diagnostic {
+    let plan = &built.plan;
+    let (value, carried) = (from.1, to.1);
+    let (from, to) = (&plan.shapes[side.other()].field(from.0).name, &plan.shapes[side].field(to.0).name);
     let message = format!(
         "a row that is in scope on the {} arrives outside of the filter of the {} side",
         side.other().word(),
         side.word()
     );
-    Some(
-        Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
-            .because(place(built, side.other()), "in scope here")
-            .because(place(built, side), "not here")
-            .counterexample(format!("{from} = {value}  →  {to} = {carried}"))
-            .advice("make the filters each other's image, or map the value otherwise"),
-    )
+    Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
+        .because(place(built, side.other()), "in scope here")
+        .because(place(built, side), "not here")
+        .counterexample(format!("{from} = {value}  →  {to} = {carried}"))
+        .advice("make the filters each other's image, or map the value otherwise")
 }
 
 /// The value after the rule has carried it, where no reference is needed for that.

@@ -41,6 +41,12 @@ pub struct Drawn {
     pub is_lossless: bool,
     /// The rule says itself that a value may be refused while this side is written.
     pub may_refuse: Sides<bool>,
+    /// The rule says itself that it may stand aside.
+    pub may_skip: bool,
+    /// The rule looks up rows, which may not be there.
+    pub refers: bool,
+    /// What the rule adds to the filters of the map, one for each side.
+    pub filter: Option<Sides<String>>,
     /// Differences that the rule calls inessential.
     pub admits: Vec<Admitted>,
     /// Constants of the rule, around which errors gather.
@@ -107,6 +113,13 @@ impl Case {
         for rule in &self.rules {
             out += &format!("  {}\n", rule.text);
         }
+        let filters: Vec<&Sides<String>> = self.rules.iter().filter_map(|it| it.filter.as_ref()).collect();
+        for it in &filters {
+            out += &format!("  filter {} <-> {}\n", it[Side::Left], it[Side::Right]);
+        }
+        if !filters.is_empty() {
+            out += "  on exit detach\n";
+        }
         out + "  on conflict prefer left\n  on delete <-> ignore\n}\n"
     }
 }
@@ -162,6 +175,20 @@ impl Facts {
     /// The store turns `""` into null.
     pub fn has_no_blank(&self) -> bool {
         self.built_in == Some("dataverse") || self.text.iter().any(|it| it == "blank is null")
+    }
+
+    fn is_so(&self, fact: &str) -> bool {
+        matches!(self.built_in, Some("finops" | "dataverse")) || self.text.iter().any(|it| it == fact)
+    }
+
+    /// The store finds `A` where `a` is looked for.
+    pub fn ignores_case(&self) -> bool {
+        self.is_so("compare ignoring case")
+    }
+
+    /// The store finds `A` where `A ` is looked for.
+    pub fn ignores_trailing_blanks(&self) -> bool {
+        self.is_so("compare ignoring trailing blanks")
     }
 
     fn profile(&self, name: &str) -> String {

@@ -1,5 +1,7 @@
 //! The shapes of rules. Each is drawn so that most are right, and some are wrong in a way that people get wrong.
 
+mod outward;
+
 use dwmap::change::{Side, Sides};
 use dwmap::value::Value;
 
@@ -39,6 +41,12 @@ pub enum Family {
     Guarded,
     /// A two-way rule and another that writes one of its fields.
     Twins,
+    /// Value maps with `else` rows in both directions, also as an item of their own.
+    Elses,
+    /// References, by a table's unique key or through a map.
+    Referred,
+    /// Rules over what a filter reads.
+    Filtered,
 }
 
 impl Family {
@@ -60,6 +68,9 @@ impl Family {
         Self::Own,
         Self::Guarded,
         Self::Twins,
+        Self::Elses,
+        Self::Referred,
+        Self::Filtered,
     ];
 }
 
@@ -119,6 +130,9 @@ pub fn draw(dice: &mut Dice, family: Family, label: &str, profiles: &Sides<Facts
         Family::Own => pen.own(),
         Family::Guarded => pen.guarded(),
         Family::Twins => pen.twins(),
+        Family::Elses => pen.elses(),
+        Family::Referred => pen.referred(profiles),
+        Family::Filtered => pen.filtered(),
     }
     pen.out
 }
@@ -176,6 +190,11 @@ impl Pen<'_> {
             2 => {
                 self.out.may_refuse[Side::Left] = false;
                 "   else -> reject"
+            }
+            3 => {
+                self.out.may_refuse = Sides::default();
+                self.out.may_skip = true;
+                "   else skip"
             }
             _ => "   else reject",
         }
@@ -332,6 +351,8 @@ impl Pen<'_> {
         } else {
             let function = *self.dice.pick(CANONS);
             self.admit(function);
+            // What is compared loosely is what the function gives.
+            self.out.admits.rotate_right(1);
             let (left, right) = (call(function, &left), call(function, &right));
             self.either(70, &left, &right, &clauses);
         }
@@ -636,6 +657,10 @@ impl Pen<'_> {
             ("text<4>", "FIELD != \"USA\""),
             ("int32?", "FIELD > 3"),
             ("text<4>?", "is_null(FIELD)"),
+            ("text<4>", "FIELD in { \"a\", \"USA\" }"),
+            ("int32?", "FIELD >= 2 and FIELD < 9"),
+            ("enum { No, Yes }", "FIELD != No"),
+            ("bool", "not FIELD"),
         ]);
         self.spice("USA");
         let ty = &ty.replace("text<4>", &format!("text<{}>", self.room.max(4)));

@@ -32,6 +32,9 @@ const FAULTS: &[(Premise, Family)] = &[
     (Premise::OpenSets, Family::Members),
     (Premise::Instants, Family::Dates),
     (Premise::Writers, Family::Twins),
+    (Premise::Image, Family::Filtered),
+    (Premise::Missing, Family::Referred),
+    (Premise::Laws, Family::Canon),
 ];
 
 /// The first map on which the fault is seen.

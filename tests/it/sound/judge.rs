@@ -4,7 +4,7 @@
 //! the edited side of `<->` not at all; a rule that nobody touched writes nothing; what is written fits its field; a rule without
 //! `else` refuses nothing; and what `<->` carried over can be made again from the other side alone.
 
-use dwmap::change::{Side, Sides};
+use dwmap::change::{Class, Side, Sides};
 use dwmap::functions;
 use dwmap::interp::{self, Cx, Lookups, Refusal, Stop};
 use dwmap::ir::{Plan, Rule, RuleId};
@@ -14,6 +14,7 @@ use super::case::{Admitted, Case, Drawn, name};
 use super::dice::Dice;
 use super::families::Family;
 use super::values;
+use super::world::World;
 
 /// Edits of each accepted map.
 const EDITS: usize = 24;
@@ -21,6 +22,8 @@ const EDITS: usize = 24;
 const STARTS: usize = 12;
 /// The map runs so often after an edit before it is called restless.
 const ROUNDS: usize = 6;
+/// Questions about references that one run of the map may ask.
+const QUESTIONS_MAX: usize = 32;
 
 /// A promise that was broken, with the way there.
 #[derive(Debug)]
@@ -40,6 +43,10 @@ pub struct Tally {
 pub struct Judge<'c> {
     case: &'c Case,
     plan: &'c Plan,
+    /// The rows that references lead to.
+    world: World,
+    /// That of the pair.
+    company: &'static str,
     lookups: Lookups,
     /// The rule as drawn that each slot belongs to.
     owners: Sides<Vec<Option<usize>>>,
@@ -52,7 +59,7 @@ pub struct Judge<'c> {
 enum Put {
     Nothing,
     Written(Vec<Slot>),
-    /// Refused as a rule says.
+    /// Refused, or left alone, as a rule says.
     Refused,
 }
 
@@ -61,11 +68,14 @@ impl<'c> Judge<'c> {
         let owner = |field: &str| case.rules.iter().position(|it| it.owns(field));
         let owners = plan.shapes.map(|it| it.fields.iter().map(|field| owner(&field.name)).collect());
         let rows = plan.shapes.map(|it| Record::absent(it.fields.len()));
-        Self { case, plan, lookups: Lookups::default(), owners, rows, trace: Vec::new(), tally: Tally::default() }
+        let (world, lookups) = (World::default(), Lookups::default());
+        Self { case, plan, world, company: "usmf", lookups, owners, rows, trace: Vec::new(), tally: Tally::default() }
     }
 
     /// Random rows and random edits.
     pub fn run(mut self, dice: &mut Dice) -> Result<Tally, Broken> {
+        let spice: Vec<Value> = self.case.rules.iter().flat_map(|it| it.spice.clone()).collect();
+        self.world = World::draw(dice, self.plan, &spice);
         if !self.start(dice)? {
             return Ok(self.tally);
         }
@@ -85,6 +95,68 @@ impl<'c> Judge<'c> {
         Cx { plan: self.plan, lookups: &self.lookups }
     }
 
+    /// Runs the map, and answers what it asks.
+    fn run_map(&mut self, towards: Side, from: &Record, onto: Option<&Record>) -> Result<Record, Stop> {
+        for _ in 0..QUESTIONS_MAX {
+            match interp::put(self.cx(), towards, from, onto) {
+                Err(Stop::Unresolved(query)) => {
+                    let answer = self.world.answer(self.plan, &query);
+                    self.lookups.insert(query, answer);
+                }
+                done => return done,
+            }
+        }
+        panic!("the map asks for ever: {}", self.case.text());
+    }
+
+    /// The rules that stand aside towards this side, as their `else skip` says. They write nothing.
+    fn check_aside(&self, towards: Side, onto: Option<&Record>, change: &Record) -> Result<bool, Broken> {
+        let (from, blank) = (&self.rows[towards.other()], Record::absent(change.len()));
+        let own = onto.unwrap_or(&blank);
+        let mut is_any = false;
+        for id in self.plan.rule_ids() {
+            let rule = self.plan.rule(id);
+            let Some(drawn) = self.case.rules.iter().find(|it| rule.label == it.label && it.may_skip) else { continue };
+            if !rule.writes(towards) || !self.takes_part(drawn) || !self.is_aside(id, towards, from, own) {
+                continue;
+            }
+            let written = rule.ends[towards].write.iter().find(|(slot, _)| change.get(*slot).is_known());
+            // The parts of a tuple that agree are left as they are, and what cannot be carried may be among them.
+            if rule.ends[towards].write.len() > 1 && written.is_some() {
+                continue;
+            }
+            is_any = true;
+            if let Some((slot, _)) = written {
+                let field = &self.plan.shapes[towards].field(*slot).name;
+                return self.broken("a rule that stands aside writes nothing", format!("{field} = {}", change.get(*slot)));
+            }
+        }
+        Ok(is_any)
+    }
+
+    fn is_aside(&self, id: RuleId, towards: Side, from: &Record, own: &Record) -> bool {
+        let wanted = match interp::read(self.cx(), id, towards.other(), from) {
+            Ok(wanted) => wanted,
+            Err(stop) => return stop == Stop::Skip,
+        };
+        let there = interp::read(self.cx(), id, towards, own);
+        if !wanted.is_known() || there.is_ok_and(|it| interp::agree(self.plan, id, &wanted, &it)) {
+            return false;
+        }
+        let rows = interp::Rows { own, from };
+        let mut out = Record::absent(own.len());
+        interp::write(self.cx(), id, towards, &wanted, &Value::text(self.company), rows, &mut out) == Err(Stop::Skip)
+    }
+
+    fn is_in_scope(&self, side: Side) -> bool {
+        interp::in_scope(self.cx(), side, &self.rows[side]).unwrap_or(false)
+    }
+
+    /// What is written towards this side from a row in scope is in scope.
+    fn check_scope(&self, towards: Side) -> Result<(), Broken> {
+        if self.is_in_scope(towards) { Ok(()) } else { self.broken("what is written stays in scope", String::new()) }
+    }
+
     fn broken<T>(&self, promise: &'static str, what: String) -> Result<T, Broken> {
         let mut trace = self.trace.clone();
         trace.push(what);
@@ -96,10 +168,11 @@ impl<'c> Judge<'c> {
         for _ in 0..STARTS {
             self.trace.clear();
             let side = if dice.percent(50) { Side::Left } else { Side::Right };
-            let company = *dice.pick(&["usmf", "demf"]);
+            self.company = *dice.pick(&["usmf", "demf"]);
+            let company = self.company;
             let shape = &self.plan.shapes[side];
             let drawn = shape.fields.iter().zip(&self.owners[side]).map(|(field, owner)| match owner {
-                Some(owner) => values::draw(dice, &field.kind, field.nullable, &self.case.rules[*owner].spice),
+                Some(owner) => self.drawn(dice, &field.kind, field.nullable, &self.case.rules[*owner].spice),
                 None if field.name == "company" => Value::text(company),
                 None => Value::Int(1),
             });
@@ -108,6 +181,9 @@ impl<'c> Judge<'c> {
                 continue;
             }
             self.rows[side] = record;
+            if !self.is_in_scope(side) {
+                continue;
+            }
             self.note(side, "is");
             if self.create(side.other())? {
                 return self.settle(side, None);
@@ -119,11 +195,14 @@ impl<'c> Judge<'c> {
     /// Makes the other row.
     fn create(&mut self, towards: Side) -> Result<bool, Broken> {
         let from = self.rows[towards.other()].clone();
-        let sent = match interp::put(self.cx(), towards, &from, None) {
+        let sent = match self.run_map(towards, &from, None) {
             Ok(sent) => sent,
             Err(stop) => return self.refused(towards, &stop).map(|()| false),
         };
         self.check_fit(towards, &sent)?;
+        if self.check_aside(towards, None, &sent)? {
+            return Ok(false);
+        }
         let made = self.filled(towards, &interp::normalise(self.plan, towards, &sent));
         if !self.fits(towards, &made) {
             // A store whose own changes do not fit its field: there is none.
@@ -131,6 +210,7 @@ impl<'c> Judge<'c> {
         }
         self.rows[towards] = made;
         self.note(towards, "made");
+        self.check_scope(towards)?;
         Ok(true)
     }
 
@@ -154,7 +234,7 @@ impl<'c> Judge<'c> {
         for (index, owner) in self.owners[side].iter().enumerate() {
             if *owner == Some(rule) && dice.percent(70) {
                 let field = &self.plan.shapes[side].fields[index];
-                let value = values::draw(dice, &field.kind, field.nullable, &self.case.rules[rule].spice);
+                let value = self.drawn(dice, &field.kind, field.nullable, &self.case.rules[rule].spice);
                 after.set(Slot(index as u16), value);
             }
         }
@@ -165,9 +245,20 @@ impl<'c> Judge<'c> {
         self.trace.clear();
         self.note(Side::Left, "is");
         self.note(Side::Right, "is");
-        self.rows[side] = after;
+        let before = std::mem::replace(&mut self.rows[side], after);
+        if !self.is_in_scope(side) {
+            self.rows[side] = before;
+            return None;
+        }
         self.note(side, "edited");
         Some(rule)
+    }
+
+    fn drawn(&self, dice: &mut Dice, kind: &Kind, nullable: bool, spice: &[Value]) -> Value {
+        match kind {
+            Kind::Lookup(targets) => self.world.draw_id(dice, targets, self.company),
+            kind => values::draw(dice, kind, nullable, spice),
+        }
     }
 
     /// Lets the map run until it is quiet. `false`: the edit was refused as a rule says.
@@ -175,9 +266,8 @@ impl<'c> Judge<'c> {
         let mut writes: Sides<Vec<usize>> = Sides::new(vec![0; self.case.rules.len()], vec![0; self.case.rules.len()]);
         let (mut towards, mut quiet) = (edited.other(), 0);
         for round in 0..ROUNDS {
-            match self.put(towards)? {
+            match self.put(towards, round == 0)? {
                 Put::Nothing => quiet += 1,
-                Put::Refused if round == 0 => return Ok(false),
                 // The answer to a write is refused as a rule says: a person sees it, and nothing more is written.
                 Put::Refused => return Ok(false),
                 Put::Written(slots) => {
@@ -189,6 +279,7 @@ impl<'c> Judge<'c> {
                         writes[towards][owner] += 1;
                         self.check_write(towards, edited, owner, rule, writes[towards][owner])?;
                     }
+                    self.check_scope(towards)?;
                 }
             }
             if quiet == 2 {
@@ -215,15 +306,18 @@ impl<'c> Judge<'c> {
         Ok(())
     }
 
-    fn put(&mut self, towards: Side) -> Result<Put, Broken> {
+    fn put(&mut self, towards: Side, is_first: bool) -> Result<Put, Broken> {
         let (from, onto) = (self.rows[towards.other()].clone(), self.rows[towards].clone());
-        let change = match interp::put(self.cx(), towards, &from, Some(&onto)) {
+        let change = match self.run_map(towards, &from, Some(&onto)) {
             Ok(change) => change,
             Err(stop) => {
                 self.tally.refused += 1;
                 return self.refused(towards, &stop).map(|()| Put::Refused);
             }
         };
+        if self.check_aside(towards, Some(&onto), &change)? && is_first {
+            return Ok(Put::Refused);
+        }
         let stored = interp::normalise(self.plan, towards, &change);
         let differs = |(slot, value): &(Slot, &Value)| change.get(*slot).is_known() && *value != onto.get(*slot);
         let slots: Vec<Slot> = stored.slots().filter(differs).map(|(slot, _)| slot).collect();
@@ -243,11 +337,11 @@ impl<'c> Judge<'c> {
 
     /// A refusal that the rule allows.
     fn refused(&self, towards: Side, stop: &Stop) -> Result<(), Broken> {
-        let Stop::Refused(Refusal { rule, message, .. }) = stop else {
+        let Stop::Refused(Refusal { rule, message, class, .. }) = stop else {
             return self.broken("nothing is left open", format!("{stop:?}"));
         };
         let drawn = self.case.rules.iter().find(|it| rule.starts_with(&it.label));
-        let is_said = drawn.is_some_and(|it| it.may_refuse[towards]);
+        let is_said = drawn.is_some_and(|it| it.may_refuse[towards] || (it.refers && *class == Class::Reference));
         if is_said { Ok(()) } else { self.broken("a rule without `else` refuses nothing", format!("{rule}: {message}")) }
     }
 
@@ -282,7 +376,8 @@ impl<'c> Judge<'c> {
 
     /// From the other side alone the edited row can be made again, but for what the rules call inessential.
     fn check_kept(&mut self, edited: Side) -> Result<(), Broken> {
-        let made = match interp::put(self.cx(), edited, &self.rows[edited.other()], None) {
+        let from = self.rows[edited.other()].clone();
+        let made = match self.run_map(edited, &from, None) {
             Ok(made) => made,
             Err(stop) => return self.refused(edited, &stop),
         };
@@ -294,6 +389,7 @@ impl<'c> Judge<'c> {
             if again.is_known()
                 && self.is_carried(drawn, edited, slot)
                 && self.takes_part(drawn)
+                && !self.refers_nowhere(drawn, edited)
                 && !self.is_same(drawn, slot, edited, held, again)
             {
                 let field = &self.plan.shapes[edited].field(slot).name;
@@ -313,6 +409,16 @@ impl<'c> Judge<'c> {
         self.rules_of(drawn).all(|id| {
             Side::BOTH.into_iter().all(|side| interp::guard_holds(self.cx(), id, side, &self.rows[side]).unwrap_or(false))
         })
+    }
+
+    /// A key with an empty part: it is as good as none.
+    fn refers_nowhere(&self, drawn: &Drawn, side: Side) -> bool {
+        let is_no_key = |id: RuleId| match interp::read(self.cx(), id, side, &self.rows[side]) {
+            Ok(Value::Tuple(parts)) => parts.iter().any(Value::is_blank),
+            Ok(single) => single.is_blank(),
+            Err(_) => false,
+        };
+        drawn.refers && self.rules_of(drawn).any(is_no_key)
     }
 
     fn rules_of(&self, drawn: &Drawn) -> impl Iterator<Item = RuleId> {
