@@ -611,3 +611,63 @@ fn an_encrypted_sandbox_says_whom_to_trust_and_which_tables_it_has() {
     assert!(std::fs::read_to_string(authority).expect("it is written").starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(messages.iter().any(|it| it.contains("six maps of `maps/` alone")), "{messages:?}");
 }
+
+const PARAMETERS: &str = r#"system a
+system b
+
+param most: int32 = 3
+
+entity a.Item {
+  key Id: text<5>
+  Name:   text<9>
+}
+
+entity b.item {
+  key id: text<5>
+  name:   text<9>
+}
+
+map Items: a.Item -> b.item {
+  key Id <-> id
+  Name -> name
+  filter length(Name) <= most ->
+  on exit detach
+  on delete -> refuse
+  on rekey reject
+}
+
+test "short names" in Items {
+  given a { Id: "1", Name: "ab" }
+  expect b { id: "1", name: "ab" }
+}
+"#;
+
+#[test]
+fn a_wrong_parameter_is_pointed_at_where_it_is_set() {
+    let folder = Folder::new("parameters");
+    folder.write("items.dwmap", PARAMETERS);
+    folder.write("dwmap.toml", "[params]\nmost = \"many\"\nmist = 4\n");
+    let said = folder.dwmap(&["check", "--format", "short"]);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(said.exit, Some(1), "{said:?}");
+    assert!(lines.iter().any(|it| it.starts_with("dwmap.toml:2:1: error[DW0103]")), "{said:?}");
+    assert!(lines.iter().any(|it| it.starts_with("dwmap.toml:3:1: error[DW0101]: there is no parameter `mist`")), "{said:?}");
+}
+
+#[test]
+fn a_test_that_nobody_wrote_is_not_passed() {
+    let folder = Folder::new("tests-of-nothing");
+    folder.write("items.dwmap", PARAMETERS);
+    let said = folder.dwmap(&["test", "--only", "short nemes"]);
+    assert_eq!(said.exit, Some(2), "{said:?}");
+    assert!(said.messages.contains("has `short nemes` in its name\n  = fix: `--only \"short names\"`"), "{said:?}");
+    assert_eq!(folder.dwmap(&["test", "--only", "short"]).exit, Some(0));
+}
+
+#[test]
+fn a_desk_says_which_maps_it_cannot_show() {
+    let folder = synced_pair();
+    with_edit(&folder, "items.dwmap", "ean              <->", "eam              <->");
+    let said = folder.dwmap(&["errors", "list"]);
+    assert!(said.messages.contains("maps with errors are not shown where no process runs: `"), "{said:?}");
+}

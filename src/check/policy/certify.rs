@@ -57,9 +57,13 @@ fn of_side(plan: &Plan, rule: &Rule, side: Side) -> Certificate {
 pub fn report(built: &mut [Built<'_>], required: Option<Strength>, diags: &mut Diagnostics) {
     for it in built.iter_mut().filter(|it| !it.is_wrong) {
         for index in 0..it.plan.rules.len() {
-            let (law, certificate) = it.plan.rules[index].laws.weakest();
+            let laws = &it.plan.rules[index].laws;
+            let is_sampled = laws.section.strength() == Strength::Tested;
+            if required.is_none() && !is_sampled {
+                continue;
+            }
+            let (law, certificate) = laws.weakest();
             let is_too_weak = required.is_some_and(|it| certificate.strength() < it);
-            let is_sampled = it.plan.rules[index].laws.section.strength() == Strength::Tested;
             if !is_too_weak && !is_sampled {
                 continue;
             }
