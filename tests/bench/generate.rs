@@ -44,7 +44,7 @@ fn one(out: &mut String, map: usize, rules: usize) {
     for rule in 0..rules {
         writeln!(out, "  {}", line(rule)).expect("a string takes all");
     }
-    out.push_str("  on conflict newest\n  on delete <-> refuse\n}\n\n");
+    out.push_str("  on conflict prefer fo\n  on delete <-> refuse\n}\n\n");
 }
 
 fn entities(out: &mut String, map: usize, rules: usize) {
