@@ -41,10 +41,13 @@ pub struct Trial {
     pub is_complete: bool,
     lookups: Lookups,
     premises: Premises,
+    /// The sides on which the rule reads a reference, whose keys stand here in its place.
+    referring: Vec<Side>,
 }
 
 impl Trial {
     pub fn new(plan: &Plan, id: RuleId, premises: Premises) -> Self {
+        let referring = interp::referring(plan, id);
         let plan = strict(plan, id);
         let mut near = Vec::new();
         for (_, end) in plan.rule(id).ends.iter().filter(|_| premises.hold(Premise::Constants)) {
@@ -54,7 +57,7 @@ impl Trial {
         let mut is_complete = true;
         let left = records(&plan, id, Side::Left, &near, premises, &mut is_complete);
         let right = records(&plan, id, Side::Right, &near, premises, &mut is_complete);
-        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default(), premises }
+        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default(), premises, referring }
     }
 
     /// Records that show a value: what cannot be read says nothing.
@@ -95,6 +98,7 @@ impl Trial {
     /// The row after the value was written to it, before the store had it.
     fn write(&self, side: Side, value: &Value, own: &Record) -> Option<Record> {
         let mut out = Record::absent(own.len());
+        let value = if self.referring.contains(&side) && self.refers_nowhere(value) { &Value::Null } else { value };
         // Fallbacks are taken out of the plan, so nothing reads the row that the value comes from.
         let rows = interp::Rows { own, from: &Record::absent(0) };
         interp::write(self.cx(), self.id, side, value, &Value::Absent, rows, &mut out).ok()?;
@@ -109,7 +113,12 @@ impl Trial {
     }
 
     fn agree(&self, left: &Value, right: &Value) -> bool {
-        interp::agree(&self.plan, self.id, left, right)
+        interp::refer_alike(&self.plan, &self.referring, left, right) || interp::agree(&self.plan, self.id, left, right)
+    }
+
+    /// A reference by a key without a value is none, whatever else stands in the key.
+    fn refers_nowhere(&self, key: &Value) -> bool {
+        !self.referring.is_empty() && interp::is_no_key(key)
     }
 
     fn blank(&self, side: Side) -> Record {
@@ -198,7 +207,7 @@ impl Trial {
         }
         let mut seen: HashMap<Value, (&Record, Value)> = HashMap::new();
         self.records[side].iter().find_map(|record| {
-            let value = self.read(side, record)?;
+            let value = self.read(side, record).filter(|it| !self.refers_nowhere(it))?;
             let input = inputs.read(side, record)?;
             let both = self.write(side.other(), &value, &self.blank(side.other()))?;
             let (first, earlier) = seen.entry(self.kept(value)).or_insert_with(|| (record, input.clone()));
@@ -234,6 +243,7 @@ impl Trial {
             is_complete: false,
             lookups: Lookups::default(),
             premises: self.premises,
+            referring: Vec::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Compare, Expr, Plan, Rule, RuleId};
 use crate::source::Span;
 use crate::syntax::ast::{ClauseKind, MemberKind};
-use crate::value::{Record, Slot, Value};
+use crate::value::{Kind, Record, Slot, Value};
 
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     exits(world, built, out);
@@ -141,9 +141,10 @@ fn image(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         let (near, far) = (plan.scope[side.other()].as_ref()?, plan.scope[side].as_ref()?);
         let values = allowed((near, &plan.shapes[side.other()]), &plan.shapes[side.other()].field(*from).name)?;
         let far = (far, &plan.shapes[side]);
-        let carried = values.into_iter().find_map(|it| {
-            Some((it.clone(), carry(plan, index, side, *from, *to, &it)?))
-                .filter(|(_, to_value)| excludes_value(far, &plan.shapes[side].field(*to).name, to_value))
+        let is_held = |it: &Value| stored(plan, side.other(), *from, it) == *it;
+        let carried = values.into_iter().filter(is_held).find_map(|it| {
+            let carried = stored(plan, side, *to, &carry(plan, index, side, *from, *to, &it)?);
+            excludes_value(far, &plan.shapes[side].field(*to).name, &carried).then_some((it, carried))
         });
         Some((side, *from, *to, carried?))
     });
@@ -168,10 +169,9 @@ fn image_of_samples(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         [&near, &far].into_iter().for_each(|it| samples::constants(it, &mut constants));
         let field = plan.shapes[side.other()].field(*from);
         let null = field.nullable.then_some(Value::Null);
-        let stored = |it: Value| plan.profiles[side.other()].store(&field.kind, &it);
-        samples::nasty(&field.kind, &constants).into_iter().chain(null).map(stored).find_map(|value| {
-            let carried = carry(plan, index, side, *from, *to, &value)?;
-            let carried = plan.profiles[side].store(&plan.shapes[side].field(*to).kind, &carried);
+        let held = |it: Value| stored(plan, side.other(), *from, &it);
+        samples::nasty(&field.kind, &constants).into_iter().chain(null).map(held).find_map(|value| {
+            let carried = stored(plan, side, *to, &carry(plan, index, side, *from, *to, &value)?);
             let leaves = passes(&unselected, side.other(), *from, &value) && !passes(&unselected, side, *to, &carried);
             leaves.then(|| out_of_scope(built, index, side, (*from, &value), (*to, &carried)))
         })
@@ -203,8 +203,11 @@ fn passes(plan: &Plan, side: Side, slot: Slot, value: &Value) -> bool {
 
 fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value), to: (Slot, &Value)) -> Diagnostic {
     let plan = &built.plan;
-    let (value, carried) = (from.1, to.1);
-    let (from, to) = (&plan.shapes[side.other()].field(from.0).name, &plan.shapes[side].field(to.0).name);
+    let field = |side: Side, (slot, value): (Slot, &Value)| {
+        let field = plan.shapes[side].field(slot);
+        let member = if let Kind::Enum(members) = &field.kind { members.by_value(value) } else { None };
+        format!("{} = {}", field.name, member.map_or_else(|| value.to_string(), |it| it.name.clone()))
+    };
     let message = format!(
         "a row that is in scope on the {} arrives outside of the filter of the {} side",
         side.other().word(),
@@ -213,8 +216,13 @@ fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value
     Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
         .because(place(built, side.other()), "in scope here")
         .because(place(built, side), "not here")
-        .counterexample(format!("{from} = {value}  →  {to} = {carried}"))
+        .counterexample(format!("{}  →  {}", field(side.other(), from), field(side, to)))
         .advice("make the filters each other's image, or map the value otherwise")
+}
+
+/// The value as its store gives it back.
+fn stored(plan: &Plan, side: Side, slot: Slot, value: &Value) -> Value {
+    plan.profiles[side].store(&plan.shapes[side].field(slot).kind, value)
 }
 
 /// The value after the rule has carried it, where no reference is needed for that.

@@ -6,6 +6,7 @@ mod dice;
 mod families;
 mod faults;
 mod judge;
+mod refused;
 mod values;
 mod world;
 
