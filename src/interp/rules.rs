@@ -138,7 +138,7 @@ pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     let rule = plan.rule(id);
     let stored = |value: Value| plan.profiles.iter().fold(value, |it, (_, profile)| profile.store(&rule.kind, &it));
     // Stored before and after: a text in another case may be longer, and then another number of blanks fills it up.
-    let fold = |value: &Value| stored(fold_modulo(rule.modulo, &stored(value.clone())));
+    let fold = |value: &Value| unpadded(plan, rule.modulo, stored(fold_modulo(rule.modulo, &stored(value.clone()))));
     if plan.key.contains(&id) && fold_key(plan, left) == fold_key(plan, right) {
         return true;
     }
@@ -195,6 +195,15 @@ fn is_empty(value: &Value) -> bool {
 /// One of the stores does not tell null from `""`.
 fn has_one_empty(plan: &Plan) -> bool {
     plan.profiles.iter().any(|(_, it)| it.text.null_is_blank || it.text.blank_is_null)
+}
+
+/// In the other case a text can be longer, so that a store pads it with fewer blanks.
+fn unpadded(plan: &Plan, modulo: crate::ir::Modulo, value: Value) -> Value {
+    let is_padded = modulo.case && plan.profiles.iter().any(|(_, it)| it.text.padded.is_some());
+    match &value {
+        Value::Text(text) if is_padded => Value::text(text.trim_end_matches(' ')),
+        _ => value,
+    }
 }
 
 fn fold_modulo(modulo: crate::ir::Modulo, value: &Value) -> Value {

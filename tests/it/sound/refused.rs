@@ -5,7 +5,7 @@ use dwmap::change::{Side, Sides};
 use dwmap::check::premise::{Premise, Premises};
 use dwmap::diag::{Diagnostic, Severity, codes};
 use dwmap::interp::{self, Cx, Lookups, Query, Resolution, Stop};
-use dwmap::ir::{Plan, Program, RuleId};
+use dwmap::ir::{Missing, Plan, Program, RuleId};
 use dwmap::schema::Shape;
 use dwmap::value::{Date, Float, Kind, Record, Time, Timestamp, Uuid, Value};
 
@@ -32,6 +32,8 @@ struct Refused<'p> {
     program: &'p Program,
     plan: &'p Plan,
     id: RuleId,
+    /// References are found by every key, or by none.
+    are_found: bool,
 }
 
 /// Whether the refusal shows records or values that the interpreter can be asked about.
@@ -53,7 +55,12 @@ fn doubts(text: &str, premises: Premises) -> Vec<(String, Result<(), Doubt>)> {
         let verdict = match bare.program.plan(name) {
             Some((_, plan)) => {
                 let id = plan.rule_ids().find(|id| Some(plan.rule(*id).label.as_str()) == it.rule.as_deref());
-                id.ok_or_else(|| "no such rule".to_owned()).and_then(|id| Refused { program: &bare.program, plan, id }.judge(it))
+                let judge = |id: RuleId, are_found: bool| Refused { program: &bare.program, plan, id, are_found }.judge(it);
+                let found = id.ok_or_else(|| "no such rule".to_owned()).and_then(|id| judge(id, true));
+                match id.filter(|id| plan.rule(*id).on_missing == Missing::Null) {
+                    Some(id) => found.or_else(|_| judge(id, false)),
+                    None => found,
+                }
             }
             None if it.code == codes::AMBIGUOUS_SPLIT => joins_alike(text, it),
             // It is wrong in another way as well, and cannot be run.
@@ -74,7 +81,7 @@ fn joins_alike(text: &str, refusal: &Diagnostic) -> Result<(), Doubt> {
     let plan = checked.program.plans.first().ok_or_else(|| format!("no plan: {found:?}"))?;
     let label = refusal.rule.as_deref().unwrap_or_default();
     let id = plan.rule_ids().find(|it| plan.rule(*it).label == label).ok_or("no such rule")?;
-    let refused = Refused { program: &checked.program, plan, id };
+    let refused = Refused { program: &checked.program, plan, id, are_found: true };
     let shown = refusal.counterexample.as_deref().unwrap_or_default();
     let (pair, both) = shown.split_once("  →  ").ok_or("there is one step")?;
     let (side, first, rest) = refused.record_of(pair)?;
@@ -142,11 +149,14 @@ impl Refused<'_> {
             self.written(towards, &value, &self.blank(towards))
         });
         let [one, two] = sent;
-        let (one, two) = (one?, two?);
-        self.same_record(towards, &two, both)?;
+        // One of them may be refused, and is then taken for the other where that is there already.
+        let arrives = two.as_ref().or(one.as_ref()).map_err(Clone::clone)?;
+        self.same_record(towards, arrives, both)?;
         // The rule takes them for one, or the store does.
         let is_one = interp::agree(self.plan, self.id, &self.read(side, &first)?, &self.read(side, &second)?);
-        if !is_one && self.stored(towards, &one) != self.stored(towards, &two) {
+        let is_stored_as_one = one.is_ok()
+            && one.as_ref().ok().map(|it| self.stored(towards, it)) == two.as_ref().ok().map(|it| self.stored(towards, it));
+        if !is_one && !is_stored_as_one {
             return Err(format!("they can be told apart: {one:?} and {two:?}"));
         }
         // Texts may differ in what the rule forgives. Numbers that a store can hold are different numbers.
@@ -239,6 +249,10 @@ impl Refused<'_> {
         for _ in 0..QUESTIONS_MAX {
             match ask(self.cx(&lookups)) {
                 Err(Stop::Unresolved(query)) => {
+                    if let (Query::IdOf { .. }, false) = (&query, self.are_found) {
+                        lookups.insert(query, Resolution::Missing);
+                        continue;
+                    }
                     let id = match &query {
                         Query::KeyOf { id, .. } => id.clone(),
                         Query::IdOf { reference, key } => match key {
