@@ -130,6 +130,14 @@ pub enum Change {
     Delete { id: RemoteId },
 }
 
+/// What a push message told: that a row is to be looked at, or something of an entity. It names, and is never taken for data.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hint {
+    pub entity: String,
+    /// `None`: the message does not say which; the feed is read at once.
+    pub row: Option<RemoteId>,
+}
+
 impl Change {
     pub fn id(&self) -> &RemoteId {
         match self {

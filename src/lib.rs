@@ -2,6 +2,8 @@
 //!
 //! The layers, in reading order; a layer uses only those above it (`tests/it/tidy.rs` holds this).
 
+pub mod crew;
+
 pub mod source;
 
 pub mod diag;

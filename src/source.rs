@@ -100,12 +100,42 @@ impl Sources {
         Ok(id)
     }
 
+    /// Puts another text in the place of a file's own.
+    pub fn replace(&mut self, id: FileId, text: impl Into<Arc<str>>) -> Result<(), TooLong> {
+        let text = text.into();
+        if text.len() > FILE_BYTES_MAX {
+            return Err(TooLong { bytes: text.len() });
+        }
+        let name = std::mem::take(&mut self.files[id.0 as usize].name);
+        self.files[id.0 as usize] = SourceFile::new(name, text);
+        Ok(())
+    }
+
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Forgets all but the first files.
+    pub fn truncate(&mut self, count: usize) {
+        self.files.truncate(count);
+    }
+
     pub fn file(&self, id: FileId) -> &SourceFile {
         &self.files[id.0 as usize]
     }
 
     pub fn files(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
         self.files.iter().enumerate().map(|(index, file)| (FileId(index as u32), file))
+    }
+
+    /// A line by its file's name and its number, counted from 1, without the blanks around it. `None`: there is no such line.
+    pub fn line_span(&self, name: &str, line: usize) -> Option<Span> {
+        let (id, file) = self.files().find(|(_, it)| it.name == name)?;
+        let start = *file.line_starts.get(line.checked_sub(1)?)? as usize;
+        let text = file.line(line);
+        let indent = text.len() - text.trim_start().len();
+        Some(Span::new(id, start + indent, start + indent + text.trim().len()))
     }
 
     pub fn text(&self, span: Span) -> &str {

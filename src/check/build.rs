@@ -1,5 +1,8 @@
 //! Maps to plans: sides, scope, rules in order, policies, groups.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
 use super::built::{Built, Role, Written};
@@ -7,8 +10,7 @@ use super::expr::{both, loose};
 use super::names::{MapInfo, World, unknown};
 use super::rule::{Block, Setting, label, towards};
 use super::scope::{Fields, Scope, SideScope};
-use super::table::{self, Rows};
-use super::usage;
+use super::table::Rows;
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir::{Conflict, DeleteAction, Exit, Expr, Group, Missing, OnError, Origin, Plan, Rekey, Rule, RuleId};
@@ -22,13 +24,6 @@ const INACTIVE: &str = "Inactive";
 
 /// Tries after an error of the other system, where the map does not say.
 const RETRIES_DEFAULT: u32 = 5;
-
-/// Every map of the files as plan. A map whose sides do not resolve has none.
-pub fn plans<'a>(world: &'a World<'a>, sources: &'a Sources, diags: &mut Diagnostics) -> Vec<Built<'a>> {
-    let values = table::collect(world, &usage::value_maps(world), diags);
-    let active = world.maps.values().filter(|it| it.is_active);
-    active.filter_map(|info| map(world, sources, &values, info, diags)).collect()
-}
 
 /// What is gathered while the members are read.
 #[derive(Default)]
@@ -46,7 +41,8 @@ struct Gathered<'a> {
     is_full: bool,
 }
 
-fn map<'a>(
+/// A map as plan. One whose sides do not resolve has none.
+pub fn map<'a>(
     world: &'a World<'a>,
     sources: &'a Sources,
     values: &IndexMap<String, Option<Rows>>,
@@ -325,7 +321,7 @@ fn finish<'a>(mut cx: Scope<'a, '_>, map: &'a ast::Map, span: Span, writes: Side
         references: cx.references,
         tables: cx.tables,
     };
-    Built { plan, map, rules: gathered.written, is_partial: gathered.is_partial || map.is_broken, is_wrong }
+    Built { plan: Arc::new(plan), map, rules: gathered.written, is_partial: gathered.is_partial || map.is_broken, is_wrong }
 }
 
 /// What the map says about everything but values.
@@ -526,39 +522,40 @@ fn deactivation(cx: &mut Scope<'_, '_>, kept: Side, span: Span, policies: &[&ast
 
 /// Rules that write one field, or that a policy ties together, win or lose together.
 fn groups(rules: &[Rule], together: &[Vec<usize>], conflicts: &[Conflict]) -> Vec<Group> {
-    let mut group_of: Vec<usize> = (0..rules.len()).collect();
-    let mut unite = |a: usize, b: usize| {
-        let (from, to) = (group_of[a].max(group_of[b]), group_of[a].min(group_of[b]));
-        for it in &mut group_of {
-            if *it == from {
-                *it = to;
-            }
-        }
-    };
-    for (index, rule) in rules.iter().enumerate() {
-        for (earlier, other) in rules[..index].iter().enumerate() {
-            if shares_target(rule, other) {
-                unite(earlier, index);
+    let mut first_of: Vec<usize> = (0..rules.len()).collect();
+    let mut writers: HashMap<(Side, Slot), usize> = HashMap::new();
+    for (index, rule) in rules.iter().enumerate().filter(|(_, it)| it.is_two_way()) {
+        for (side, end) in rule.ends.iter() {
+            for (slot, _) in &end.write {
+                let other = *writers.entry((side, *slot)).or_insert(index);
+                unite(&mut first_of, other, index);
             }
         }
     }
     for tied in together {
         for pair in tied.windows(2) {
-            unite(pair[0], pair[1]);
+            unite(&mut first_of, pair[0], pair[1]);
         }
     }
     let mut out: IndexMap<usize, Group> = IndexMap::new();
-    for (index, group) in group_of.iter().enumerate() {
-        let own = out.entry(*group).or_insert_with(|| Group { rules: Vec::new(), conflict: conflicts[index] });
+    for (index, conflict) in conflicts.iter().enumerate() {
+        let first = first_of_group(&first_of, index);
+        let own = out.entry(first).or_insert_with(|| Group { rules: Vec::new(), conflict: *conflict });
         own.rules.push(RuleId(index as u16));
     }
     out.into_values().collect()
 }
 
-fn shares_target(a: &Rule, b: &Rule) -> bool {
-    if !a.is_two_way() || !b.is_two_way() {
-        return false;
+/// Each rule leads to an earlier one of its group; the first leads to itself.
+fn first_of_group(first_of: &[usize], index: usize) -> usize {
+    let mut at = index;
+    while first_of[at] != at {
+        at = first_of[at];
     }
-    let slots = |rule: &Rule, side: Side| -> Vec<Slot> { rule.ends[side].write.iter().map(|(slot, _)| *slot).collect() };
-    Side::BOTH.iter().any(|&side| slots(a, side).iter().any(|it| slots(b, side).contains(it)))
+    at
+}
+
+fn unite(first_of: &mut [usize], a: usize, b: usize) {
+    let (a, b) = (first_of_group(first_of, a), first_of_group(first_of, b));
+    first_of[a.max(b)] = a.min(b);
 }

@@ -1,12 +1,15 @@
 //! A lowered map beside the text it came from: what the law and policy checks look at.
 
+use std::sync::Arc;
+
 use crate::ir;
 use crate::source::Span;
 use crate::syntax::ast;
 
 /// A lowered map.
 pub struct Built<'a> {
-    pub plan: ir::Plan,
+    /// Shared with what is remembered of the map, until somebody changes it.
+    pub plan: Arc<ir::Plan>,
     pub map: &'a ast::Map,
     /// The text of each rule, in the order of `plan.rules`.
     pub rules: Vec<Written<'a>>,

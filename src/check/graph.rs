@@ -1,6 +1,9 @@
 //! The order in which maps are filled: a map comes after those that it refers to. Where maps refer to each other in a circle, a
 //! new row does without the reference at first.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::built::Built;
 use super::names::World;
 use crate::change::Side;
@@ -9,7 +12,7 @@ use crate::ir::{Missing, Plan, PlanId, RefId, Rule};
 
 /// Marks the references that a new row can do without, and reports circles in which there is none.
 pub fn defer(world: &World<'_>, built: &mut [Built<'_>], diags: &mut Diagnostics) {
-    let circles = Circles::new(built.iter().map(|it| &it.plan));
+    let circles = Circles::new(built.iter().map(|it| &*it.plan));
     let mut marked: Vec<(usize, RefId)> = Vec::new();
     // By map: the maps whose rows must be there before a row of this one can be made.
     let mut needed = vec![Vec::new(); built.len()];
@@ -28,7 +31,7 @@ pub fn defer(world: &World<'_>, built: &mut [Built<'_>], diags: &mut Diagnostics
         }
     }
     for (index, id) in marked {
-        built[index].plan.references[id.index()].is_deferrable = true;
+        Arc::make_mut(&mut built[index].plan).references[id.index()].is_deferrable = true;
         tell(&built[index], id, diags);
     }
     deadlocks(built, &needed, diags);
@@ -38,15 +41,16 @@ pub fn defer(world: &World<'_>, built: &mut [Built<'_>], diags: &mut Diagnostics
 /// as if the map had been named. A circle is closed only by maps that name each other, so such a reference is left as it is.
 pub fn adopt(built: &mut [Built<'_>]) {
     let mut needs: Vec<Vec<usize>> = {
-        let names: Vec<String> = built.iter().map(|it| it.plan.name.clone()).collect();
-        built.iter().map(|it| self::needs(&it.plan, &names)).collect()
+        let places = places(built.iter().map(|it| &*it.plan));
+        built.iter().map(|it| self::needs(&it.plan, &places)).collect()
     };
     for index in 0..built.len() {
         for place in 0..built[index].plan.references.len() {
             let Some(maker) = maker(built, &built[index].plan, RefId(place as u16)) else { continue };
             if maker != index && !reachable(maker, &needs)[index] {
                 needs[index].push(maker);
-                built[index].plan.references[place].plan = Some(built[maker].plan.name.clone());
+                let name = built[maker].plan.name.clone();
+                Arc::make_mut(&mut built[index].plan).references[place].plan = Some(name);
             }
         }
     }
@@ -56,11 +60,14 @@ pub fn adopt(built: &mut [Built<'_>]) {
 fn maker(built: &[Built<'_>], own: &Plan, id: RefId) -> Option<usize> {
     let reference = own.reference(id);
     let [target] = reference.targets.as_slice() else { return None };
+    if reference.plan.is_some() {
+        return None;
+    }
     let side = reference.side;
     let makes =
         |it: &Plan| it.writes[side] && it.systems[side] == own.systems[side] && it.shapes[side].entity == target.shape.entity;
     let mut makers = (0..built.len()).filter(|&it| makes(&built[it].plan));
-    let first = makers.next().filter(|_| reference.plan.is_none())?;
+    let first = makers.next()?;
     makers.next().is_none().then_some(first)
 }
 
@@ -141,22 +148,22 @@ fn path(start: usize, first: usize, edges: &[Vec<usize>], built: &[Built<'_>]) -
 
 /// Which maps reach which.
 struct Circles {
-    names: Vec<String>,
+    places: HashMap<String, usize>,
     reach: Vec<Vec<bool>>,
 }
 
 impl Circles {
     fn new<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> Self {
-        let names: Vec<String> = plans.clone().map(|it| it.name.clone()).collect();
-        let needs: Vec<Vec<usize>> = plans.map(|it| needs(it, &names)).collect();
-        Self { reach: (0..names.len()).map(|start| reachable(start, &needs)).collect(), names }
+        let places = places(plans.clone());
+        let needs: Vec<Vec<usize>> = plans.map(|it| needs(it, &places)).collect();
+        Self { reach: (0..needs.len()).map(|start| reachable(start, &needs)).collect(), places }
     }
 
     /// The references of a map that lead to a map from which a way leads back.
     fn references(&self, index: usize, plan: &Plan) -> Vec<(RefId, usize)> {
         let mut out = Vec::new();
         for (place, reference) in plan.references.iter().enumerate() {
-            let target = reference.plan.as_ref().and_then(|name| self.names.iter().position(|it| it == name));
+            let target = reference.plan.as_ref().and_then(|name| self.places.get(name).copied());
             if let Some(target) = target.filter(|&it| it == index || self.reach[it][index]) {
                 out.push((RefId(place as u16), target));
             }
@@ -184,9 +191,18 @@ pub fn order(plans: &[Plan]) -> Vec<Vec<PlanId>> {
     groups.into_iter().map(|group| group.into_iter().map(|it| PlanId(it as u16)).collect()).collect()
 }
 
-fn needs(plan: &Plan, names: &[String]) -> Vec<usize> {
+fn needs(plan: &Plan, places: &HashMap<String, usize>) -> Vec<usize> {
     let named = plan.references.iter().filter_map(|it| it.plan.as_ref());
-    named.filter_map(|name| names.iter().position(|it| it == name)).collect()
+    named.filter_map(|name| places.get(name).copied()).collect()
+}
+
+/// Where each plan stands, by its name; of two with one name the first.
+fn places<'a>(plans: impl Iterator<Item = &'a Plan>) -> HashMap<String, usize> {
+    let mut out = HashMap::new();
+    for (place, plan) in plans.enumerate() {
+        out.entry(plan.name.clone()).or_insert(place);
+    }
+    out
 }
 
 fn reachable(start: usize, needs: &[Vec<usize>]) -> Vec<bool> {

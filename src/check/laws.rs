@@ -7,22 +7,30 @@
 //!
 //! `<~>` says that something is lost, so it need not read back what was written; it must settle, and its sides must be stable.
 
+mod alone;
 mod construct;
 mod message;
 pub mod samples;
 mod trial;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::built::{Built, Written};
 use super::names::World;
 use super::policy::finer_side;
 use super::premise::Premise;
 use crate::change::{Side, Sides};
-use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, codes, mend};
+use crate::diag::{Code, Diagnostic, Diagnostics, Edit, Fix, Severity, codes, mend};
 use crate::ir::{Certificate, Missing, Rule, RuleId};
-use crate::source::Sources;
+use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind};
 use construct::Form;
-use trial::{Finding, Trial};
+use trial::Finding;
+use verdict::{Claim, Verdict};
+
+pub use verdict::Verdicts;
 
 /// The codes of which a rule gets at most one.
 const LAW_CODES: [Code; 7] = [
@@ -35,42 +43,69 @@ const LAW_CODES: [Code; 7] = [
     codes::LOST,
 ];
 
-/// Decides the laws of every two-way rule, reports what fails, and records how each was decided.
-pub fn check(world: &World<'_>, built: &mut Built<'_>, sources: &Sources, diags: &mut Diagnostics) {
-    if !world.premises.hold(Premise::Laws) {
-        return;
+/// Codes outside of the laws that stand for what was seen to happen to a row.
+pub const SEEN_CODES: [Code; 3] = [codes::IMAGE_OUT_OF_SCOPE, codes::DATE_LOSS, codes::KEY_COLLISION];
+
+/// Otherwise a rule that would be refused for what happens to its rows is compiled, so that it can be run.
+pub fn are_decided(world: &World<'_>) -> bool {
+    world.premises.hold(Premise::Laws)
+}
+
+/// What is to be said of one rule.
+#[derive(Clone)]
+pub struct Told {
+    /// Where the rule stands.
+    span: Span,
+    /// Said in any case.
+    no_loses: Option<Diagnostic>,
+    /// Said unless an error about its laws was reported: a hint, or such an error.
+    other: Option<Diagnostic>,
+}
+
+/// Decides the laws of every two-way rule of a map, and records how each was decided. What is to be said comes back.
+pub fn decide(world: &World<'_>, built: &mut Built<'_>, verdicts: &Verdicts, sources: &Sources) -> Vec<Told> {
+    let mut out = Vec::new();
+    if !are_decided(world) {
+        return out;
     }
-    for id in built.plan.rule_ids().collect::<Vec<_>>() {
-        let written = built.rules[id.index()];
-        let rule = built.plan.rule(id);
-        if !rule.is_two_way() {
-            continue;
+    let two_way: Vec<RuleId> = built.plan.rule_ids().filter(|&id| built.plan.rule(id).is_two_way()).collect();
+    for id in two_way {
+        let decided = decide_one(world, built, id, verdicts);
+        let (written, rule) = (built.rules[id.index()], built.plan.rule(id));
+        let is_silent = written.rule.arrow == Arrow::Lossy && rule.loses.is_none();
+        let no_loses = is_silent.then(|| no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
+        let other = match &decided.finding {
+            Some(finding) => Some(message::diagnostic(world, built, id, finding, sources)),
+            None => (decided.is_weaker && !forgets_missing(rule))
+                .then(|| weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label))),
+        };
+        if no_loses.is_some() || other.is_some() {
+            out.push(Told { span: written.span, no_loses, other });
         }
-        if written.rule.arrow == Arrow::Lossy && rule.loses.is_none() {
-            diags.push(no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
-        }
-        let is_decided = diags.iter().any(|it| {
-            LAW_CODES.contains(&it.code)
-                && written.span.range().contains(&it.primary().range().start)
-                && it.primary().file == written.span.file
-        });
-        if is_decided {
-            continue;
-        }
-        let premises = world.premises;
-        let is_faithful = construct::form(&built.plan, id, premises) == Some(Form::Faithful)
-            && finer_side(&built.plan, id).is_none()
-            && !forgets_missing(rule);
-        if written.rule.arrow == Arrow::Lossy && is_faithful && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none()) {
-            diags.push(weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label)));
-        }
-        let decided = decide(world, built, id);
-        if let Some(finding) = &decided.finding {
-            diags.push(message::diagnostic(world, built, id, finding, sources));
-            built.is_wrong = true;
-        }
-        let laws = &mut built.plan.rules[id.index()].laws;
+        let laws = &mut Arc::make_mut(&mut built.plan).rules[id.index()].laws;
         (laws.section, laws.absorption) = (decided.section, decided.absorption);
+    }
+    out
+}
+
+/// Says it, map by map. A rule within whose text an error about laws stands already is left out: a layer may bring a rule that its
+/// base had.
+pub fn tell(built: &mut [Built<'_>], told: &[&[Told]], diags: &mut Diagnostics) {
+    let law_errors = diags.iter().filter(|it| LAW_CODES.contains(&it.code)).map(Diagnostic::primary);
+    let mut failed: BTreeSet<(FileId, u32)> = law_errors.map(|it| (it.file, it.start)).collect();
+    for (built, told) in built.iter_mut().zip(told) {
+        for it in *told {
+            it.no_loses.iter().for_each(|it| diags.push(it.clone()));
+            let Span { file, start, end } = it.span;
+            let Some(other) = it.other.as_ref().filter(|_| failed.range((file, start)..(file, end)).next().is_none()) else {
+                continue;
+            };
+            if other.severity == Severity::Error {
+                failed.insert((other.primary().file, other.primary().start));
+                built.is_wrong = true;
+            }
+            diags.push(other.clone());
+        }
     }
 }
 
@@ -94,32 +129,33 @@ fn weaker(written: &Written<'_>, sources: &Sources) -> Diagnostic {
     Diagnostic { fixes: vec![Fix { message: message.to_owned(), edits, safe: true }], ..diagnostic }
 }
 
-/// How the round trip and the stores' part in it were decided, and what is wrong with the rule.
+/// How the round trip of one rule and the stores' part in it were decided, and what is wrong with the rule.
 struct Decided {
     section: Certificate,
     absorption: Certificate,
     finding: Option<Finding>,
+    /// `<~>` where `<->` would hold.
+    is_weaker: bool,
 }
 
-fn decide(world: &World<'_>, built: &Built<'_>, id: RuleId) -> Decided {
+fn decide_one(world: &World<'_>, built: &Built<'_>, id: RuleId, verdicts: &Verdicts) -> Decided {
+    let (written, rule) = (built.rules[id.index()].rule, built.plan.rule(id));
     let form = construct::form(&built.plan, id, world.premises);
     if form == Some(Form::Faithful) {
-        return Decided { section: Certificate::Proved, absorption: Certificate::Proved, finding: None };
+        let is_weaker = written.arrow == Arrow::Lossy
+            && finer_side(&built.plan, id).is_none()
+            && Side::BOTH.into_iter().all(|it| rule.otherwise[it].is_none());
+        let (section, absorption) = (Certificate::Proved, Certificate::Proved);
+        return Decided { section, absorption, finding: None, is_weaker };
     }
-    let trial = Trial::new(&built.plan, id, world.premises);
-    let tried = match (trial.cases(), trial.is_complete) {
-        (0, _) => Certificate::Assumed,
-        (cases, true) => Certificate::Enumerated { cases },
-        (cases, false) => Certificate::Tested { cases, seed: samples::SEED },
-    };
-    let written = built.rules[id.index()].rule;
-    let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
     let is_lossless = written.arrow == Arrow::Both;
+    let is_canon = Sides::new(is_own_canon(world, &written.left), is_own_canon(world, &written.right));
+    let Verdict { tried, finding } = verdicts.of(&built.plan, id, Claim { is_lossless, is_canon, premises: world.premises });
     let is_settled = form == Some(Form::Settled) && !is_lossless;
     let section = if is_settled { Certificate::Proved } else { tried.clone() };
     let absorption = if is_settled && construct::stores_keep(&built.plan, id) { Certificate::Proved } else { tried };
     // What the form proves is tried all the same where a part is lost: stores change values, too.
-    Decided { section, absorption, finding: trial.run(is_lossless, &is_canon) }
+    Decided { section, absorption, finding, is_weaker: false }
 }
 
 /// The reference that was not found becomes null, as if there never was one.

@@ -73,7 +73,8 @@ pub fn merge(
     }
     let mut cx = Cx { project, sources, systems, given, maps, circular: Vec::new(), too_high: HashSet::new(), diags };
     let mut out: IndexMap<String, Layered> = IndexMap::new();
-    for key in cx.maps.keys().cloned().collect::<Vec<_>>() {
+    let is_layer = |it: &ast::Map| matches!(it.head, MapHead::Extends(_));
+    for key in cx.maps.iter().filter(|(_, it)| is_layer(it)).map(|(key, _)| key.clone()).collect::<Vec<_>>() {
         cx.layer(&key, &mut Vec::new(), &mut out);
     }
     let based: HashSet<String> = out.values().flat_map(|it| it.bases.clone()).collect();

@@ -16,6 +16,7 @@ mod laws;
 mod layers;
 mod lens;
 mod lookup;
+mod memory;
 mod names;
 mod params;
 mod paths;
@@ -23,6 +24,7 @@ mod policy;
 pub mod premise;
 mod rule;
 mod scope;
+mod session;
 mod table;
 mod tests;
 pub mod texts;
@@ -32,13 +34,20 @@ pub mod uses;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::crew;
 use crate::diag::Diagnostics;
 use crate::ir::{self, FORMAT, Program};
 use crate::schema::Schema;
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 use crate::syntax::ast;
 use crate::value::Value;
+use memory::{Judged, Memory};
 use uses::Project;
+
+pub use session::Session;
+
+/// Maps whose texts are gathered by one hand before it takes others.
+const MAPS_AT_A_TIME: usize = 8;
 
 /// Why a schema that a map names is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +73,8 @@ pub trait Schemas {
 pub struct Given {
     /// Values of parameters, by name.
     pub params: BTreeMap<String, Setting>,
+    /// Where they are set, if that is in a text.
+    pub places: BTreeMap<String, Span>,
     /// The base rules that overrides were written against, by `Map.label`; from the lock.
     pub overrides: BTreeMap<String, String>,
     /// How sure every law of every rule must be.
@@ -91,6 +102,8 @@ impl Schemas for NoSchemas {
 /// The compiled maps that have no error, and the tests of those maps.
 pub struct Checked {
     pub program: Program,
+    /// What could be made of maps that have errors: for people to look at, never to run.
+    pub wrong: Vec<ir::Plan>,
     pub tests: Vec<ir::Test>,
     /// The base rules that overrides replace now, by `Map.label`: what the lock keeps.
     pub overrides: BTreeMap<String, String>,
@@ -114,27 +127,24 @@ pub fn check_project(
     schemas: &dyn Schemas,
     diags: &mut Diagnostics,
 ) -> Checked {
-    let systems = names::systems(project, schemas, diags);
-    let layered = layers::merge(project, sources, &systems, given, diags);
-    let mut world = names::collect(project, systems, &layered, given, diags);
-    world.broken = functions::check(&world, sources, diags);
-    let mut built = build::plans(&world, sources, diags);
-    for it in &mut built {
-        laws::check(&world, it, sources, diags);
-    }
-    policy::check(&world, &mut built, given.required, diags);
-    usage::check(&world, diags);
-    graph::defer(&world, &mut built, diags);
-    built.retain(|it| !it.is_wrong);
-    graph::adopt(&mut built);
-    let tests = tests::lower(&world, sources, &mut built, diags);
-    let texts = built.iter().map(|it| texts::of(project, sources, it)).collect();
-    let plans: Vec<ir::Plan> = built.into_iter().map(|it| it.plan).collect();
+    Memory::default().judge(project, given, sources, schemas, diags, |it| program(project, sources, it))
+}
+
+/// Checks a project of which nothing is wanted but what is said of it.
+pub fn look(project: &Project, given: &Given, sources: &Sources, schemas: &dyn Schemas, diags: &mut Diagnostics) {
+    Memory::default().judge(project, given, sources, schemas, diags, |_| ());
+}
+
+fn program(project: &Project, sources: &Sources, judged: Judged<'_>) -> Checked {
+    let Judged { world, layered, built, wrong, tests } = judged;
+    let wrong = wrong.into_iter().map(|it| Arc::unwrap_or_clone(it.plan)).collect();
+    let texts = crew::each(&built, MAPS_AT_A_TIME, |it| texts::of(project, sources, it));
+    let plans: Vec<ir::Plan> = built.into_iter().map(|it| Arc::unwrap_or_clone(it.plan)).collect();
     let order = graph::order(&plans);
     let systems = world.systems.values().map(|it| ir::System { name: it.name.clone(), profile: it.profile.clone() }).collect();
     let mut program = Program { format: FORMAT, hash: String::new(), systems, plans, order };
     program.seal();
     let overrides = layered.iter().filter(|it| it.is_active).flat_map(layers::Layered::locked).collect();
-    let schemas = world.systems.into_iter().map(|(name, it)| (name, it.schema)).collect();
-    Checked { program, tests, overrides, schemas, texts }
+    let schemas = world.systems.iter().map(|(name, it)| (name.clone(), it.schema.clone())).collect();
+    Checked { program, wrong, tests, overrides, schemas, texts }
 }

@@ -371,7 +371,11 @@ fn declare_entity(systems: &mut IndexMap<String, System>, entity: &ast::Entity, 
         match member {
             EntityMember::Unique { is_primary, fields, .. } => {
                 let fields: Vec<String> = fields.iter().map(|it| it.text.clone()).collect();
-                if *is_primary { declared.key = fields } else { declared.unique.push(fields) }
+                match is_primary {
+                    true => declared.key = fields,
+                    false if !declared.unique.contains(&fields) => declared.unique.push(fields),
+                    false => {}
+                }
             }
             EntityMember::Field(field) => {
                 system.places.insert((name.text.clone(), field.name.text.clone()), field.name.span);
@@ -402,11 +406,13 @@ fn declare_field(entity: &mut Entity, field: &ast::EntityField, owner: &str, sch
     if field.is_partition {
         entity.partition = Some(name.clone());
     }
-    if field.is_key || field.is_partition {
+    // An entity may be declared in several pieces, and a piece may come again.
+    if (field.is_key || field.is_partition) && !entity.key.contains(&name) {
         entity.key.push(name.clone());
     }
-    if field.is_unique {
-        entity.unique.push(vec![name.clone()]);
+    let own = vec![name.clone()];
+    if field.is_unique && !entity.unique.contains(&own) {
+        entity.unique.push(own);
     }
     let doc = (!field.docs.is_empty()).then(|| field.docs.join(" "));
     let field = Field {

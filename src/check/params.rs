@@ -2,9 +2,10 @@
 
 use super::names::{Param, World, lower_type, unknown};
 use super::{Given, Setting};
-use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::diag::{Diagnostic, Diagnostics, Fix, codes};
 use crate::interp;
 use crate::schema::Schema;
+use crate::source::Span;
 use crate::syntax::ast::{self, ExprKind, TypeKind, UnaryOp};
 use crate::value::{Kind, Value};
 
@@ -22,7 +23,7 @@ pub fn lower(
     };
     let kind = lower_type(item, &name.text, &Schema::default(), diags)?;
     let values = match (given.params.get(&name.text), default) {
-        (Some(setting), _) => of_setting(name, setting, &kind, is_set, diags),
+        (Some(setting), _) => of_setting(name, setting, given.places.get(&name.text), &kind, is_set, diags),
         (None, Some(default)) => of_default(default, &kind, is_set, diags),
         (None, None) => {
             let message = format!("the parameter `{}` has no value", name.text);
@@ -34,23 +35,36 @@ pub fn lower(
     Some(Param { name: name.span, kind, is_set, values })
 }
 
-fn of_setting(name: &ast::Name, setting: &Setting, kind: &Kind, is_set: bool, diags: &mut Diagnostics) -> Option<Vec<Value>> {
+fn of_setting(
+    name: &ast::Name,
+    setting: &Setting,
+    place: Option<&Span>,
+    kind: &Kind,
+    is_set: bool,
+    diags: &mut Diagnostics,
+) -> Option<Vec<Value>> {
+    let misfit = |why: &str| {
+        let message = format!("`{}` is set to what it cannot be: {why}", name.text);
+        let advice = "change it in dwmap.toml";
+        match place {
+            Some(place) => {
+                Diagnostic::new(codes::NO_COMMON_TYPE, *place, message, "set here").because(name.span, "declared here")
+            }
+            None => Diagnostic::new(codes::NO_COMMON_TYPE, name.span, message, "declared here").advice(advice),
+        }
+    };
     let values = match (setting, is_set) {
         (Setting::One(value), false) => std::slice::from_ref(value),
         (Setting::Several(values), true) => values,
         (Setting::One(_), true) | (Setting::Several(_), false) => {
             let wanted = if is_set { "a list" } else { "one value" };
-            let message = format!("`{}` is set to what it cannot be: {wanted} is needed", name.text);
-            diags.push(
-                Diagnostic::new(codes::NO_COMMON_TYPE, name.span, message, "declared here").advice("change it in dwmap.toml"),
-            );
+            diags.push(misfit(&format!("{wanted} is needed")));
             return None;
         }
     };
     let converted: Result<Vec<Value>, String> = values.iter().map(|it| interp::convert(kind, it)).collect();
     if let Err(problem) = &converted {
-        let message = format!("`{}` is set to what it cannot be: {problem}", name.text);
-        diags.push(Diagnostic::new(codes::NO_COMMON_TYPE, name.span, message, "declared here").advice("change it in dwmap.toml"));
+        diags.push(misfit(problem));
     }
     converted.ok()
 }
@@ -104,9 +118,15 @@ fn fixed(expr: &ast::Expr, kind: &Kind, diags: &mut Diagnostics) -> Option<Value
 /// A setting that no parameter has is a slip.
 pub fn unknown_settings(world: &World<'_>, given: &Given, diags: &mut Diagnostics) {
     for name in given.params.keys().filter(|it| !world.params.contains_key(*it)) {
+        let known = world.params.keys().map(String::as_str);
+        if let Some(place) = given.places.get(name) {
+            // No tool writes dwmap.toml.
+            let found = unknown("parameter", name, *place, known, "no map declares it");
+            diags.push(Diagnostic { fixes: found.fixes.into_iter().map(|it| Fix { safe: false, ..it }).collect(), ..found });
+            continue;
+        }
         let place = world.params.values().map(|it| it.name).chain(world.maps.values().map(|it| it.map.name.span)).next();
         if let Some(span) = place {
-            let known = world.params.keys().map(String::as_str);
             let found = unknown("parameter", name, span, known, "the first parameter or map of the project");
             let mut diagnostic = Diagnostic { fixes: Vec::new(), ..found };
             diagnostic = diagnostic.advice("change `[params]` in dwmap.toml");

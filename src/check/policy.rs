@@ -3,14 +3,21 @@
 mod carried;
 mod certify;
 mod filters;
+mod kin;
 mod overlap;
 mod siblings;
 mod stable;
 mod writers;
 
 pub use carried::finer_side;
+pub use writers::{Writers, of_map as writers_of};
+
+use std::sync::Arc;
+
+use kin::Kin;
 
 use super::built::{Built, Role, Written};
+use super::laws;
 use super::names::World;
 use super::premise::Premise;
 use crate::change::Side;
@@ -22,34 +29,46 @@ use crate::source::Span;
 use crate::syntax::ast::{Arrow, ClauseKind, ConflictKind, MemberKind, Policy, PolicyKind};
 use crate::value::{Kind, Slot};
 
-/// Checks every map for itself, then those that write the same rows against each other.
-pub fn check(world: &World<'_>, built: &mut [Built<'_>], strength: Option<Strength>, diags: &mut Diagnostics) {
-    for it in built.iter_mut() {
-        let mut found = Vec::new();
-        if !it.is_partial {
-            required(world, it, &mut found);
-            keys(world, it, &mut found);
-            conflict_policy(it, &mut found);
-            delete_policy(it, &mut found);
-        }
-        filters::check(world, it, &mut found);
-        carried::check(world, it, &mut found);
-        stable::check(world, it, &mut found);
-        partition_rules(world, it, &mut found);
-        newest(world, it, &mut found);
-        guards(it, &mut found);
-        it.is_wrong |= found.iter().any(|found| found.severity == Severity::Error);
-        for diagnostic in found {
-            let rule = diagnostic.rule.clone();
-            diags.push(diagnostic.in_rule(&it.plan.name, rule.as_deref()));
-        }
+/// Checks a map for itself. What is to be said comes back.
+pub fn of_map(world: &World<'_>, it: &mut Built<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if !it.is_partial {
+        required(world, it, &mut found);
+        keys(world, it, &mut found);
+        conflict_policy(it, &mut found);
+        delete_policy(it, &mut found);
     }
+    filters::check(world, it, &mut found);
+    carried::check(world, it, &mut found);
+    stable::check(world, it, &mut found);
+    partition_rules(world, it, &mut found);
+    newest(world, it, &mut found);
+    guards(it, &mut found);
+    found.retain(|it| laws::are_decided(world) || !laws::SEEN_CODES.contains(&it.code));
+    it.is_wrong |= found.iter().any(|found| found.severity == Severity::Error);
+    certify::of_map(Arc::make_mut(&mut it.plan));
+    let in_rule = |found: Diagnostic| {
+        let rule = found.rule.clone();
+        found.in_rule(&it.plan.name, rule.as_deref())
+    };
+    found.into_iter().map(in_rule).collect()
+}
+
+/// Checks the maps that write the same rows against each other, and what all of them claim against what is asked for.
+pub fn together(
+    world: &World<'_>,
+    built: &mut [Built<'_>],
+    own: &[&Writers],
+    strength: Option<Strength>,
+    diags: &mut Diagnostics,
+) {
+    let kin = Kin::new(built);
     if world.premises.hold(Premise::Writers) {
-        writers::check(built, diags);
+        writers::check(built, own, &kin, diags);
     }
-    siblings::check(world, built, diags);
+    siblings::check(world, built, &kin, diags);
     carried::references(built, diags);
-    certify::check(built);
+    certify::together(built, own, &kin);
     certify::report(built, strength, diags);
 }
 

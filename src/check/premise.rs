@@ -4,7 +4,7 @@
 //! the test must see it. Nothing but such a test takes one away.
 
 /// One piece of the argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Premise {
     /// What one side holds, the other can equal.
     Section,
@@ -57,7 +57,7 @@ pub enum Premise {
 }
 
 /// The premises that hold: all, or all but one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Premises {
     missing: Option<Premise>,
 }

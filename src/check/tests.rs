@@ -1,5 +1,7 @@
 //! `test` items: what is written to which side, and what must come of it.
 
+use std::sync::Arc;
+
 use super::built::Built;
 use super::names::{World, unknown};
 use super::scope::{Fields, Scope, SideScope};
@@ -23,7 +25,7 @@ pub fn lower<'a>(world: &'a World<'a>, sources: &'a Sources, built: &mut [Built<
         let name = &world.maps[&key].map.name.text;
         // A wrong map has its messages; its tests wait until it is right.
         let Some(index) = built.iter().position(|it| it.plan.name == *name) else { continue };
-        out.extend(one(world, sources, &mut built[index].plan, PlanId(index as u16), test, diags));
+        out.extend(one(world, sources, Arc::make_mut(&mut built[index].plan), PlanId(index as u16), test, diags));
     }
     out
 }

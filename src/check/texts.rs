@@ -225,6 +225,7 @@ impl Cx<'_> {
         for file in &self.project.files {
             for item in &file.items {
                 if let ItemKind::Values(values) = &item.kind
+                    && path.segments.last().is_some_and(|it| it.text == values.name.text)
                     && self.project.own_key(file.id, &values.name.text) == key
                 {
                     let rows = self.rows(&values.rows);
@@ -255,14 +256,15 @@ impl Cx<'_> {
 
     /// The comments between what stands before and a line, by paragraph: lines that touch make one.
     fn notes(&self, before: Option<Span>, line: Span) -> Vec<String> {
-        let Some(file) = self.project.files.iter().find(|it| it.id == line.file) else { return Vec::new() };
+        let Some(file) = self.project.file(line.file) else { return Vec::new() };
         let head = self.built.map.name.span;
         let start = before.map(|it| it.end).or((head.file == line.file && head.end < line.start).then_some(head.end));
         // The first line of a base's map: what stands above it belongs to that map's head.
         let Some(start) = start else { return Vec::new() };
-        let above = |it: &&ast::Comment| !it.is_doc && !it.is_trailing && it.span.start >= start && it.span.end <= line.start;
+        let between = &file.comments[file.comments.partition_point(|it| it.span.start < start)..];
+        let between = between.iter().take_while(|it| it.span.end <= line.start);
         let mut out: Vec<(usize, String)> = Vec::new();
-        for comment in file.comments.iter().filter(above) {
+        for comment in between.filter(|it| !it.is_doc && !it.is_trailing) {
             let number = self.sources.position(comment.span).line;
             let text = words(self.sources.text(comment.span));
             match out.last_mut() {
@@ -278,12 +280,12 @@ impl Cx<'_> {
     }
 
     fn remark(&self, line: Span) -> Option<String> {
-        let file = self.project.files.iter().find(|it| it.id == line.file)?;
+        let file = self.project.file(line.file)?;
         let text = self.sources.file(line.file);
         let last = text.position(line.end).line;
-        let is_behind =
-            |it: &&ast::Comment| it.is_trailing && it.span.start >= line.end && text.position(it.span.start).line == last;
-        file.comments.iter().find(is_behind).map(|it| words(self.sources.text(it.span)).to_owned())
+        let behind = &file.comments[file.comments.partition_point(|it| it.span.start < line.end)..];
+        let mut behind = behind.iter().take_while(|it| text.position(it.span.start).line == last);
+        behind.find(|it| it.is_trailing).map(|it| words(self.sources.text(it.span)).to_owned())
     }
 
     fn flat(&self, span: Span) -> String {

@@ -8,16 +8,24 @@ use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::{self, ActionKind, ClauseKind, ExprKind, ItemKind, MapHead, Member, MemberKind, RowEnd, Rule};
 
-/// Keys of what was named, and the aliases through which.
+/// Keys of the declarations that were named, and the aliases through which.
 #[derive(Default)]
-struct Used {
-    keys: HashSet<String>,
+pub struct Used {
+    pub keys: HashSet<String>,
     aliases: HashSet<(FileId, String)>,
 }
 
 impl Used {
     fn path(&mut self, world: &World<'_>, path: &ast::Path) {
-        self.keys.insert(world.project.key(path));
+        let key = world.project.key(path);
+        // Most names are fields.
+        let is_declared = world.values.contains_key(&key)
+            || world.functions.contains_key(&key)
+            || world.isos.contains_key(&key)
+            || world.params.contains_key(&key);
+        if is_declared {
+            self.keys.insert(key);
+        }
         if let [alias, _] = path.segments.as_slice() {
             self.aliases.insert((alias.span.file, alias.text.clone()));
         }
@@ -96,10 +104,19 @@ impl Used {
     }
 }
 
-fn used(world: &World<'_>) -> Used {
+/// What the lines of one map name.
+pub fn of_map(world: &World<'_>, map: &ast::Map) -> Used {
     let mut out = Used::default();
-    for info in world.maps.values().filter(|it| it.is_active) {
-        out.members(world, &info.map.members);
+    out.members(world, &map.members);
+    out
+}
+
+/// What is used by these maps and by all that is no map.
+pub fn together<'u>(world: &World<'_>, maps: impl IntoIterator<Item = &'u Used>) -> Used {
+    let mut out = Used::default();
+    for it in maps {
+        out.keys.extend(it.keys.iter().cloned());
+        out.aliases.extend(it.aliases.iter().cloned());
     }
     for function in world.functions.values() {
         out.expr(world, &function.body);
@@ -121,17 +138,11 @@ fn used(world: &World<'_>) -> Used {
     out
 }
 
-/// The keys that running maps name behind `via`, and others.
-pub fn value_maps(world: &World<'_>) -> HashSet<String> {
-    used(world).keys
-}
-
 /// Reports what nothing uses. A file that did not parse may use more than is seen.
-pub fn check(world: &World<'_>, diags: &mut Diagnostics) {
+pub fn check(world: &World<'_>, used: &Used, diags: &mut Diagnostics) {
     if world.project.files.iter().any(|it| it.is_broken) || world.maps.values().any(|it| it.map.is_broken) {
         return;
     }
-    let used = used(world);
     let values = world.values.iter().map(|(key, it)| (key, "value map", it.name.span, it.name.text.as_str()));
     let functions = world.functions.iter().map(|(key, it)| (key, "function", it.name.span, it.name.text.as_str()));
     let isos = world.isos.iter().map(|(key, it)| (key, "function", it.name.span, it.name.text.as_str()));

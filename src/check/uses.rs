@@ -4,6 +4,7 @@
 //! other's way; a name is looked up in the space of the file in which it is written, also where a layer took the rule over.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Schemas;
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -17,7 +18,7 @@ const USED_MAX: usize = 1_000;
 
 /// The files of a project, and those that they use.
 pub struct Project {
-    pub files: Vec<ast::File>,
+    pub files: Vec<Arc<ast::File>>,
     links: Vec<Link>,
     libraries: HashSet<FileId>,
     /// Maps whose name a layer over them has taken.
@@ -52,7 +53,13 @@ pub fn resolve(from: &str, path: &str) -> String {
 }
 
 /// Reads what the files use, what those use, and so on.
-pub fn load(files: Vec<ast::File>, sources: &mut Sources, texts: &dyn Schemas, diags: &mut Diagnostics) -> Project {
+pub fn load(
+    files: impl IntoIterator<Item = impl Into<Arc<ast::File>>>,
+    sources: &mut Sources,
+    texts: &dyn Schemas,
+    diags: &mut Diagnostics,
+) -> Project {
+    let files = files.into_iter().map(Into::into).collect();
     let mut out = Project { files, links: Vec::new(), libraries: HashSet::new(), displaced: HashSet::new() };
     let mut next = 0;
     while next < out.files.len() {
@@ -78,7 +85,12 @@ pub fn load(files: Vec<ast::File>, sources: &mut Sources, texts: &dyn Schemas, d
 
 /// The files as they are: a `use` can only name one of them.
 pub fn among(files: &[ast::File], sources: &Sources, diags: &mut Diagnostics) -> Project {
-    let mut out = Project { files: files.to_vec(), links: Vec::new(), libraries: HashSet::new(), displaced: HashSet::new() };
+    let mut out = Project {
+        files: files.iter().cloned().map(Arc::new).collect(),
+        links: Vec::new(),
+        libraries: HashSet::new(),
+        displaced: HashSet::new(),
+    };
     for file in files {
         for (path, alias, span) in uses(file) {
             let name = resolve(&sources.file(file.id).name, &path.text);
@@ -114,7 +126,7 @@ fn read(
     let added = texts.used(name).and_then(|text| sources.add(name, text).map_err(|it| format!("it has {} bytes", it.bytes)));
     match added {
         Ok(id) => {
-            out.files.push(syntax::parse(sources, id, diags));
+            out.files.push(Arc::new(syntax::parse(sources, id, diags)));
             out.libraries.insert(id);
             Some(id)
         }
@@ -136,15 +148,27 @@ impl Project {
     pub fn order(&self) -> Vec<&ast::File> {
         let mut depth: HashMap<FileId, usize> = self.files.iter().map(|it| (it.id, 0)).collect();
         for _ in 0..self.files.len() {
+            let mut is_settled = true;
             for link in &self.links {
                 let below = (depth[&link.from] + 1).min(self.files.len());
                 let own = depth.entry(link.to).or_default();
+                is_settled &= below <= *own;
                 *own = below.max(*own);
             }
+            if is_settled {
+                break;
+            }
         }
-        let mut out: Vec<&ast::File> = self.files.iter().collect();
+        let mut out: Vec<&ast::File> = self.files.iter().map(|it| &**it).collect();
         out.sort_by_key(|it| depth[&it.id]);
         out
+    }
+
+    /// The file with this id.
+    pub fn file(&self, id: FileId) -> Option<&ast::File> {
+        // The files of a run stand in the order of their ids; those of a caller may be a part of them.
+        let own = self.files.get(id.0 as usize).filter(|it| it.id == id);
+        own.or_else(|| self.files.iter().find(|it| it.id == id)).map(|it| &**it)
     }
 
     /// The file is no part of the project itself: nothing of it runs unless a layer builds on it.

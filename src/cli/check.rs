@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::mend::mend;
 use super::output::{self, Color};
-use super::project::{Compiled, Project};
+use super::project::{Looked, Project};
 use super::{Exit, Result};
 use crate::diag::{Severity, annotations, render, report, sarif};
 use crate::ir::Strength;
@@ -72,11 +72,11 @@ impl Require {
 pub fn run(args: &Args, color: Color) -> Result {
     let project = Project::find(&args.paths)?;
     let required = args.require.map(Require::strength);
-    let compiled = project.compile_requiring(required)?;
+    let looked = project.look(required)?;
     if !args.fix {
-        return Ok(tell(args, &compiled, color));
+        return Ok(tell(args, &looked, color));
     }
-    let mended = mend(&project, compiled, required)?;
+    let mended = mend(&project, looked, required)?;
     let is_dry = args.dry_run || args.diff;
     if args.diff {
         mended.print_difference();
@@ -87,30 +87,30 @@ pub fn run(args: &Args, color: Color) -> Result {
         return Ok(if mended.made.is_empty() { Exit::Success } else { Exit::Found });
     }
     mended.write()?;
-    Ok(tell(args, &mended.compiled, color))
+    Ok(tell(args, &mended.looked, color))
 }
 
 /// Prints the messages in the form that was asked for.
-fn tell(args: &Args, compiled: &Compiled, color: Color) -> Exit {
-    let (diagnostics, sources) = (&compiled.diagnostics, &compiled.sources);
+fn tell(args: &Args, looked: &Looked, color: Color) -> Exit {
+    let (diagnostics, sources) = (&looked.diagnostics, &looked.sources);
     match args.format {
         Format::Text => eprint!("{}", render::emit(diagnostics, sources, color.of_messages())),
-        Format::Short => output::print(&short(compiled)),
+        Format::Short => output::print(&short(looked)),
         Format::Json => output::print_line(&report::to_json(diagnostics, sources)),
         Format::Sarif => output::print_line(&sarif::to_sarif(diagnostics, sources)),
         Format::Github => output::print(&annotations::to_github(diagnostics, sources)),
         Format::Azure => output::print(&annotations::to_azure(diagnostics, sources)),
     }
-    let has_warnings = compiled.diagnostics.iter().any(|it| it.severity == Severity::Warning);
-    let is_found = compiled.has_errors || (args.deny.is_some() && has_warnings);
+    let has_warnings = looked.diagnostics.iter().any(|it| it.severity == Severity::Warning);
+    let is_found = looked.has_errors || (args.deny.is_some() && has_warnings);
     if is_found { Exit::Found } else { Exit::Success }
 }
 
 /// `file:line:column: error[DW0101]: message`
-fn short(compiled: &Compiled) -> String {
+fn short(looked: &Looked) -> String {
     let line = |it: &crate::diag::Diagnostic| {
-        let (file, place) = (&compiled.sources.file(it.primary().file).name, compiled.sources.position(it.primary()));
+        let (file, place) = (&looked.sources.file(it.primary().file).name, looked.sources.position(it.primary()));
         format!("{file}:{}:{}: {}[{}]: {}\n", place.line, place.column, it.severity.word(), it.code, it.message)
     };
-    compiled.diagnostics.iter().map(line).collect()
+    looked.diagnostics.iter().map(line).collect()
 }

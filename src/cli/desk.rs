@@ -71,7 +71,12 @@ impl Desk {
         let project = Project::find(paths)?;
         let place = project.config.as_ref().map_or_else(StorePlace::default, |it| it.store.clone());
         let state = project.root.join(&place.path);
-        let program = project.compile()?.checked.program;
+        let checked = project.compile()?.checked;
+        if !checked.wrong.is_empty() {
+            let names: Vec<String> = checked.wrong.iter().map(|it| format!("`{}`", it.name)).collect();
+            eprintln!("note: maps with errors are not shown where no process runs: {}; see `dwmap check`", names.join(", "));
+        }
+        let program = checked.program;
         Ok(Self { project, program, state })
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use super::project::{Compiled, Project, read_text, shown};
+use super::project::{Looked, Project, read_text, shown};
 use super::{Stopped, fmt, output};
 use crate::diag::{Diagnostic, Edit, Fix, Severity, mend};
 use crate::ir::Strength;
@@ -26,15 +26,15 @@ pub struct Mended {
     pub left: Vec<String>,
     /// The files that read otherwise now: their texts before and after.
     changed: BTreeMap<PathBuf, (String, String)>,
-    pub compiled: Compiled,
+    pub looked: Looked,
     /// How sure each law of each rule must be, when it is checked again.
     required: Option<Strength>,
 }
 
-pub fn mend(project: &Project, compiled: Compiled, required: Option<Strength>) -> Result<Mended, Stopped> {
-    let mut out = Mended { made: Vec::new(), left: Vec::new(), changed: BTreeMap::new(), compiled, required };
+pub fn mend(project: &Project, looked: Looked, required: Option<Strength>) -> Result<Mended, Stopped> {
+    let mut out = Mended { made: Vec::new(), left: Vec::new(), changed: BTreeMap::new(), looked, required };
     for _ in 0..ROUNDS_MAX {
-        let wanted = wanted(project, &out.compiled);
+        let wanted = wanted(project, &out.looked);
         if wanted.is_empty() {
             break;
         }
@@ -56,22 +56,22 @@ struct Wanted {
     edits: Vec<Edit>,
 }
 
-fn wanted(project: &Project, compiled: &Compiled) -> Vec<Wanted> {
+fn wanted(project: &Project, looked: &Looked) -> Vec<Wanted> {
     let own: HashSet<String> = project.paths.iter().map(|it| shown(it)).collect();
-    let is_own = |fix: &Fix| fix.edits.iter().all(|it| own.contains(&compiled.sources.file(it.span.file).name));
-    let fixes = mend::safe_fixes(&compiled.diagnostics).into_iter().filter(|(_, fix)| is_own(fix));
-    fixes.map(|(diagnostic, fix)| Wanted { line: line(compiled, diagnostic, fix), edits: fix.edits.clone() }).collect()
+    let is_own = |fix: &Fix| fix.edits.iter().all(|it| own.contains(&looked.sources.file(it.span.file).name));
+    let fixes = mend::safe_fixes(&looked.diagnostics).into_iter().filter(|(_, fix)| is_own(fix));
+    fixes.map(|(diagnostic, fix)| Wanted { line: line(looked, diagnostic, fix), edits: fix.edits.clone() }).collect()
 }
 
 /// `items.dwmap:38:3: eam → ean (DW0101)`
-fn line(compiled: &Compiled, diagnostic: &Diagnostic, fix: &Fix) -> String {
-    let change = |edit: &Edit| match (compiled.sources.text(edit.span), edit.text.trim()) {
+fn line(looked: &Looked, diagnostic: &Diagnostic, fix: &Fix) -> String {
+    let change = |edit: &Edit| match (looked.sources.text(edit.span), edit.text.trim()) {
         ("", new) => format!("added `{new}`"),
         (old, "") => format!("removed `{old}`"),
         (old, new) => format!("`{old}` → `{new}`"),
     };
     let span = fix.edits[0].span;
-    let (name, place) = (&compiled.sources.file(span.file).name, compiled.sources.position(span));
+    let (name, place) = (&looked.sources.file(span.file).name, looked.sources.position(span));
     let changes: Vec<String> = fix.edits.iter().map(change).collect();
     format!("{name}:{}:{}: {} ({})", place.line, place.column, changes.join(", "), diagnostic.code)
 }
@@ -106,12 +106,12 @@ fn round(project: &Project, out: &mut Mended, wanted: &[Wanted]) -> Result<Round
 }
 
 /// How the project would stand with these fixes; nothing if that is not better in every respect.
-fn attempt(project: &Project, out: &Mended, fixes: &[&Wanted]) -> Result<Option<Compiled>, Stopped> {
-    let compiled = project.compile_with(&texts(project, out, fixes), out.required)?;
-    let before: HashSet<_> = out.compiled.diagnostics.iter().filter_map(identity).collect();
-    let brings_none = compiled.diagnostics.iter().filter_map(identity).all(|it| before.contains(&it));
-    let is_better = weight(&compiled.diagnostics) < weight(&out.compiled.diagnostics);
-    Ok((brings_none && is_better).then_some(compiled))
+fn attempt(project: &Project, out: &Mended, fixes: &[&Wanted]) -> Result<Option<Looked>, Stopped> {
+    let looked = project.look_with(&texts(project, out, fixes), out.required)?;
+    let before: HashSet<_> = out.looked.diagnostics.iter().filter_map(identity).collect();
+    let brings_none = looked.diagnostics.iter().filter_map(identity).all(|it| before.contains(&it));
+    let is_better = weight(&looked.diagnostics) < weight(&out.looked.diagnostics);
+    Ok((brings_none && is_better).then_some(looked))
 }
 
 /// What a problem is, wherever it stands. A hint may come where an error was.
@@ -127,7 +127,7 @@ fn weight(diagnostics: &[Diagnostic]) -> [usize; 3] {
 fn texts(project: &Project, out: &Mended, fixes: &[&Wanted]) -> BTreeMap<PathBuf, String> {
     let mut texts: BTreeMap<PathBuf, String> = out.changed.iter().map(|(path, (_, new))| (path.clone(), new.clone())).collect();
     let edits = || fixes.iter().flat_map(|it| &it.edits);
-    for (id, file) in out.compiled.sources.files() {
+    for (id, file) in out.looked.sources.files() {
         if edits().any(|it| it.span.file == id)
             && let Some(path) = project.paths.iter().find(|it| shown(it) == file.name)
         {
@@ -137,15 +137,15 @@ fn texts(project: &Project, out: &Mended, fixes: &[&Wanted]) -> BTreeMap<PathBuf
     texts
 }
 
-fn keep(project: &Project, out: &mut Mended, fixes: &[&Wanted], better: Compiled) {
+fn keep(project: &Project, out: &mut Mended, fixes: &[&Wanted], better: Looked) {
     for (path, new) in texts(project, out, fixes) {
-        let now = out.compiled.sources.files().find(|(_, it)| it.name == shown(&path)).map(|(_, it)| it.text.to_string());
+        let now = out.looked.sources.files().find(|(_, it)| it.name == shown(&path)).map(|(_, it)| it.text.to_string());
         let old = out.changed.get(&path).map(|(old, _)| old.clone()).or(now).expect("only files that were read are changed");
         out.changed.insert(path, (old, new));
     }
     out.made.extend(fixes.iter().map(|it| it.line.clone()));
     out.left.clear();
-    out.compiled = better;
+    out.looked = better;
 }
 
 impl Mended {

@@ -216,7 +216,7 @@ fn act(cli: Cli) -> Result {
         Verb::Export(args) => export::run(&args, color),
         Verb::Import(args) => import::run(&args),
         Verb::Sandbox(args) => sandbox::run(&args),
-        Verb::Schema(args) => schema::run(&args),
+        Verb::Schema(args) => schema::run(&args, color),
         Verb::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dwmap", &mut out);

@@ -13,7 +13,7 @@ use crate::ir::Strength;
 use crate::runtime::config::{self, Config};
 use crate::schema::lock::{self, Lock};
 use crate::schema::{Schema, snapshot};
-use crate::source::{FILE_BYTES_MAX, FileId, SourceFile, Sources};
+use crate::source::{FILE_BYTES_MAX, FileId, SourceFile, Sources, Span};
 use crate::syntax::{self, ast};
 use crate::value::Value;
 
@@ -40,6 +40,22 @@ pub struct Compiled {
     pub checked: Checked,
     /// The files of the project itself, without those that they only use.
     pub files: Vec<ast::File>,
+}
+
+/// A project of which nothing is wanted but what is said of it.
+pub struct Looked {
+    pub sources: Sources,
+    pub diagnostics: Vec<Diagnostic>,
+    pub has_errors: bool,
+}
+
+/// A project whose files were read and parsed.
+struct Read {
+    sources: Sources,
+    diags: Diagnostics,
+    project: Files,
+    given: Given,
+    files_of: Snapshots,
 }
 
 impl Project {
@@ -72,41 +88,63 @@ impl Project {
 
     /// Reads and checks all files together.
     pub fn compile(&self) -> Result<Compiled, Stopped> {
-        self.compile_with(&BTreeMap::new(), None)
+        let Read { sources, mut diags, project, given, files_of } = self.read(&BTreeMap::new(), None)?;
+        let checked = check::check_project(&project, &given, &sources, &files_of, &mut diags);
+        let has_errors = diags.has_errors();
+        let files = project.files.into_iter().take(self.paths.len()).map(Arc::unwrap_or_clone).collect();
+        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked, files })
     }
 
-    /// The same; every law of every rule must be this sure.
-    pub fn compile_requiring(&self, required: Option<Strength>) -> Result<Compiled, Stopped> {
-        self.compile_with(&BTreeMap::new(), required)
+    /// What is to be said of all files together; every law of every rule must be this sure.
+    pub fn look(&self, required: Option<Strength>) -> Result<Looked, Stopped> {
+        self.look_with(&BTreeMap::new(), required)
     }
 
     /// The same, with these texts in the place of what stands in the files.
-    pub fn compile_with(&self, texts: &BTreeMap<PathBuf, String>, required: Option<Strength>) -> Result<Compiled, Stopped> {
+    pub fn look_with(&self, texts: &BTreeMap<PathBuf, String>, required: Option<Strength>) -> Result<Looked, Stopped> {
+        let Read { sources, mut diags, project, given, files_of } = self.read(texts, required)?;
+        check::look(&project, &given, &sources, &files_of, &mut diags);
+        let has_errors = diags.has_errors();
+        Ok(Looked { sources, diagnostics: diags.sorted(), has_errors })
+    }
+
+    fn read(&self, texts: &BTreeMap<PathBuf, String>, required: Option<Strength>) -> Result<Read, Stopped> {
         let mut sources = Sources::default();
         let mut diags = Diagnostics::default();
-        let mut files = Vec::with_capacity(self.paths.len());
+        let mut ids = Vec::with_capacity(self.paths.len());
         for path in &self.paths {
             let text = texts.get(path).map_or_else(|| read_text(path), |it| Ok(it.clone()))?;
             let id = sources.add(shown(path), text).map_err(|it| {
                 Stopped::usage(format!("`{}` has {} bytes; a map file has at most {FILE_BYTES_MAX}", path.display(), it.bytes))
             })?;
-            files.push(syntax::parse(&sources, id, &mut diags));
+            ids.push(id);
         }
+        let files = syntax::parse_all(&sources, &ids, &mut diags).into_iter().map(Arc::new).collect::<Vec<_>>();
         let lock = self.lock()?;
         let overrides = lock.as_ref().map(|it| it.overrides.clone()).unwrap_or_default();
-        let given = Given { params: self.params(), overrides, required, ..Given::default() };
+        let mut given = Given { params: self.params(), overrides, required, ..Given::default() };
         let mut files_of = Snapshots { places: Vec::new(), lock, root: self.root.clone() };
         let project = uses::load(files, &mut sources, &files_of, &mut diags);
         files_of.places = places(&sources, &project);
-        let checked = check::check_project(&project, &given, &sources, &files_of, &mut diags);
-        let has_errors = diags.has_errors();
-        let files = project.files.into_iter().take(self.paths.len()).collect();
-        Ok(Compiled { sources, diagnostics: diags.sorted(), has_errors, checked, files })
+        given.places = self.param_places(&mut sources)?;
+        Ok(Read { sources, diags, project, given, files_of })
     }
 
     fn params(&self) -> BTreeMap<String, Setting> {
         let params = self.config.iter().flat_map(|it| &it.params);
         params.map(|(name, value)| (name.clone(), setting(value))).collect()
+    }
+
+    /// Where the parameters are set. The settings become a file like the maps, behind all of them.
+    fn param_places(&self, sources: &mut Sources) -> Result<BTreeMap<String, Span>, Stopped> {
+        if self.config.as_ref().is_none_or(|it| it.params.is_empty()) {
+            return Ok(BTreeMap::new());
+        }
+        let path = self.root.join(config::FILE);
+        let text = read_text(&path)?;
+        let places = Config::param_places(&text);
+        let Ok(file) = sources.add(shown(&path), text) else { return Ok(BTreeMap::new()) };
+        Ok(places.into_iter().map(|(name, it)| (name, Span::new(file, it.start, it.end))).collect())
     }
 
     fn lock(&self) -> Result<Option<Lock>, Stopped> {

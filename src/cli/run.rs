@@ -1,5 +1,6 @@
 //! `dwmap run`
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::runtime::control::server;
 use crate::runtime::deployment::Deployment;
 use crate::runtime::initial;
 use crate::runtime::live::Shutdown;
+use crate::runtime::receive::{self, Hook, Receiving, Surroundings};
 use crate::runtime::world::Real;
 use crate::store::{self, Sqlite};
 
@@ -56,13 +58,17 @@ pub fn run(args: &Args, color: Color) -> Result {
         Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
     deployment.watcher = progress;
     deployment.remind().map_err(Stopped::environment)?;
+    let receiver = match &config.receiver {
+        Some(it) => Some((it.listen, systems::hooks(&config, &project.root)?)),
+        None => None,
+    };
     let (file, state) = (project.root.join(config::FILE), project.root.join(&config.store.path));
     deployment.tend_by(file, config);
     if args.program.is_none() {
         let paths = args.paths.clone();
         deployment.renew_by(Arc::new(move || compile_anew(&paths).map_err(|it| it.message)));
     }
-    block_on(keep_in_step(args, deployment, master, &state))
+    block_on(keep_in_step(args, deployment, master, &state, receiver))
 }
 
 /// The maps, parameters and systems of the project as they stand now.
@@ -84,7 +90,13 @@ fn read_program(file: &Path) -> std::result::Result<Program, Stopped> {
     Program::parse_json(&text).map_err(|error| Stopped::usage(format!("`{}`: {error}", file.display())))
 }
 
-async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Side>, state: &Path) -> Result {
+async fn keep_in_step(
+    args: &Args,
+    mut deployment: Deployment,
+    master: Option<Side>,
+    state: &Path,
+    receiver: Option<(SocketAddr, Vec<Hook>)>,
+) -> Result {
     if args.once {
         return once(args, deployment, master).await;
     }
@@ -99,9 +111,31 @@ async fn keep_in_step(args: &Args, mut deployment: Deployment, master: Option<Si
             "the local interface for commands cannot be opened: {error}\n  = fix: look at the folder of the state and its rights"
         ))
     })?;
+    let receiving = receive(&deployment, state, receiver).await?;
     live(&mut deployment).await?;
-    drop(serving);
+    drop((serving, receiving));
     summary(&mut deployment)
+}
+
+/// Lets systems tell of changes, if the settings say so.
+async fn receive(
+    deployment: &Deployment,
+    state: &Path,
+    receiver: Option<(SocketAddr, Vec<Hook>)>,
+) -> std::result::Result<Option<Receiving>, Stopped> {
+    let Some((listen, hooks)) = receiver else { return Ok(None) };
+    let around = Surroundings { programs: deployment.programs(), world: deployment.world.clone(), bell: deployment.bell() };
+    let systems: Vec<String> = hooks.iter().map(|it| it.system().to_owned()).collect();
+    let receiving = receive::serve(listen, hooks, state, around).await.map_err(|error| {
+        Stopped::environment(format!("{error}\n  = fix: look at `listen` of `[receiver]` in dwmap.toml, which is {listen}"))
+    })?;
+    for system in systems {
+        eprintln!("push messages of `{system}`: http://{}/hooks/{system}", receiving.address);
+    }
+    if !receiving.address.ip().is_loopback() {
+        eprintln!("other machines reach the receiver without encryption; let a proxy that speaks HTTPS stand before it");
+    }
+    Ok(Some(receiving))
 }
 
 /// Until both systems agree. Commands wait for the end.

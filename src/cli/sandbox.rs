@@ -1,6 +1,6 @@
 //! `dwmap sandbox`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -53,7 +53,10 @@ async fn serve(args: &Args) -> Result {
     }
     output::print_line("# Put this into dwmap.toml. Everything is held in memory and gone when this ends.");
     for (dialect, system) in &running {
-        output::print_line(&settings(*dialect, system));
+        output::print_line(&settings(*dialect, system, args.tls.as_deref()));
+    }
+    if args.schema.is_none() {
+        eprintln!("it serves the tables of the six maps of `maps/` alone; `--schema FILE` serves others");
     }
     eprintln!("export SANDBOX_SECRET=sandbox-secret   # what the settings above refer to\nCtrl-C ends it");
     // Without signals nobody can ask for the end; then there is none but the process's own.
@@ -95,13 +98,16 @@ async fn start(args: &Args, dialect: Dialect) -> std::result::Result<Running, St
     Ok(running)
 }
 
-fn settings(dialect: Dialect, system: &Running) -> String {
+fn settings(dialect: Dialect, system: &Running, authority: Option<&Path>) -> String {
     let (name, connector) = match dialect {
         Dialect::Finops => ("fo", "finops"),
         Dialect::Dataverse => ("dv", "dataverse"),
     };
+    // A quoted literal: a path of Windows has backslashes.
+    let absolute = |it: &Path| std::path::absolute(it).unwrap_or_else(|_| it.to_owned());
+    let authority = authority.map_or_else(String::new, |it| format!("\nauthority = '{}'", absolute(it).display()));
     format!(
-        "\n[systems.{name}]\nconnector = \"{connector}\"\nurl = \"{}\"\nauth = {{ token_url = \"{}\", client_id = \"dwmap\", client_secret = {{ env = \"SANDBOX_SECRET\" }} }}",
+        "\n[systems.{name}]\nconnector = \"{connector}\"\nurl = \"{}\"\nauth = {{ token_url = \"{}\", client_id = \"dwmap\", client_secret = {{ env = \"SANDBOX_SECRET\" }} }}{authority}",
         system.url(),
         system.token_url()
     )

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::project::{Project, read_text, shown};
-use super::{Exit, Result, Stopped, block_on, output, systems};
+use super::output::{self, Color};
+use super::project::{Compiled, Project, read_text, shown};
+use super::{Exit, Result, Stopped, block_on, systems};
 use crate::change::Side;
 use crate::connect::sqlite;
 use crate::diag::suggest::nearest;
-use crate::ir::{Program, Rule};
+use crate::diag::{Diagnostic, codes, render};
+use crate::ir::{Plan, Program, Rule};
 use crate::runtime::config::{self, Config, System};
 use crate::schema::drift::{Drift, drift};
 use crate::schema::lock::{self, Lock};
@@ -62,12 +64,12 @@ enum Verb {
     },
 }
 
-pub fn run(args: &Args) -> Result {
+pub fn run(args: &Args, color: Color) -> Result {
     match &args.verb {
         Verb::Lock { snapshots } => lock_all(snapshots),
         Verb::LockOverrides { paths } => lock_overrides(paths),
         Verb::Pull { system, entities, output } => block_on(pull(system, entities, output)),
-        Verb::Diff { system, snapshot } => block_on(diff(system, snapshot)),
+        Verb::Diff { system, snapshot } => block_on(diff(system, snapshot, color)),
         Verb::Read { from, system, output } => read(from, system, output.as_deref()),
     }
 }
@@ -143,7 +145,7 @@ async fn pull(name: &str, entities: &[String], output: &Path) -> Result {
     Ok(Exit::Success)
 }
 
-async fn diff(name: &str, file: &Path) -> Result {
+async fn diff(name: &str, file: &Path, color: Color) -> Result {
     let system = system(name)?;
     let old = parse(file)?;
     let wanted: Vec<String> = old.entities.keys().cloned().collect();
@@ -152,20 +154,55 @@ async fn diff(name: &str, file: &Path) -> Result {
         Ok(found) => found,
         Err(_) => systems::discover(&system, Path::new("."), &[]).await?,
     };
-    let program = Project::find(&[]).and_then(|it| it.compile()).ok().map(|it| it.checked.program);
+    let compiled = Project::find(&[]).and_then(|it| it.compile()).ok();
     let drifts = drift(&old, &found.schema);
+    let mut warnings = Vec::new();
     for it in &drifts {
         let field = it.field.as_ref().map_or_else(String::new, |field| format!(".{field}"));
-        let rules = program.as_ref().map_or_else(Vec::new, |program| touched(program, name, it));
-        let rules = if rules.is_empty() { String::new() } else { format!("   (touches {})", rules.join(", ")) };
-        output::print_line(&format!("{}{field} {}{rules}", it.entity, it.text));
+        let touched = compiled.as_ref().map_or_else(Vec::new, |compiled| touched(&compiled.checked.program, name, it));
+        let names: Vec<String> = touched.iter().map(Touched::name).collect();
+        let rules = if names.is_empty() { String::new() } else { format!("   (touches {})", names.join(", ")) };
+        let line = format!("{}{field} {}", it.entity, it.text);
+        output::print_line(&format!("{line}{rules}"));
+        warnings.extend(
+            compiled.iter().flat_map(|compiled| touched.iter().filter_map(|it| it.warning(compiled, &line, (name, file)))),
+        );
+    }
+    if let Some(compiled) = compiled.as_ref().filter(|_| !warnings.is_empty()) {
+        eprint!("{}", render::emit(&warnings, &compiled.sources, color.of_messages()));
     }
     found.notes.iter().for_each(|it| eprintln!("note: {it}"));
     Ok(if drifts.is_empty() { Exit::Success } else { Exit::Found })
 }
 
-/// The rules that use what has changed; of a whole entity, its maps.
-fn touched(program: &Program, system: &str, drift: &Drift) -> Vec<String> {
+/// What a drift touches: a rule, or of a whole entity its map.
+struct Touched<'p> {
+    plan: &'p Plan,
+    rule: Option<&'p Rule>,
+}
+
+impl Touched<'_> {
+    fn name(&self) -> String {
+        self.rule.map_or_else(|| self.plan.name.clone(), |rule| format!("{}.{}", self.plan.name, rule.label))
+    }
+
+    /// `line`: the drift in words. `None`: what is touched stands in no file of the project.
+    fn warning(&self, compiled: &Compiled, line: &str, (system, snapshot): (&str, &Path)) -> Option<Diagnostic> {
+        let origin = self.rule.map_or(&self.plan.origin, |it| &it.origin);
+        let span = compiled.sources.line_span(&origin.file, origin.line as usize)?;
+        let message = format!("`{}` uses what has changed in the live system: {line}", self.name());
+        let advice =
+            format!("`dwmap schema pull {system} -o {}`, look at the difference, then `dwmap check`", snapshot.display());
+        let label = self.rule.map(|it| it.label.as_str());
+        Some(
+            Diagnostic::new(codes::DRIFT, span, message, "checked against the old state")
+                .advice(advice)
+                .in_rule(&self.plan.name, label),
+        )
+    }
+}
+
+fn touched<'p>(program: &'p Program, system: &str, drift: &Drift) -> Vec<Touched<'p>> {
     let mut out = Vec::new();
     for plan in &program.plans {
         for side in Side::BOTH {
@@ -174,13 +211,13 @@ fn touched(program: &Program, system: &str, drift: &Drift) -> Vec<String> {
                 continue;
             }
             let Some(field) = &drift.field else {
-                out.push(plan.name.clone());
+                out.push(Touched { plan, rule: None });
                 continue;
             };
             let Some(slot) = shape.slot(field) else { continue };
             let uses =
                 |it: &&Rule| it.ends[side].read.slots().contains(&slot) || it.ends[side].write.iter().any(|(it, _)| *it == slot);
-            out.extend(plan.rules.iter().filter(uses).map(|it| format!("{}.{}", plan.name, it.label)));
+            out.extend(plan.rules.iter().filter(uses).map(|rule| Touched { plan, rule: Some(rule) }));
         }
     }
     out

@@ -8,12 +8,14 @@ use super::Stopped;
 use super::project::read_text;
 use crate::connect::Connector;
 use crate::connect::http::Settings;
+use crate::connect::odata::notice::Sender;
 use crate::connect::odata::{Dataverse, Discovered, Finops, Polling};
 use crate::connect::postgres::{self, Postgres};
 use crate::connect::sqlite::{self, Sqlite};
 use crate::diag::suggest::nearest;
 use crate::ir::Program;
 use crate::runtime::config::{Auth, Config, Secret, System};
+use crate::runtime::receive::Hook;
 
 /// Rows of a page that are asked for.
 const PAGE_ROWS: usize = 1000;
@@ -74,15 +76,32 @@ fn one(system: &System, root: &Path) -> Result<Arc<dyn Connector>, Stopped> {
     match system {
         System::Sqlite { path } => Ok(Arc::new(Sqlite::open(root.join(path)).map_err(Stopped::environment)?)),
         System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?)),
-        System::Dataverse { url, auth, authority } => {
+        System::Dataverse { url, auth, authority, .. } => {
             let settings = settings(url, auth, authority.as_deref(), root)?;
             Ok(Arc::new(Dataverse::new(settings, PAGE_ROWS).map_err(Stopped::usage)?))
         }
-        System::Finops { url, auth, authority } => {
+        System::Finops { url, auth, authority, .. } => {
             let settings = settings(url, auth, authority.as_deref(), root)?;
             Ok(Arc::new(Finops::new(settings, Polling::default()).map_err(Stopped::usage)?))
         }
     }
+}
+
+/// The systems that send push messages, and the keys by which these are known.
+pub fn hooks(config: &Config, root: &Path) -> Result<Vec<Hook>, Stopped> {
+    let mut hooks = Vec::new();
+    for (name, system) in &config.systems {
+        let (sender, webhook) = match system {
+            System::Dataverse { webhook: Some(it), .. } => (Sender::Dataverse, it),
+            System::Finops { webhook: Some(it), .. } => (Sender::Finops, it),
+            System::Dataverse { .. } | System::Finops { .. } | System::Sqlite { .. } | System::Postgres { .. } => continue,
+        };
+        let of_system = |text: String| Stopped::environment(format!("webhook of system `{name}`: {text}"));
+        let keys = webhook.keys.iter().map(|it| it.fetch(root)).collect::<Result<_, _>>().map_err(of_system)?;
+        let (auth, names) = (webhook.auth.clone(), webhook.events.clone());
+        hooks.push(Hook::new(name.clone(), sender, auth, keys, names).map_err(of_system)?);
+    }
+    Ok(hooks)
 }
 
 /// The schema of a live system: these entities, or all of them.
@@ -96,12 +115,12 @@ pub async fn discover(system: &System, root: &Path, wanted: &[String]) -> Result
             let schema = postgres(url, password.as_ref(), root)?.discover().await.map_err(Stopped::environment)?;
             Ok(Discovered { schema, notes: Vec::new() })
         }
-        System::Dataverse { url, auth, authority } => {
+        System::Dataverse { url, auth, authority, .. } => {
             let settings = settings(url, auth, authority.as_deref(), root)?;
             let system = Dataverse::new(settings, PAGE_ROWS).map_err(Stopped::usage)?;
             system.discover(wanted).await.map_err(Stopped::environment)
         }
-        System::Finops { url, auth, authority } => {
+        System::Finops { url, auth, authority, .. } => {
             let settings = settings(url, auth, authority.as_deref(), root)?;
             let system = Finops::new(settings, Polling::default()).map_err(Stopped::usage)?;
             system.discover(wanted).await.map_err(Stopped::environment)

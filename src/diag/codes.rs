@@ -19,6 +19,7 @@ pub const UNKNOWN_NAME: Code = Code(101);
 pub const ACCESS: Code = Code(102);
 pub const NO_COMMON_TYPE: Code = Code(103);
 pub const SCHEMA: Code = Code(104);
+pub const DRIFT: Code = Code(105);
 pub const REQUIRED: Code = Code(201);
 pub const NULLABLE: Code = Code(202);
 pub const TOO_LONG: Code = Code(203);
@@ -73,6 +74,7 @@ pub const BASE_CHANGED: Code = Code(705);
 pub const NEEDED: Code = Code(706);
 pub const UNUSED: Code = Code(707);
 pub const DEAD_RULE: Code = Code(801);
+pub const NOT_EXERCISED: Code = Code(802);
 pub const CLOCK: Code = Code(803);
 
 const fn error(code: Code, title: &'static str, explanation: &'static str) -> Info {
@@ -94,6 +96,7 @@ pub static ALL: &[Info] = &[
     error(ACCESS, "a field cannot be read or written in the direction that the arrow needs", include_str!("explain/0102.md")),
     error(NO_COMMON_TYPE, "the two sides have no common type", include_str!("explain/0103.md")),
     error(SCHEMA, "a schema snapshot is missing, or is not the one in the lock", include_str!("explain/0104.md")),
+    warning(DRIFT, "the live system is not as its snapshot says", include_str!("explain/0105.md")),
     error(REQUIRED, "a field that new rows need has no source", include_str!("explain/0201.md")),
     error(NULLABLE, "null may come where the target holds no null", include_str!("explain/0202.md")),
     error(TOO_LONG, "a text may be longer than the target", include_str!("explain/0203.md")),
@@ -156,6 +159,7 @@ pub static ALL: &[Info] = &[
     error(NEEDED, "a layer drops a key, a required field or a field of the filter", include_str!("explain/0706.md")),
     warning(UNUSED, "nothing uses this name", include_str!("explain/0707.md")),
     warning(DEAD_RULE, "a guard never holds under the filter", include_str!("explain/0801.md")),
+    hint(NOT_EXERCISED, "no test sees the rule at work", include_str!("explain/0802.md")),
     error(CLOCK, "the clock or a fresh id outside `on create`", include_str!("explain/0803.md")),
 ];
 

@@ -2,6 +2,8 @@
 //!
 //! Compiler stages take `&mut Diagnostics`, push what they see and go on; they never stop the next stage.
 
+use std::collections::HashMap;
+
 use crate::source::Span;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +136,8 @@ pub const DIAGNOSTICS_MAX: usize = 10_000;
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Where in the list those of one place and code are, so that one that is there already is found at once.
+    places: HashMap<(Span, Code), Vec<usize>>,
     pub dropped: usize,
 }
 
@@ -141,9 +145,24 @@ impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.list.len() >= DIAGNOSTICS_MAX {
             self.dropped += 1;
-        } else if !self.list.contains(&diagnostic) {
+            return;
+        }
+        let same = self.places.entry((diagnostic.primary(), diagnostic.code)).or_default();
+        if !same.iter().any(|it| self.list[*it] == diagnostic) {
+            same.push(self.list.len());
             self.list.push(diagnostic);
         }
+    }
+
+    /// Takes over those of another sink, in their order.
+    pub fn append(&mut self, other: Self) {
+        self.dropped += other.dropped;
+        other.list.into_iter().for_each(|it| self.push(it));
+    }
+
+    /// All, in the order in which they were pushed.
+    pub fn into_list(self) -> Vec<Diagnostic> {
+        self.list
     }
 
     /// All, by file, place and code.

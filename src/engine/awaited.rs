@@ -3,7 +3,7 @@
 //! The form is coarser than any store's comparison: no arrival is missed, and a link that is woken in vain waits on.
 
 use crate::change::{Seen, Side, Sides};
-use crate::interp::{self, Cx, Query};
+use crate::interp::{Lookups, Prepared, Query};
 use crate::ir::Plan;
 use crate::value::Value;
 
@@ -18,15 +18,15 @@ pub fn of_query(plan: &Plan, query: &Query) -> (String, Value) {
 }
 
 /// Under which names the rows of a link may be waited for: its key, with the partition first, and the id of each side.
-pub fn arrived(cx: Cx<'_>, seen: &Sides<Option<Seen>>) -> Vec<Value> {
+pub fn arrived(plan: &Prepared, lookups: &Lookups, seen: &Sides<Option<Seen>>) -> Vec<Value> {
     let mut out = Vec::new();
     for (side, row) in seen.iter() {
         let Some(row) = row else { continue };
         // A key that cannot be read on one side is read on the other; a row without any key is referred to by nobody.
-        if let Ok(Some(key)) = interp::key(cx, side, &row.record) {
+        if let Ok(Some(key)) = plan.key_of(lookups, side, &row.record) {
             out.push(by_key(&key));
         }
-        let id = cx.plan.shapes[side].key.iter().map(|&slot| row.record.get(slot).clone());
+        let id = plan.shapes[side].key.iter().map(|&slot| row.record.get(slot).clone());
         out.push(by_id(side, &Value::Tuple(id.collect())));
     }
     out.sort();

@@ -4,8 +4,10 @@
 //! nobody touched is not even evaluated: this is what makes an echo cheap, and what keeps a value that the other
 //! store rounded or cut from being taken for an edit.
 
+use std::borrow::Cow;
+
 use crate::change::{Class, Seen, Side, Sides};
-use crate::interp::{self, Cx, Query, Refusal, Rows, Stop};
+use crate::interp::{self, Lookups, Prepared, Query, Refusal, Rows, Stop};
 use crate::ir::{Conflict, Group, Plan, Rekey, RuleId};
 use crate::schema::Shape;
 use crate::value::{Record, Slot, Value};
@@ -71,11 +73,20 @@ enum Standing {
 
 /// Everything that one look needs.
 pub struct Look<'a> {
-    pub cx: Cx<'a>,
+    pub plan: &'a Prepared,
+    pub lookups: &'a Lookups,
     pub seen: Sides<&'a Seen>,
     pub shadows: Sides<Option<&'a Record>>,
     /// Wins where no agreement is known (initial sync with a master side).
     pub master: Option<Side>,
+}
+
+impl Look<'_> {
+    /// Both rows are as they were agreed upon, and no rule looks at more than its fields: nobody has to ask the rules.
+    fn is_echo(&self) -> bool {
+        let is_same = |side: Side| self.shadows[side] == Some(&self.seen[side].record);
+        Side::BOTH.into_iter().all(is_same) && self.plan.rules.iter().all(|it| it.guard.is_none())
+    }
 }
 
 struct Merging<'a> {
@@ -94,6 +105,10 @@ struct Merging<'a> {
 
 /// Compares both rows with their last agreement.
 pub fn merge(look: &Look<'_>) -> Result<Merge, Blocked> {
+    if look.is_echo() {
+        let shadows = look.seen.map(|it| it.record.clone());
+        return Ok(Merge { plans: Sides::default(), shadows, conflicts: Vec::new(), refused: Vec::new() });
+    }
     let mut merging = Merging {
         look,
         plans: Sides::default(),
@@ -104,14 +119,14 @@ pub fn merge(look: &Look<'_>) -> Result<Merge, Blocked> {
         refused: Vec::new(),
         unresolved: Vec::new(),
     };
-    for group in &look.cx.plan.groups {
+    for group in &look.plan.groups {
         if let Err(blocked) = merging.two_way(group) {
             merging.keep_apart(group, blocked)?;
         }
     }
     merging.drop_empty_plans();
     if merging.unresolved.is_empty() {
-        for rule in look.cx.plan.rule_ids() {
+        for rule in look.plan.rule_ids() {
             if let Err(blocked) = merging.derived(rule) {
                 merging.follow_later(rule, blocked)?;
             }
@@ -126,8 +141,8 @@ pub fn merge(look: &Look<'_>) -> Result<Merge, Blocked> {
 }
 
 impl<'a> Merging<'a> {
-    fn plan(&self) -> &'a Plan {
-        self.look.cx.plan
+    fn plan(&self) -> &'a Prepared {
+        self.look.plan
     }
 
     /// A request after which the row is as it was is not sent, and nothing waits for it.
@@ -146,7 +161,7 @@ impl<'a> Merging<'a> {
         for side in Side::BOTH {
             let plan = self.plan();
             let two_way = group.rules.iter().filter(|&&it| plan.rule(it).is_two_way());
-            self.waiting[side].extend(two_way.flat_map(|&id| rule_slots(plan, id, side)));
+            self.waiting[side].extend(two_way.flat_map(|&id| plan.slots(id, side)));
         }
         self.refused.push(refusal);
         Ok(())
@@ -183,8 +198,7 @@ impl<'a> Merging<'a> {
         for (id, ..) in &differing {
             if self.is_reopened(*id) {
                 for side in Side::BOTH {
-                    let slots = self.slots(*id, side);
-                    self.reopened[side].extend(slots);
+                    self.reopened[side].extend(self.look.plan.slots(*id, side));
                 }
             }
         }
@@ -246,14 +260,13 @@ impl<'a> Merging<'a> {
         if !touched[Side::Left] && !touched[Side::Right] {
             return Ok(Some(Standing::Agreed));
         }
-        let plan = self.look.cx.plan;
-        let left = self.read(id, Side::Left, &self.look.seen[Side::Left].record)?;
-        let right = self.read(id, Side::Right, &self.look.seen[Side::Right].record)?;
+        let left = self.read(id, Side::Left)?;
+        let right = self.read(id, Side::Right)?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
-        if interp::agree(plan, id, &left, &right) {
+        if interp::agree(self.plan(), id, &left, &right) {
             return Ok(Some(Standing::Agreed));
         }
-        let values = Sides::new(left, right);
+        let values = Sides::new(left.into_owned(), right.into_owned());
         if self.is_rebased(id) {
             return Ok(Some(Standing::Differs { values, changed: self.changed_since(id) }));
         }
@@ -269,7 +282,7 @@ impl<'a> Merging<'a> {
     fn touched(&self, id: RuleId, side: Side) -> bool {
         let Some(shadow) = self.look.shadows[side] else { return true };
         let record = &self.look.seen[side].record;
-        self.is_reopened(id) || self.slots(id, side).into_iter().any(|slot| record.get(slot) != shadow.get(slot))
+        self.is_reopened(id) || self.slots(id, side).iter().any(|&slot| record.get(slot) != shadow.get(slot))
     }
 
     /// The rule's guard holds now, and did not at the last look: what either side did meanwhile was no business of the rule.
@@ -278,14 +291,14 @@ impl<'a> Merging<'a> {
         let Some(shadow) = self.look.shadows[guard.side] else { return false };
         // A guard that the old row leaves open was not false.
         let is_known = guard.condition.slots().into_iter().all(|slot| shadow.get(slot).is_known());
-        is_known && interp::guard_holds(self.look.cx, id, guard.side, &unmarked_record(shadow)) == Ok(false)
+        is_known && self.plan().guard_holds(self.look.lookups, id, guard.side, &unmarked_record(shadow)) == Ok(false)
     }
 
     /// The rule is another than when the two last agreed.
     fn is_rebased(&self, id: RuleId) -> bool {
         let has_mark = |side: Side| {
             let shadow = self.look.shadows[side];
-            shadow.is_some_and(|it| self.slots(id, side).into_iter().any(|slot| is_rebased(it.get(slot))))
+            shadow.is_some_and(|it| self.slots(id, side).iter().any(|&slot| is_rebased(it.get(slot))))
         };
         Side::BOTH.into_iter().any(has_mark)
     }
@@ -300,7 +313,7 @@ impl<'a> Merging<'a> {
             let Some(shadow) = self.look.shadows[side] else { return true };
             let now = &self.look.seen[side].record;
             let then = |slot| unmarked(shadow.get(slot));
-            self.slots(id, side).into_iter().any(|slot| then(slot).is_known() && then(slot) != now.get(slot))
+            self.slots(id, side).iter().any(|&slot| then(slot).is_known() && then(slot) != now.get(slot))
         };
         match (is_edited(Side::Left), is_edited(Side::Right)) {
             (true, false) => Sides::new(true, false),
@@ -313,7 +326,7 @@ impl<'a> Merging<'a> {
     fn edited(&self, id: RuleId, side: Side) -> bool {
         let Some(shadow) = self.look.shadows[side] else { return true };
         let record = &self.look.seen[side].record;
-        self.slots(id, side).into_iter().any(|slot| record.get(slot) != unmarked(shadow.get(slot)))
+        self.slots(id, side).iter().any(|&slot| record.get(slot) != unmarked(shadow.get(slot)))
     }
 
     /// The rule reads the same from the shadow: an edit that this rule cannot see.
@@ -322,7 +335,7 @@ impl<'a> Merging<'a> {
             return Ok(false);
         }
         let Some(shadow) = self.look.shadows[side] else { return Ok(false) };
-        match interp::read(self.look.cx, id, side, shadow) {
+        match self.plan().read(self.look.lookups, id, side, shadow) {
             Ok(then) => Ok(then.is_known() && interp::agree(self.plan(), id, &then, now)),
             Err(Stop::Unresolved(query)) => {
                 self.unresolved.push(query);
@@ -333,8 +346,10 @@ impl<'a> Merging<'a> {
         }
     }
 
-    fn read(&mut self, id: RuleId, side: Side, record: &Record) -> Result<Option<Value>, Blocked> {
-        match interp::read(self.look.cx, id, side, record) {
+    /// What the rule sees on this side now.
+    fn read(&mut self, id: RuleId, side: Side) -> Result<Option<Cow<'a, Value>>, Blocked> {
+        let look = self.look;
+        match look.plan.read(look.lookups, id, side, &look.seen[side].record) {
             Ok(value) => Ok(Some(value)),
             Err(stop) => self.stopped(stop).map(|()| None),
         }
@@ -354,11 +369,11 @@ impl<'a> Merging<'a> {
     fn guard_holds(&mut self, id: RuleId) -> Result<bool, Blocked> {
         let Some(guard) = &self.plan().rule(id).guard else { return Ok(true) };
         let side = guard.side;
-        let mut record = self.look.seen[side].record.clone();
+        let mut record = Cow::Borrowed(&self.look.seen[side].record);
         if let Some(planned) = &self.plans[side] {
-            record.overlay(&interp::normalise(self.plan(), side, &planned.record));
+            record.to_mut().overlay(&interp::normalise(self.plan(), side, &planned.record));
         }
-        match interp::guard_holds(self.look.cx, id, side, &record) {
+        match self.plan().guard_holds(self.look.lookups, id, side, &record) {
             Ok(holds) => Ok(holds),
             Err(stop) => self.stopped(stop).map(|()| false),
         }
@@ -408,12 +423,12 @@ impl<'a> Merging<'a> {
     fn open_conflict(&mut self, differing: &[(RuleId, Sides<Value>, Sides<bool>)]) {
         for (id, values, _) in differing {
             for side in Side::BOTH {
-                let slots = self.slots(*id, side);
-                self.waiting[side].extend(slots);
+                self.waiting[side].extend(self.look.plan.slots(*id, side));
             }
             // What was agreed upon by another version of the rule is shown as well, as far as this one can read it.
             let shadow = self.look.shadows[Side::Left].map(unmarked_record);
-            let agreed = shadow.and_then(|it| interp::read(self.look.cx, *id, Side::Left, &it).ok());
+            let read = |it: Record| Some(self.plan().read(self.look.lookups, *id, Side::Left, &it).ok()?.into_owned());
+            let agreed = shadow.and_then(read);
             self.conflicts.push(OpenConflict { label: self.plan().rule(*id).label.clone(), values: values.clone(), agreed });
         }
     }
@@ -425,7 +440,7 @@ impl<'a> Merging<'a> {
             return Ok(());
         }
         let look = self.look;
-        let partition = match interp::partition(look.cx, winner, &look.seen[winner].record) {
+        let partition = match look.plan.partition_of(look.lookups, winner, &look.seen[winner].record) {
             Ok(partition) => partition,
             Err(stop) => return self.stopped(stop),
         };
@@ -433,7 +448,8 @@ impl<'a> Merging<'a> {
         let before = self.plans[target].take();
         let was_planned = before.is_some();
         let mut planned = before.unwrap_or_else(|| Planned::nothing(own.len()));
-        let written = interp::write(look.cx, id, target, &values[winner], &partition, Rows { own, from }, &mut planned.record);
+        let rows = Rows { own, from };
+        let written = look.plan.write(look.lookups, id, target, &values[winner], &partition, rows, &mut planned.record);
         self.plans[target] = (was_planned || written.is_ok()).then_some(planned);
         if let Err(stop) = written {
             return self.stopped(stop);
@@ -456,15 +472,14 @@ impl<'a> Merging<'a> {
             return Ok(());
         }
         for side in Side::BOTH {
-            let slots = self.slots(id, side);
-            self.waiting[side].extend(slots);
+            self.waiting[side].extend(self.look.plan.slots(id, side));
         }
         Ok(())
     }
 
     /// Fields of the rule on this side, read or written.
-    fn slots(&self, id: RuleId, side: Side) -> Vec<Slot> {
-        rule_slots(self.plan(), id, side)
+    fn slots(&self, id: RuleId, side: Side) -> &'a [Slot] {
+        self.look.plan.slots(id, side)
     }
 
     /// The shadow after this look: what is seen, but for fields that wait.
@@ -498,18 +513,15 @@ fn refusal_of(blocked: Blocked) -> Result<Refusal, Blocked> {
 
 /// Fields of a rule on one side, read or written.
 pub fn rule_slots(plan: &Plan, id: RuleId, side: Side) -> Vec<Slot> {
-    let end = &plan.rule(id).ends[side];
-    let mut slots = end.read.slots();
-    slots.extend(end.write.iter().map(|(slot, _)| *slot));
-    slots.sort_unstable();
-    slots.dedup();
-    slots
+    plan.rule(id).ends[side].slots()
 }
 
 /// The store would hold the same afterwards as now.
 pub fn changes_nothing(plan: &Plan, side: Side, change: &Record, own: &Record) -> bool {
-    let stored = interp::normalise(plan, side, change);
-    stored.slots().all(|(slot, value)| *value == Value::Absent || value == own.get(slot))
+    let is_there = |(slot, value): (Slot, &Value)| {
+        !value.is_known() || plan.profiles[side].store(&plan.shapes[side].field(slot).kind, value) == *own.get(slot)
+    };
+    change.slots().all(is_there)
 }
 
 /// The fields of a shape with their contents, for messages.

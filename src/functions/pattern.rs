@@ -3,6 +3,8 @@
 
 use crate::value::{Date, Text, Time};
 
+/// Bytes of a date that are put together before they become a text.
+const SHORT_MAX: usize = 32;
 /// Longest pattern in parts.
 const PARTS_MAX: usize = 64;
 
@@ -105,11 +107,20 @@ impl Pattern {
     }
 
     pub fn format(&self, moment: &Moment) -> Text {
-        let mut out = Text::default();
+        // Most dates are short: put together here, they are made into a text once.
+        let (mut short, mut length) = ([0; SHORT_MAX], 0);
+        let mut long = Text::default();
         for part in &self.0 {
-            part.format(moment, &mut out);
+            part.format(moment, &mut |piece| match short.get_mut(length..length + piece.len()) {
+                Some(place) if long.is_empty() => {
+                    place.copy_from_slice(piece.as_bytes());
+                    length += piece.len();
+                }
+                Some(_) | None => long.push_str(piece),
+            });
         }
-        out
+        let short = std::str::from_utf8(&short[..length]).expect("whole pieces were put together");
+        if long.is_empty() { Text::new(short) } else { Text::from(format!("{short}{long}")) }
     }
 
     /// Reads the whole text. What the pattern does not name is 0.
@@ -117,10 +128,10 @@ impl Pattern {
         let misfit = || format!("{text:?} does not have the form of the pattern");
         let (mut year, mut month, mut day) = (1i16, 1i8, 1i8);
         let (mut hour, mut minute, mut second, mut nanos) = (0i8, 0i8, 0i8, 0i32);
-        let mut rest = text;
+        let mut rest = text.as_bytes();
         for part in &self.0 {
             match part {
-                Part::Fixed(letter) => rest = rest.strip_prefix(*letter).ok_or_else(misfit)?,
+                Part::Fixed(letter) => rest = rest.strip_prefix(letter.encode_utf8(&mut [0; 4]).as_bytes()).ok_or_else(misfit)?,
                 Part::Year => year = digits(&mut rest, 4, 4).ok_or_else(misfit)? as i16,
                 Part::Month(width) => month = width.read(&mut rest).ok_or_else(misfit)?,
                 Part::Day(width) => day = width.read(&mut rest).ok_or_else(misfit)?,
@@ -196,14 +207,14 @@ impl Part {
         }
     }
 
-    fn format(&self, moment: &Moment, out: &mut Text) {
+    fn format(&self, moment: &Moment, out: &mut impl FnMut(&str)) {
         let Moment { date, time } = moment;
         match self {
             // Years before 0 do not occur in business data; their sign is dropped rather than the length promised broken.
             Self::Year => {
                 let year = date.year().unsigned_abs();
-                out.push_str(two_digits((year / 100) as u8));
-                out.push_str(two_digits((year % 100) as u8));
+                out(two_digits((year / 100) as u8));
+                out(two_digits((year % 100) as u8));
             }
             Self::Month(width) => width.format(date.month(), out),
             Self::Day(width) => width.format(date.day(), out),
@@ -212,22 +223,22 @@ impl Part {
             Self::Second(width) => width.format(time.second(), out),
             Self::Fraction(count) => {
                 let digits = format!("{:09}", time.subsec_nanosecond());
-                out.push_str(&digits[..usize::from(*count)]);
+                out(&digits[..usize::from(*count)]);
             }
-            Self::Fixed(letter) => out.push(*letter),
+            Self::Fixed(letter) => out(letter.encode_utf8(&mut [0; 4])),
         }
     }
 }
 
 impl Width {
-    fn read(self, rest: &mut &str) -> Option<i8> {
+    fn read(self, rest: &mut &[u8]) -> Option<i8> {
         let least = if self == Self::Two { 2 } else { 1 };
         digits(rest, least, 2).map(|it| it as i8)
     }
 
-    fn format(self, number: i8, out: &mut Text) {
+    fn format(self, number: i8, out: &mut impl FnMut(&str)) {
         let two = two_digits(number.unsigned_abs());
-        out.push_str(if self == Self::Free && number < 10 { &two[1..] } else { two });
+        out(if self == Self::Free && number < 10 { &two[1..] } else { two });
     }
 }
 
@@ -249,12 +260,12 @@ fn two_digits(number: u8) -> &'static str {
 }
 
 /// Takes digits from the front: at least and at most so many.
-fn digits(rest: &mut &str, least: usize, most: usize) -> Option<u32> {
-    let count = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-    if count < least {
-        return None;
+fn digits(rest: &mut &[u8], least: usize, most: usize) -> Option<u32> {
+    let (mut count, mut number) = (0, 0);
+    while let Some(digit @ b'0'..=b'9') = rest.get(count).filter(|_| count < most) {
+        number = number * 10 + u32::from(digit - b'0');
+        count += 1;
     }
-    let (head, tail) = rest.split_at(count);
-    *rest = tail;
-    Some(head.bytes().fold(0, |it, digit| it * 10 + u32::from(digit - b'0')))
+    *rest = &rest[count..];
+    (count >= least).then_some(number)
 }

@@ -1,5 +1,7 @@
 //! Rules and whole records: reading the canonical value, writing it, comparing it.
 
+use std::borrow::Cow;
+
 use super::eval::{Scope, Trouble, eval, settle_trouble};
 use super::{Cx, Query, Refusal, Stop};
 use crate::change::{Class, Side};
@@ -208,7 +210,7 @@ fn unpadded(plan: &Plan, modulo: crate::ir::Modulo, value: Value) -> Value {
 
 fn fold_modulo(modulo: crate::ir::Modulo, value: &Value) -> Value {
     let Value::Text(text) = value else { return value.clone() };
-    let mut text = std::borrow::Cow::Borrowed(text.as_str());
+    let mut text = Cow::Borrowed(text.as_str());
     if modulo.trim {
         text = text.trim().to_owned().into();
     }
@@ -228,13 +230,18 @@ pub fn partition(cx: Cx<'_>, side: Side, record: &Record) -> Result<Value> {
 
 /// The folded key: equal for two rows that belong together. `None`: a part of it is empty.
 pub fn key(cx: Cx<'_>, side: Side, record: &Record) -> Result<Option<Value>> {
-    let mut parts = Vec::with_capacity(cx.plan.key.len());
-    for &id in &cx.plan.key {
-        let value = read(cx, id, side, record)?;
+    key_by(cx.plan, |id| read(cx, id, side, record).map(Cow::Owned))
+}
+
+/// The folded key from what the key's rules read.
+pub(super) fn key_by<'a>(plan: &Plan, read: impl Fn(RuleId) -> Result<Cow<'a, Value>>) -> Result<Option<Value>> {
+    let mut parts = Vec::with_capacity(plan.key.len());
+    for &id in &plan.key {
+        let value = read(id)?;
         if is_no_key(&value) {
             return Ok(None);
         }
-        parts.push(fold_key(cx.plan, &value));
+        parts.push(fold_key(plan, &value));
     }
     Ok(Some(Value::Tuple(parts.into())))
 }

@@ -321,6 +321,17 @@ impl Plan {
     }
 }
 
+impl End {
+    /// Every field that is read or written, sorted, each once.
+    pub fn slots(&self) -> Vec<Slot> {
+        let mut slots = self.read.slots();
+        slots.extend(self.write.iter().map(|(slot, _)| *slot));
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+}
+
 impl Rule {
     pub fn writes(&self, side: Side) -> bool {
         !self.ends[side].write.is_empty()

@@ -162,7 +162,8 @@ async fn ask_for_partners(
     if !plan.writes[side.other()] {
         return;
     }
-    let wanted = evaluate(pipes, references, id, rows, |cx, (row, _)| plan.in_scope(cx.lookups, side, &row.record)).await;
+    let is_wanted = |plan: &Prepared, lookups: &Lookups, (row, _): &(Seen, _)| plan.in_scope(lookups, side, &row.record);
+    let wanted = evaluate(pipes, references, id, rows, is_wanted).await;
     for ((row, link), wanted) in rows.iter().zip(wanted) {
         match wanted {
             Ok(false) => {}
@@ -215,9 +216,9 @@ async fn compare_pairs(
         }
     }
     out.pairs += pairs.len() as u64;
-    let answers = evaluate(pipes, references, id, &pairs, |cx, (left, right, _)| {
-        let (plan, left, right) = (pipe.plan.as_ref(), &left.record, &right.record);
-        Ok([wanted(plan, cx.lookups, Side::Right, left, right)?, wanted(plan, cx.lookups, Side::Left, right, left)?])
+    let answers = evaluate(pipes, references, id, &pairs, |plan, lookups, (left, right, _)| {
+        let (left, right) = (&left.record, &right.record);
+        Ok([wanted(plan, lookups, Side::Right, left, right)?, wanted(plan, lookups, Side::Left, right, left)?])
     });
     for ((left, right, link), answer) in pairs.iter().zip(answers.await) {
         if let Some(text) = describe(pipe, answer) {

@@ -1,6 +1,8 @@
 //! `dwmap.toml`: which systems the maps' names stand for, and where the state lives. Secrets are named, never held.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +40,46 @@ pub struct Config {
     /// The server that sends mails of alerts.
     #[serde(default)]
     pub mail: Option<Mail>,
+    /// Where push messages of systems come in.
+    #[serde(default)]
+    pub receiver: Option<Receiver>,
+}
+
+/// The address at which systems tell of changes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receiver {
+    /// On this machine unless told otherwise: it speaks HTTP, and a proxy in front of it speaks HTTPS.
+    #[serde(default = "loopback")]
+    pub listen: SocketAddr,
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 7080))
+}
+
+/// How a system proves that a message is its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    pub auth: HookAuth,
+    /// Any of them is good, so that one can be replaced by another without a gap.
+    pub keys: Vec<Secret>,
+    /// Entities by the names that messages give them, where these differ.
+    #[serde(default)]
+    pub events: BTreeMap<String, String>,
+}
+
+/// Where the key of a message stands (Microsoft, register-web-hook.md: HttpHeader, WebhookKey, HttpQueryString).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum HookAuth {
+    /// In the header with this name.
+    Header(String),
+    /// In the address, as `code`.
+    Code,
+    /// In the address, under this name.
+    Query(String),
 }
 
 /// A mail server.
@@ -102,6 +144,9 @@ pub enum System {
         /// A file with certificates (PEM) of authorities to trust besides the usual ones.
         #[serde(default)]
         authority: Option<PathBuf>,
+        /// Push messages of this system.
+        #[serde(default)]
+        webhook: Option<Webhook>,
     },
     Finops {
         /// The environment's root, `https://contoso.operations.dynamics.com`.
@@ -110,6 +155,9 @@ pub enum System {
         /// A file with certificates (PEM) of authorities to trust besides the usual ones.
         #[serde(default)]
         authority: Option<PathBuf>,
+        /// Push messages of this system.
+        #[serde(default)]
+        webhook: Option<Webhook>,
     },
 }
 
@@ -257,10 +305,18 @@ impl Config {
         }
     }
 
+    /// Where the keys of `[params]` stand in a text that was read.
+    pub fn param_places(text: &str) -> BTreeMap<String, Range<usize>> {
+        let document = DeTable::parse(text).ok();
+        let params = document.as_ref().and_then(|it| it.get_ref().get("params")?.get_ref().as_table());
+        params.into_iter().flat_map(|it| it.keys()).map(|key| (key.get_ref().to_string(), key.span())).collect()
+    }
+
     /// Settings that a running process does not take over from a new file.
     pub fn differences_that_wait(&self, other: &Self) -> Vec<&'static str> {
         let shown = |it: &dyn std::fmt::Debug| format!("{it:?}");
-        let pairs: [(&'static str, bool); 4] = [
+        let pairs: [(&'static str, bool); 5] = [
+            ("`[receiver]`", shown(&self.receiver) != shown(&other.receiver)),
             ("`maps`", self.maps != other.maps),
             ("`[systems]`", shown(&self.systems) != shown(&other.systems)),
             ("`[params]`", self.params != other.params),
@@ -277,6 +333,17 @@ impl Config {
         if self.sync.settle_ms > SETTLE_MS_MAX {
             let help = format!("a number up to {SETTLE_MS_MAX}, which is an hour");
             return Some((format!("`settle_ms` is {}", self.sync.settle_ms), help));
+        }
+        for (name, system) in &self.systems {
+            let Some(webhook) = system.webhook() else { continue };
+            if webhook.keys.is_empty() {
+                let help = "add `keys = [{ env = \"…\" }]`: without a key anybody could send".to_owned();
+                return Some((format!("the webhook of system `{name}` has no keys"), help));
+            }
+            if self.receiver.is_none() {
+                let help = "add `[receiver]` with `listen = \"127.0.0.1:7080\"`".to_owned();
+                return Some((format!("system `{name}` has a webhook, and nobody listens for it"), help));
+            }
         }
         for (index, alert) in self.alerts.iter().enumerate() {
             if let Some(problem) = alert.when.problem() {
@@ -352,6 +419,16 @@ fn nearest_key(message: &str) -> Option<String> {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (word, known) = quoted.split_first()?;
     message.starts_with("unknown").then(|| nearest(word, known.iter().copied()).map(|it| format!("`{it}`")))?
+}
+
+impl System {
+    /// How its push messages come, if it sends any.
+    pub fn webhook(&self) -> Option<&Webhook> {
+        match self {
+            Self::Dataverse { webhook, .. } | Self::Finops { webhook, .. } => webhook.as_ref(),
+            Self::Sqlite { .. } | Self::Postgres { .. } => None,
+        }
+    }
 }
 
 impl Secret {

@@ -14,6 +14,7 @@ use super::control::tend::Tending;
 use super::endpoint::Endpoint;
 use super::errand::Errand;
 use super::guard::{Guard, Guards};
+use super::hints::Hints;
 use super::pipe::{Cause, Job, Landed, Pipe, PipeId, Told};
 use super::references::References;
 use super::round::{LINKS_MAX, Round};
@@ -130,6 +131,8 @@ pub struct Deployment {
     programs: watch::Sender<Arc<Program>>,
     /// Compares that go on beside the work.
     pub(super) surveys: Surveys,
+    /// What push messages told.
+    pub(super) hints: Hints,
     /// When the last reading of a feed began that came to the feed's end.
     pub(super) read_through: BTreeMap<(PipeId, Side), Timestamp>,
     /// Settings that can change meanwhile, and alerts.
@@ -176,6 +179,7 @@ impl Deployment {
             renewal: None,
             generation: 0,
             surveys: Surveys::default(),
+            hints: Hints::default(),
             read_through: BTreeMap::new(),
             programs: watch::channel(program.clone()).0,
             tending: None,

@@ -4,7 +4,7 @@ use super::pipe::{Pipe, PipeId};
 use super::references::References;
 use crate::change::{Class, Failure};
 use crate::engine::flight::resolve_rounds_max;
-use crate::interp::{Cx, Lookups, Refusal, Stop};
+use crate::interp::{Lookups, Prepared, Refusal, Stop};
 
 /// Why a row has no answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub async fn evaluate<T, A>(
     references: &mut References,
     pipe: PipeId,
     items: &[T],
-    question: impl Fn(Cx<'_>, &T) -> Result<A, Stop>,
+    question: impl Fn(&Prepared, &Lookups, &T) -> Result<A, Stop>,
 ) -> Vec<Result<A, NoAnswer>> {
     let plan = pipes[pipe.0].plan.as_ref();
     let mut lookups = Lookups::default();
@@ -41,7 +41,7 @@ pub async fn evaluate<T, A>(
     for _ in 0..=resolve_rounds_max(plan) {
         let mut open = Vec::new();
         for (item, answer) in items.iter().zip(&mut answers).filter(|(_, answer)| answer.is_none()) {
-            match question(Cx { plan, lookups: &lookups }, item) {
+            match question(plan, &lookups, item) {
                 Ok(it) => *answer = Some(Ok(it)),
                 Err(Stop::Refused(refusal)) => *answer = Some(Err(NoAnswer::Refused(refusal))),
                 Err(Stop::Skip) => *answer = Some(Err(NoAnswer::Skipped)),

@@ -19,7 +19,7 @@ use crate::change::{Class, Failure, LinkId, Page, RemoteId, Seen, Side, Sides, T
 use crate::engine::flight::{Event, Flight};
 use crate::engine::link::{AMBIGUOUS, Commit, Hold, Link, LinkState};
 use crate::failpoint;
-use crate::interp;
+use crate::interp::{Lookups, Prepared};
 use crate::store::desk::Standing;
 use crate::store::{self, Match, Phase, Staged};
 
@@ -143,7 +143,8 @@ impl Deployment {
         let (next, is_last) = (page.next.clone(), page.is_last);
         let rows = page.into_rows();
         failpoint::pass("stage", "read");
-        let keys = evaluate(&self.pipes, &mut self.references, id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
+        let key = |plan: &Prepared, lookups: &Lookups, row: &Seen| plan.key_of(lookups, side, &row.record);
+        let keys = evaluate(&self.pipes, &mut self.references, id, &rows, key).await;
         let staged: Vec<Staged> =
             rows.into_iter().zip(keys).map(|(seen, key)| Staged { seen, key: key.ok().flatten() }).collect();
         let plan = self.name(id).to_owned();

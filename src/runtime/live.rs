@@ -73,6 +73,18 @@ impl Ender {
 /// A page, the position after which it was asked for, and when. No page: there was no room for more; maybe there is now.
 type Reading = (PipeId, Side, Option<Token>, Option<Result<Page, Failure>>, Timestamp);
 
+/// How long a feed is left alone.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    time: Duration,
+    /// There was nothing new; a message that there is something now cuts the rest short.
+    is_idle: bool,
+}
+
+impl Rest {
+    const NONE: Self = Self { time: Duration::ZERO, is_idle: false };
+}
+
 /// The readings under way, under one program: one a map and side, so that a slow system holds up nobody else.
 struct Feeds {
     under_way: JoinSet<Reading>,
@@ -91,6 +103,7 @@ impl Deployment {
     /// Keeps all maps in step until the end is wished for.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> store::Result<()> {
         let mut feeds = Feeds::new(self.generation);
+        let bell = self.bell();
         self.carry_out_decisions().await?;
         while !shutdown.is_wished() {
             while let Some(reading) = feeds.under_way.try_join_next() {
@@ -103,6 +116,7 @@ impl Deployment {
                 // Pages of the old maps' fields are of no use; they are read again from where each feed stands.
                 feeds = Feeds::new(self.generation);
             }
+            self.hint_turn()?;
             self.read_feeds(&mut feeds)?;
             let has_worked = self.work(false).await?;
             if self.initial_turn().await? || has_worked || self.load_turn().await? {
@@ -119,6 +133,8 @@ impl Deployment {
                 }
                 call = next_call(&mut self.calls) => self.serve(call).await?,
                 () = self.surveys.errand.ready() => {}
+                () = bell.notified() => {}
+                () = self.hints.errand.ready() => {}
                 () = self.loading.ready() => {}
                 fresh = next_renewal(&mut self.renewal) => {
                     self.finish_renewal(fresh)?;
@@ -136,7 +152,7 @@ impl Deployment {
         for id in self.pipe_ids() {
             for side in Side::BOTH {
                 if self.listens(id) && !feeds.open.contains(&(id, side)) {
-                    self.read_feed(feeds, id, side, Duration::ZERO)?;
+                    self.read_feed(feeds, id, side, Rest::NONE)?;
                 }
             }
         }
@@ -144,7 +160,7 @@ impl Deployment {
     }
 
     /// Starts the next reading of a feed, unless this map does not listen to that side.
-    fn read_feed(&mut self, feeds: &mut Feeds, id: PipeId, side: Side, after: Duration) -> store::Result<()> {
+    fn read_feed(&mut self, feeds: &mut Feeds, id: PipeId, side: Side, rest: Rest) -> store::Result<()> {
         if !self.listens(id) {
             return Ok(());
         }
@@ -153,9 +169,13 @@ impl Deployment {
         let stream = self.store.stream(&plan.name, side)?;
         let (token, is_full) = (stream.token, stream.last_seq.saturating_sub(stream.done_seq) > BACKLOG_MAX);
         feeds.open.insert((id, side));
-        let world = self.world.clone();
+        let (world, bell) = (self.world.clone(), self.hints.feed_bell(id, side));
         feeds.under_way.spawn(async move {
-            tokio::time::sleep(if is_full { after.max(REST_MAX) } else { after }).await;
+            let rested = tokio::time::sleep(if is_full { rest.time.max(REST_MAX) } else { rest.time });
+            tokio::select! {
+                () = rested => {}
+                () = bell.notified(), if rest.is_idle && !is_full => {}
+            }
             let began = world.now();
             let page = if is_full { None } else { Some(system.feed(&plan.shapes[side], token.as_ref()).await) };
             (id, side, token, page, began)
@@ -169,15 +189,15 @@ impl Deployment {
         let stream = self.store.stream(&plan, side)?;
         if !self.listens(id) || stream.token != token {
             // The map was stopped, or starts anew: the page is not what is asked for now.
-            return self.read_feed(feeds, id, side, Duration::ZERO);
+            return self.read_feed(feeds, id, side, Rest::NONE);
         }
         let failures = feeds.failures.entry((id, side)).or_default();
-        let wait = match page {
-            None => Duration::ZERO,
+        let rest = match page {
+            None => Rest::NONE,
             Some(Ok(page)) => {
                 *failures = 0;
                 let is_last = page.is_last;
-                let wait = if is_last { self.settings.poll_every } else { Duration::ZERO };
+                let rest = if is_last { Rest { time: self.settings.poll_every, is_idle: true } } else { Rest::NONE };
                 if stream.is_live {
                     self.journal(id, side, page)?;
                     if is_last {
@@ -187,7 +207,7 @@ impl Deployment {
                     self.stage_page(id, side, page).await?;
                 }
                 self.heard(id, side);
-                wait
+                rest
             }
             Some(Err(failure)) => {
                 let wait = match failure.class {
@@ -196,10 +216,10 @@ impl Deployment {
                 };
                 *failures += 1;
                 self.feed_failed(id, side, &failure, wait)?;
-                wait
+                Rest { time: wait, is_idle: false }
             }
         };
-        self.read_feed(feeds, id, side, wait)
+        self.read_feed(feeds, id, side, rest)
     }
 
     fn journal(&mut self, id: PipeId, side: Side, page: Page) -> store::Result<()> {

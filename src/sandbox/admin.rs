@@ -8,9 +8,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::fault::{Fault, Target};
+use super::hooks::Mishap;
 use super::reply::{Refusal, Reply};
 use super::route::Request;
 use super::state::State;
+
+/// Most webhooks, and most mishaps that wait.
+const HOOKS_MAX: usize = 16;
+const MISHAPS_MAX: usize = 10_000;
 
 /// The next `count` requests of this kind get this answer.
 #[derive(Deserialize)]
@@ -29,6 +34,13 @@ struct Advance {
     seconds: u64,
 }
 
+/// The next push message fares like this.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mislaid {
+    mishap: Mishap,
+}
+
 fn once() -> usize {
     1
 }
@@ -42,8 +54,12 @@ pub fn answer(state: &mut State, what: &str, request: &Request<'_>) -> Reply {
     let done = match (request.method, what) {
         (&Method::POST, "faults") => inject(state, request),
         (&Method::POST, "clock") => advance(state, request),
+        (&Method::POST, "webhooks") => add_hook(state, request),
+        (&Method::POST, "mishaps") => mislay(state, request),
         (&Method::GET, "counters") => Ok(counters(state)),
-        _ => Err(Refusal::new(404, "", "There are POST /sandbox/faults, POST /sandbox/clock and GET /sandbox/counters.")),
+        _ => {
+            Err(Refusal::new(404, "", "There are POST /sandbox/faults, clock, webhooks and mishaps, and GET /sandbox/counters."))
+        }
     };
     done.unwrap_or_else(|it| Reply::json(it.status, json!({"error": it.message})))
 }
@@ -61,6 +77,23 @@ fn inject(state: &mut State, request: &Request<'_>) -> Result<Reply, Refusal> {
 fn advance(state: &mut State, request: &Request<'_>) -> Result<Reply, Refusal> {
     let Advance { seconds } = read(request)?;
     state.clock.advance(Duration::from_secs(seconds));
+    Ok(Reply::empty(204))
+}
+
+fn add_hook(state: &mut State, request: &Request<'_>) -> Result<Reply, Refusal> {
+    if state.outbox.hooks.len() >= HOOKS_MAX {
+        return Err(Refusal::bad_request(format!("There are {HOOKS_MAX} webhooks, which is the most.")));
+    }
+    state.outbox.hooks.push(read(request)?);
+    Ok(Reply::empty(204))
+}
+
+fn mislay(state: &mut State, request: &Request<'_>) -> Result<Reply, Refusal> {
+    let Mislaid { mishap } = read(request)?;
+    if state.outbox.mishaps.len() >= MISHAPS_MAX {
+        return Err(Refusal::bad_request(format!("{MISHAPS_MAX} mishaps wait, which is the most.")));
+    }
+    state.outbox.mishaps.push_back(mishap);
     Ok(Reply::empty(204))
 }
 

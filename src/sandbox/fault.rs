@@ -27,6 +27,8 @@ pub enum Fault {
     Unauthorized,
     /// Next links point at this host.
     ForeignNextLink(String),
+    /// The next link leads to the same page again.
+    EndlessPages,
     /// The header `Prefer` is passed over in silence, as some servers do.
     IgnoresPreferences,
     /// The header `Prefer` is passed over, and a user sets this field of the row right after the answer was made.

@@ -32,6 +32,11 @@ pub enum Filter {
         operator: Operator,
         value: Value,
     },
+    /// `eq 'A*'` of F&O: wildcards are said by `*` (Microsoft, data-entities/odata.md). The pattern is folded already.
+    Like {
+        field: usize,
+        pattern: String,
+    },
     /// `contains(name,'x')` and its neighbours; the text is folded already. In `$filter` all of them are supported
     /// (Microsoft, webapi/query/filter-rows.md).
     Text {
@@ -39,6 +44,13 @@ pub enum Filter {
         part: Part,
         text: String,
     },
+}
+
+/// `*` stands for any text.
+fn is_like(whole: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return whole == pattern };
+    let Some(whole) = whole.strip_prefix(start) else { return false };
+    whole.char_indices().map(|(at, _)| at).chain([whole.len()]).any(|at| is_like(&whole[at..], rest))
 }
 
 /// Where in a text another one stands.
@@ -75,6 +87,7 @@ impl Filter {
             Self::Or(any) => any.iter().any(|it| it.is_met(profile, row)),
             Self::Not(it) => !it.is_met(profile, row),
             Self::Compare { field, operator, value } => compare(*operator, &profile.fold_key(&row[*field]), value),
+            Self::Like { field, pattern } => profile.fold_key(&row[*field]).as_text().is_some_and(|it| is_like(it, pattern)),
             Self::Text { field, part, text } => {
                 profile.fold_key(&row[*field]).as_text().is_some_and(|whole| part.holds(whole, text))
             }
@@ -226,6 +239,11 @@ impl Parser<'_> {
             "null" => Value::Null,
             text => wire::from_literal(self.dialect, kind, &unquote(text)).map_err(Refusal::bad_request)?,
         };
+        let stars = value.as_text().filter(|it| it.contains('*') && self.dialect == Dialect::Finops);
+        if let (Some(pattern), Operator::Eq) = (stars, operator) {
+            let folded = self.profile.fold_key(&Value::text(pattern));
+            return Ok(Filter::Like { field, pattern: folded.as_text().unwrap_or_default().to_owned() });
+        }
         Ok(Filter::Compare { field, operator, value: self.profile.fold_key(&self.settled(value)) })
     }
 }

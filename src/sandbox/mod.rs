@@ -17,6 +17,7 @@ mod definitions;
 mod expand;
 mod fault;
 mod filter;
+mod hooks;
 mod multipart;
 mod multiple;
 mod navigation;
@@ -43,6 +44,7 @@ use tokio::task::JoinHandle;
 use crate::schema::Schema;
 
 pub use fault::{Fault, Target};
+pub use hooks::{Delivery, Hook, Mishap};
 pub use reply::Refusal;
 pub use state::Counters;
 
@@ -146,13 +148,14 @@ impl Sandbox {
         let scheme = if identity.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().map_err(Error::Bind)?);
         let state = Arc::new(Mutex::new(State::new(config, &url)?));
+        let courier = hooks::start(&state);
         let (stop, stopped) = oneshot::channel();
         let authority = identity.as_ref().map(|it| it.authority.clone());
         let task = match identity {
             Some(it) => tokio::spawn(server::serve(it.listen(listener).map_err(Error::Bind)?, state.clone(), stopped)),
             None => tokio::spawn(server::serve(listener, state.clone(), stopped)),
         };
-        Ok(Running { url, authority, state, stop: Some(stop), task: Some(task) })
+        Ok(Running { url, authority, state, stop: Some(stop), task: Some(task), courier })
     }
 }
 
@@ -163,6 +166,13 @@ pub struct Running {
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
+    courier: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.courier.abort();
+    }
 }
 
 impl Running {
@@ -234,6 +244,21 @@ impl Running {
     /// Turns the sandbox's clock forward: access tokens and delta tokens grow old.
     pub fn advance(&self, by: Duration) {
         self.state().clock.advance(by);
+    }
+
+    /// Tells this address of every change from now on.
+    pub fn add_hook(&self, hook: Hook) {
+        self.state().outbox.hooks.push(hook);
+    }
+
+    /// What happens to the next push message that has no other mishap.
+    pub fn mislay(&self, mishap: Mishap) {
+        self.state().outbox.mishaps.push_back(mishap);
+    }
+
+    /// How the latest push messages were answered.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.state().outbox.deliveries.iter().cloned().collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -309,7 +309,7 @@ fn changed_since(entity: &Entity, filter: &Filter) -> Option<(usize, Value)> {
         Filter::Compare { field, operator: Operator::Ge | Operator::Gt, value } if *field == stamp => {
             Some((stamp, value.clone()))
         }
-        Filter::Compare { .. } | Filter::Text { .. } | Filter::Or(_) | Filter::Not(_) => None,
+        Filter::Compare { .. } | Filter::Text { .. } | Filter::Like { .. } | Filter::Or(_) | Filter::Not(_) => None,
     }
 }
 
@@ -327,7 +327,7 @@ fn candidates(table: &Table, filter: &Filter) -> Option<Vec<Key>> {
         Filter::Or(any) => any.iter().map(|it| candidates(table, it)).collect::<Option<Vec<_>>>()?.concat(),
         Filter::And(all) => all.iter().find_map(|it| candidates(table, it)).or_else(|| by_key(table, all))?,
         Filter::Compare { .. } => by_key(table, std::slice::from_ref(filter))?,
-        Filter::Text { .. } | Filter::Not(_) => return None,
+        Filter::Text { .. } | Filter::Like { .. } | Filter::Not(_) => return None,
     };
     keys.sort();
     keys.dedup();

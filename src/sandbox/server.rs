@@ -61,10 +61,12 @@ async fn answer(
     let counters = state.counters_of(&client);
     counters.requests += 1;
     counters.writes += u64::from(request.is_write());
-    match state.faults.take(request.is_write()) {
+    let answer = match state.faults.take(request.is_write()) {
         None => http(&true_answer(&mut state, uri.path(), &request)),
         Some(fault) => faulty(&mut state, &client, uri.path(), &request, fault),
-    }
+    };
+    state.outbox.flush();
+    answer
 }
 
 fn authorized(state: &State, request: &Request<'_>) -> Option<String> {
@@ -142,6 +144,13 @@ fn faulty(state: &mut State, client: &str, path: &str, request: &Request<'_>, fa
             let reply = true_answer(state, path, &Request { headers: &plain(request), ..*request });
             if let Err(refusal) = route::edit(state, path, &field, Json::String(value)) {
                 tracing::error!(%refusal, "the user's edit was refused");
+            }
+            http(&reply)
+        }
+        Fault::EndlessPages => {
+            let mut reply = true_answer(state, path, request);
+            if let Body::Json(Json::Object(body)) = &mut reply.body {
+                body.insert("@odata.nextLink".to_owned(), Json::String(format!("{}{path}?{}", state.url, request.query)));
             }
             http(&reply)
         }

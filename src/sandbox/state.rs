@@ -13,6 +13,7 @@ use crate::value::{Kind, Value};
 use super::address::KeyText;
 use super::clock::Clock;
 use super::fault::Faults;
+use super::hooks::Outbox;
 use super::reply::Refusal;
 use super::table::{Key, Row, Table};
 use super::{Config, Credentials, Dialect, Error, read, rules, write};
@@ -54,6 +55,8 @@ pub struct State {
     pub navigation: BTreeMap<String, String>,
     pub defaults: BTreeMap<String, Json>,
     pub sequences: Vec<String>,
+    /// Push messages.
+    pub outbox: Outbox,
     /// What changes to take back if a group of them fails; `None` outside of groups.
     undo: Option<Vec<Undo>>,
     credentials: Credentials,
@@ -100,6 +103,7 @@ impl State {
             navigation,
             defaults,
             sequences,
+            outbox: Outbox::default(),
             undo: None,
             credentials,
             token_life,
@@ -115,12 +119,13 @@ impl State {
 
     /// Does work whose changes stand together: if it fails, none of them does.
     pub fn atomically<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        let outer = self.undo.replace(Vec::new());
+        let (outer, told) = (self.undo.replace(Vec::new()), self.outbox.events.len());
         let done = work(self);
         let mine = self.undo.take().unwrap_or_default();
         self.undo = outer;
         if done.is_err() {
             self.take_back(mine);
+            self.outbox.events.truncate(told);
         } else if let Some(outer) = &mut self.undo {
             outer.extend(mine);
         }
@@ -216,6 +221,7 @@ impl State {
         let entity = self.entity(entity)?.name.clone();
         let entity = &schema.entities[&entity];
         let key = write::create(self, entity, &fields, None)?;
+        self.outbox.flush();
         Ok(self.id_text(entity, &key))
     }
 
@@ -224,7 +230,9 @@ impl State {
         let entity = self.entity(entity)?.name.clone();
         let entity = &schema.entities[&entity];
         let key = self.user_key(entity, id)?.ok_or_else(|| write::not_found(self.dialect, entity, id))?;
-        write::update(self, entity, &key, &fields)
+        write::update(self, entity, &key, &fields)?;
+        self.outbox.flush();
+        Ok(())
     }
 
     pub fn user_delete(&mut self, entity: &str, id: &str) -> Result<(), Refusal> {
@@ -232,7 +240,9 @@ impl State {
         let entity = self.entity(entity)?.name.clone();
         let entity = &schema.entities[&entity];
         let key = self.user_key(entity, id)?.ok_or_else(|| write::not_found(self.dialect, entity, id))?;
-        write::delete(self, entity, &key)
+        write::delete(self, entity, &key)?;
+        self.outbox.flush();
+        Ok(())
     }
 
     pub fn user_row(&self, entity: &str, id: &str) -> Option<Map<String, Json>> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::schema::{Entity, Schema};
 use crate::value::{Kind, Value};
 
+use super::hooks::Message;
 use super::reply::Refusal;
 use super::rules::{self, Change};
 use super::state::State;
@@ -38,7 +39,10 @@ pub fn create(
     let key = state.table(entity).primary_of(&values);
     state.note(entity, &key);
     let version = stamp(state, entity, &mut values, true);
-    state.table_mut(entity).insert(entity, Row { values, version }).map_err(|it| duplicate(dialect, entity, &it))
+    let row = Row { values, version };
+    let key = state.table_mut(entity).insert(entity, row.clone()).map_err(|it| duplicate(dialect, entity, &it))?;
+    state.tell(entity, Message::Create, &row, None);
+    Ok(key)
 }
 
 /// What the system itself puts into fields of a new row that the request does not name.
@@ -65,7 +69,10 @@ pub fn update(state: &mut State, entity: &Entity, key: &Key, body: &Map<String, 
     // Microsoft, update-delete-entities-using-web-api.md: every column that is sent counts as an update, also with the same value.
     state.note(entity, key);
     let version = stamp(state, entity, &mut values, false);
-    state.table_mut(entity).replace(entity, key, Row { values, version }).map_err(|it| duplicate(dialect, entity, &it))
+    let row = Row { values, version };
+    state.table_mut(entity).replace(entity, key, row.clone()).map_err(|it| duplicate(dialect, entity, &it))?;
+    state.tell(entity, Message::Update, &row, Some(body));
+    Ok(())
 }
 
 // Dataverse drops key columns of an update (use-upsert-insert-update-record.md); F&O refuses to change one.
@@ -91,7 +98,9 @@ pub fn delete(state: &mut State, entity: &Entity, key: &Key) -> Result<(), Refus
     let table = state.table_mut(entity);
     // A delta token that is older than this is refused, so nobody can ask for these rows any more.
     table.forget_before(oldest.unwrap_or(jiff::Timestamp::MIN));
-    table.remove(key, version, now);
+    if let Some(row) = table.remove(key, version, now) {
+        state.tell(entity, Message::Delete, &row, None);
+    }
     if let (Dialect::Dataverse, Some(id)) = (state.dialect, id) {
         let schema = state.schema.clone();
         unlink(state, &schema, entity, &id);

@@ -6,9 +6,9 @@ pub mod sqlite;
 
 pub use desk::Desk;
 pub use outline::{Outline, Revision};
-pub use sqlite::{Sqlite, is_held, phase_name};
+pub use sqlite::{Inbox, Sqlite, is_held, phase_name};
 
-use crate::change::{Change, LinkId, RemoteId, Seen, Side, Sides, Token};
+use crate::change::{Change, Hint, LinkId, RemoteId, Seen, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
 use crate::value::{Timestamp, Value};
 
@@ -63,6 +63,18 @@ impl Conclusion {
     pub fn is_empty(&self) -> bool {
         self.done.is_empty() && self.kept.is_empty() && self.asked.is_empty() && self.answered.is_empty()
     }
+}
+
+/// Names one hint on file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HintNumber(pub i64);
+
+/// What a push message of a system told, on file until somebody has looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    pub number: HintNumber,
+    pub system: String,
+    pub hint: Hint,
 }
 
 /// A row of the match phase of an initial sync.
@@ -141,6 +153,10 @@ pub trait Store: Desk + Send {
     /// rules. The agreement on fields of rules that are new or mean something else is marked ([`rebased`](crate::engine::link::rebased)),
     /// and every link is asked for; where other rows take part than before, all rows are read again.
     fn open_plan(&mut self, plan: &str, outline: &Outline) -> Result<Revision>;
+
+    /// What push messages told and nobody has looked at, the oldest first; at most `limit`.
+    fn hints(&mut self, limit: usize) -> Result<Vec<Noted>>;
+    fn strike_out(&mut self, hints: &[HintNumber]) -> Result<()>;
 
     fn phase(&mut self, plan: &str) -> Result<(Phase, String)>;
     fn set_phase(&mut self, plan: &str, phase: Phase, why: &str) -> Result<()>;

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::change::{Side, Sides};
+use crate::engine::link::rebased;
 use crate::engine::merge::rule_slots;
 use crate::ir::{Plan, RuleId};
 use crate::schema::Shape;
-use crate::value::Slot;
+use crate::value::{Record, Slot};
 use crate::view::diff::form;
 use crate::view::words::Words;
 
@@ -114,6 +115,73 @@ impl RuleOutline {
         );
         let known = KnownRule { label: rule.label.clone(), form: hash(&format!("{meaning:?}")) };
         Self { known, agreed, written }
+    }
+}
+
+/// From the rules of one version of a map to those of the next: what is on file keeps its meaning, and what has a new meaning is
+/// looked at anew.
+#[derive(Debug)]
+pub struct Succession<'a> {
+    new: &'a Outline,
+    /// For each old rule, its number now.
+    successor: Vec<Option<u16>>,
+    /// New rules that mean what no old one meant.
+    changed: Vec<usize>,
+}
+
+impl<'a> Succession<'a> {
+    pub fn new(old: &[KnownRule], new: &'a Outline) -> Self {
+        let find = |is_it: &dyn Fn(&KnownRule) -> bool| new.rules.iter().position(|it| is_it(&it.known)).map(|it| it as u16);
+        // A rule with another label and the same meaning is the same rule; one that kept its label took the place of the old one.
+        let successor = |rule: &KnownRule| {
+            find(&|it| it == rule).or_else(|| find(&|it| it.form == rule.form)).or_else(|| find(&|it| it.label == rule.label))
+        };
+        let is_changed = |index: &usize| old.iter().all(|it| it.form != new.rules[*index].known.form);
+        let changed = (0..new.rules.len()).filter(is_changed).collect();
+        Self { new, successor: old.iter().map(successor).collect(), changed }
+    }
+
+    /// Labels of rules that are new, or mean something else.
+    pub fn changed(&self) -> Vec<String> {
+        self.changed.iter().map(|&it| self.new.rules[it].known.label.clone()).collect()
+    }
+
+    /// The old rules that nothing came of.
+    pub fn gone<'b>(&self, old: &'b [KnownRule]) -> Vec<&'b KnownRule> {
+        old.iter().zip(&self.successor).filter(|(_, to)| to.is_none()).map(|(it, _)| it).collect()
+    }
+
+    /// The rules of a request, by their numbers now. One whose rule is gone belongs to the rules that write its fields now. Without
+    /// any, its fields are none of the map's business, and neither is it.
+    pub fn rules(&self, side: Side, rules: &[u16], payload: &Record) -> Vec<u16> {
+        let mut now: Vec<u16> = rules.iter().filter_map(|&it| self.successor.get(usize::from(it)).copied().flatten()).collect();
+        if now.len() < rules.len() {
+            let writes = |it: &usize| self.new.rules[*it].written[side].iter().any(|&slot| payload.get(slot).is_known());
+            now.extend((0..self.new.rules.len()).filter(writes).map(|it| it as u16));
+        }
+        now.sort_unstable();
+        now.dedup();
+        now
+    }
+
+    /// No field of this side is to be looked at anew.
+    pub fn has_no_marks(&self, side: Side) -> bool {
+        self.changed.iter().all(|&it| self.new.rules[it].agreed[side].is_empty())
+    }
+
+    /// The agreement on one side, with marks on the fields of changed rules. A create that is under way (`is_pending`) has none
+    /// yet, and is told what will not be agreed upon. `None`: nothing is to be marked.
+    pub fn marked(&self, side: Side, shadow: Option<Record>, is_pending: bool) -> Option<Record> {
+        let slots: Vec<Slot> = self.changed.iter().flat_map(|&it| self.new.rules[it].agreed[side].clone()).collect();
+        if self.has_no_marks(side) || (shadow.is_none() && !is_pending) {
+            return None;
+        }
+        let mut shadow = shadow.unwrap_or_else(|| Record::absent(self.new.shapes[side].fields.len()));
+        for slot in slots {
+            let value = rebased(shadow.get(slot));
+            shadow.set(slot, value);
+        }
+        Some(shadow)
     }
 }
 

@@ -7,4 +7,4 @@ mod parser;
 mod slice;
 pub mod words;
 
-pub use parser::{ERRORS_PER_FILE_MAX, ITEMS_MAX, parse};
+pub use parser::{ERRORS_PER_FILE_MAX, ITEMS_MAX, parse, parse_all};

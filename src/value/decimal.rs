@@ -89,7 +89,7 @@ impl Decimal {
     }
 
     pub fn from_int(value: i64) -> Self {
-        Self::new(i128::from(value), 0).expect("19 digits fit into 38")
+        Self { mantissa: Mantissa::new(i128::from(value)), scale: 0 }
     }
 
     pub fn mantissa(self) -> i128 {
@@ -103,11 +103,28 @@ impl Decimal {
 
     /// Digits before the point; 0 for 0.5.
     pub fn integer_digits(self) -> u32 {
-        if let (Ok(short), Some(by)) = (i64::try_from(self.mantissa()), 10u64.checked_pow(u32::from(self.scale))) {
+        if let (Some(short), Some(by)) = (self.short(), 10u64.checked_pow(u32::from(self.scale))) {
             return (short.unsigned_abs() / by).checked_ilog10().map_or(0, |it| it + 1);
         }
         let whole = self.mantissa().unsigned_abs() / 10u128.pow(u32::from(self.scale));
         whole.checked_ilog10().map_or(0, |it| it + 1)
+    }
+
+    /// The mantissa where it is short, as it mostly is: 64 bits are far cheaper to reckon with.
+    fn short(self) -> Option<i64> {
+        let low = self.mantissa.low as i64;
+        (self.mantissa.high == low >> 63).then_some(low)
+    }
+
+    fn of_short(mut mantissa: i64, mut scale: u8) -> Result<Self, DecimalError> {
+        while scale > 0 && mantissa % 10 == 0 {
+            mantissa /= 10;
+            scale -= 1;
+        }
+        if scale > SCALE_MAX {
+            return Err(DecimalError::TooLarge);
+        }
+        Ok(Self { mantissa: Mantissa::new(i128::from(mantissa)), scale })
     }
 
     pub fn is_zero(self) -> bool {
@@ -116,7 +133,7 @@ impl Decimal {
 
     /// The whole number that this is, when it is one and fits.
     pub fn to_int(self) -> Option<i64> {
-        if self.scale == 0 { i64::try_from(self.mantissa()).ok() } else { None }
+        if self.scale == 0 { self.short() } else { None }
     }
 
     /// The nearest float, for systems that store floats.
@@ -150,6 +167,11 @@ impl Decimal {
     }
 
     pub fn checked_mul(self, other: Self) -> Result<Self, DecimalError> {
+        if let (Some(left), Some(right)) = (self.short(), other.short())
+            && let Some(product) = left.checked_mul(right)
+        {
+            return Self::of_short(product, self.scale + other.scale);
+        }
         let product = self.mantissa().checked_mul(other.mantissa()).ok_or(DecimalError::TooLarge)?;
         let (mantissa, scale) = lowest_terms(product, u32::from(self.scale) + u32::from(other.scale));
         Self::new(mantissa, u8::try_from(scale).map_err(|_| DecimalError::TooLarge)?)

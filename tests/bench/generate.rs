@@ -18,19 +18,33 @@ const KINDS: &[(&str, &str)] = &[
 
 /// One file with so many maps of so many rules each; every tenth map refers to the one before it.
 pub fn project(maps: usize, rules: usize) -> String {
-    let mut out = String::from("system fo\nsystem dv\n\n");
-    for map in 0..maps {
-        entities(&mut out, map, rules);
-        writeln!(out, "map Map{map}: fo.Left{map} <-> dv.right{map} {{\n  key Id <-> id").expect("a string takes all");
-        if map % 10 == 9 {
-            writeln!(out, "  Other <-> other via Map{}", map - 1).expect("a string takes all");
-        }
-        for rule in 0..rules {
-            writeln!(out, "  {}", line(rule)).expect("a string takes all");
-        }
-        out.push_str("  on conflict newest\n  on delete <-> refuse\n}\n\n");
-    }
+    let mut out = SYSTEMS.to_owned();
+    (0..maps).for_each(|map| one(&mut out, map, rules));
     out
+}
+
+/// The same as a file for each map, with their names.
+pub fn files(maps: usize, rules: usize) -> Vec<(String, String)> {
+    let file = |map: usize| {
+        let mut text = String::new();
+        one(&mut text, map, rules);
+        (format!("map{map}.dwmap"), text)
+    };
+    std::iter::once(("systems.dwmap".to_owned(), SYSTEMS.to_owned())).chain((0..maps).map(file)).collect()
+}
+
+const SYSTEMS: &str = "system fo\nsystem dv\n\n";
+
+fn one(out: &mut String, map: usize, rules: usize) {
+    entities(out, map, rules);
+    writeln!(out, "map Map{map}: fo.Left{map} <-> dv.right{map} {{\n  key Id <-> id").expect("a string takes all");
+    if map % 10 == 9 {
+        writeln!(out, "  Other <-> other via Map{}", map - 1).expect("a string takes all");
+    }
+    for rule in 0..rules {
+        writeln!(out, "  {}", line(rule)).expect("a string takes all");
+    }
+    out.push_str("  on conflict newest\n  on delete <-> refuse\n}\n\n");
 }
 
 fn entities(out: &mut String, map: usize, rules: usize) {

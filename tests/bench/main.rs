@@ -74,6 +74,15 @@ fn front_end(criterion: &mut Criterion) {
         group.bench_function(format!("parse/{maps} maps"), |it| it.iter(|| parse(black_box(&text))));
         let (files, sources, diags) = parse(&text);
         assert!(!diags.has_errors());
+        group.bench_function(format!("look/{maps} maps"), |it| {
+            it.iter(|| {
+                let (files, sources, mut diags) = parse(&text);
+                let project = check::uses::load(files, &mut sources.clone(), &folder, &mut diags);
+                check::look(&project, &check::Given::default(), &sources, &folder, &mut diags);
+                assert!(!diags.has_errors());
+                diags
+            });
+        });
         group.bench_function(format!("check/{maps} maps"), |it| {
             it.iter(|| {
                 let mut diags = Diagnostics::default();
@@ -84,6 +93,31 @@ fn front_end(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// What an editor asks after each change: one rule of one map is another, and everything is to be said anew.
+fn session(criterion: &mut Criterion) {
+    const EDITED: usize = 508;
+    let mut files = generate::files(1_000, 60);
+    let mut session = check::Session::default();
+    for (name, text) in &files {
+        session.put(name, text.as_str()).expect("the text is short");
+    }
+    let before = session.check(&check::NoSchemas).len();
+    let (name, first) = files.swap_remove(EDITED + 1);
+    // A map that another one refers to.
+    let second = first.replace("  F4 <-> f4\n", "  F4 -> f4\n");
+    let mut is_second = false;
+    criterion.bench_function("session/one edited rule of 1000 maps of 60 rules", |it| {
+        it.iter(|| {
+            is_second = !is_second;
+            let text = if is_second { &second } else { &first };
+            session.put(&name, text.as_str()).expect("the text is short");
+            let found = session.check(&check::NoSchemas);
+            assert_eq!(found.len(), before);
+            found
+        });
+    });
 }
 
 fn hostile(criterion: &mut Criterion) {
@@ -152,5 +186,5 @@ fn records(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, front_end, hostile, records, mapping::mapping);
+criterion_group!(benches, front_end, session, hostile, records, mapping::mapping, mapping::merging);
 criterion_main!(benches);

@@ -3,9 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use dwmap::change::Side;
+use dwmap::change::{RemoteId, Seen, Side, Sides, Version};
+use dwmap::engine::merge::{Look, Merge, merge};
 use dwmap::interp::{self, Cx, Lookups, Prepared};
-use dwmap::value::Record;
+use dwmap::value::{Record, Slot, Value};
 
 use super::job;
 
@@ -45,6 +46,50 @@ pub fn mapping(criterion: &mut Criterion) {
     });
     group.finish();
     criterion.bench_function("prepare/job", |it| it.iter(|| Prepared::new(black_box(plan.clone()))));
+}
+
+/// A pair of rows with what was agreed on them.
+struct Pair {
+    rows: Sides<Seen>,
+    agreed: Sides<Record>,
+}
+
+fn seen(record: Record) -> Seen {
+    let (id, version) = (RemoteId("1".to_owned()), Version("1".to_owned()));
+    Seen { id, version, record, modified: None, correlation: None, problem: None }
+}
+
+fn merged(plan: &Prepared, pair: &Pair, has_agreement: bool) -> Merge {
+    let (lookups, seen) = (Lookups::default(), Sides::new(&pair.rows[Side::Left], &pair.rows[Side::Right]));
+    let agreed = |side: Side| has_agreement.then_some(&pair.agreed[side]);
+    let shadows = Sides::new(agreed(Side::Left), agreed(Side::Right));
+    merge(&Look { plan, lookups: &lookups, seen, shadows, master: Some(Side::Left) }).expect("it is right")
+}
+
+/// The three-way compare of pairs of the job: nothing was done, one field was edited, no agreement is known yet.
+pub fn merging(criterion: &mut Criterion) {
+    let (prepared, plain, lookups) = (Prepared::new(job::plan()), Prepared::plain(job::plan()), Lookups::default());
+    let pair = |from: Record| {
+        let made = flat(&prepared, &lookups, &from)?;
+        Some(Pair { agreed: Sides::new(from.clone(), made.clone()), rows: Sides::new(seen(from), seen(made)) })
+    };
+    let mut pairs: Vec<Pair> = job::records::records(7, RECORDS).into_iter().filter_map(pair).collect();
+    let mut group = criterion.benchmark_group("merge");
+    group.sample_size(20).throughput(Throughput::Elements(pairs.len() as u64));
+    let mut both = |name: &str, pairs: &[Pair], has_agreement: bool| {
+        for (way, plan) in [("prepared", &prepared), ("plain tree", &plain)] {
+            group.bench_function(format!("{name}, {way}"), |it| {
+                it.iter(|| pairs.iter().map(|it| merged(plan, black_box(it), has_agreement)).map(black_box).count());
+            });
+        }
+    };
+    both("nothing done", &pairs, true);
+    both("no agreement yet", &pairs, false);
+    for pair in &mut pairs {
+        pair.rows[Side::Left].record.set(Slot(job::source::PHONE), Value::text("+1 555 0100"));
+    }
+    both("one field edited", &pairs, true);
+    group.finish();
 }
 
 /// The account of a customer, by the oracle.

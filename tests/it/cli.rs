@@ -585,3 +585,89 @@ fn an_output_that_cannot_be_written_is_said() {
     assert_eq!(said.exit, Some(3), "{said:?}");
     assert!(said.messages.contains("the output cannot be written"), "{said:?}");
 }
+
+#[test]
+fn an_encrypted_sandbox_says_whom_to_trust_and_which_tables_it_has() {
+    use std::io::{BufRead, BufReader};
+    let folder = Folder::new("sandbox");
+    let mut command = folder.command(&["sandbox", "dataverse", "--tls", "ca.pem", "--customers", "1"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let lines = |from: Box<dyn std::io::Read>, last: &str| {
+        let mut said = Vec::new();
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let is_last = line.contains(last);
+            said.push(line);
+            if is_last {
+                break;
+            }
+        }
+        said
+    };
+    let out = lines(Box::new(child.stdout.take().expect("it is piped")), "authority = ");
+    let messages = lines(Box::new(child.stderr.take().expect("it is piped")), "Ctrl-C ends it");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let authority = out.last().and_then(|it| it.strip_prefix("authority = '")?.strip_suffix('\'')).expect("it is said");
+    assert!(std::fs::read_to_string(authority).expect("it is written").starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(messages.iter().any(|it| it.contains("six maps of `maps/` alone")), "{messages:?}");
+}
+
+const PARAMETERS: &str = r#"system a
+system b
+
+param most: int32 = 3
+
+entity a.Item {
+  key Id: text<5>
+  Name:   text<9>
+}
+
+entity b.item {
+  key id: text<5>
+  name:   text<9>
+}
+
+map Items: a.Item -> b.item {
+  key Id <-> id
+  Name -> name
+  filter length(Name) <= most ->
+  on exit detach
+  on delete -> refuse
+  on rekey reject
+}
+
+test "short names" in Items {
+  given a { Id: "1", Name: "ab" }
+  expect b { id: "1", name: "ab" }
+}
+"#;
+
+#[test]
+fn a_wrong_parameter_is_pointed_at_where_it_is_set() {
+    let folder = Folder::new("parameters");
+    folder.write("items.dwmap", PARAMETERS);
+    folder.write("dwmap.toml", "[params]\nmost = \"many\"\nmist = 4\n");
+    let said = folder.dwmap(&["check", "--format", "short"]);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(said.exit, Some(1), "{said:?}");
+    assert!(lines.iter().any(|it| it.starts_with("dwmap.toml:2:1: error[DW0103]")), "{said:?}");
+    assert!(lines.iter().any(|it| it.starts_with("dwmap.toml:3:1: error[DW0101]: there is no parameter `mist`")), "{said:?}");
+}
+
+#[test]
+fn a_test_that_nobody_wrote_is_not_passed() {
+    let folder = Folder::new("tests-of-nothing");
+    folder.write("items.dwmap", PARAMETERS);
+    let said = folder.dwmap(&["test", "--only", "short nemes"]);
+    assert_eq!(said.exit, Some(2), "{said:?}");
+    assert!(said.messages.contains("has `short nemes` in its name\n  = fix: `--only \"short names\"`"), "{said:?}");
+    assert_eq!(folder.dwmap(&["test", "--only", "short"]).exit, Some(0));
+}
+
+#[test]
+fn a_desk_says_which_maps_it_cannot_show() {
+    let folder = synced_pair();
+    with_edit(&folder, "items.dwmap", "ean              <->", "eam              <->");
+    let said = folder.dwmap(&["errors", "list"]);
+    assert!(said.messages.contains("maps with errors are not shown where no process runs: `"), "{said:?}");
+}

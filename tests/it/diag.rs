@@ -107,7 +107,7 @@ fn examples_of_every_page_are_in_the_form_of_the_language() {
 
 /// Rules are put into a map; items stand for themselves.
 fn parse_errors(example: &str) -> Vec<String> {
-    let is_item = ["map ", "system ", "entity ", "values "].iter().any(|it| example.starts_with(it));
+    let is_item = ["map ", "system ", "entity ", "values ", "test "].iter().any(|it| example.starts_with(it));
     let text = if is_item { example.to_owned() } else { format!("map M: fo.A <-> dv.b {{\n{}}}\n", indented(example)) };
     let mut sources = Sources::default();
     let file = sources.add("example.dwmap", text).expect("an example is short");

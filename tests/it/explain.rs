@@ -44,6 +44,22 @@ fn folder() -> Folder {
     folder
 }
 
+/// A map with a wrong rule is explained all the same, after what is wrong with it.
+#[test]
+fn a_map_with_errors_is_explained_as_far_as_it_was_read() {
+    let folder = Folder::new("explain-wrong");
+    folder.write("items.dwmap", &MAP.replace("Weight * 1000  <-> grams ", "Wait * 1000  <-> grams "));
+    let map = folder.dwmap(&["explain", "Items"]);
+    assert_eq!(map.exit, Some(1), "{map:?}");
+    assert!(map.messages.contains("`Item` has no field `Wait`"), "{map:?}");
+    assert!(map.out.contains("`Items` has errors") && map.out.contains("blocked"), "{map:?}");
+    let right = folder.dwmap(&["explain", "Items.title"]);
+    assert_eq!(right.exit, Some(1), "{right:?}");
+    assert!(right.out.contains("nothing of it runs") && !right.messages.contains("Wait"), "{right:?}");
+    let wrong = folder.dwmap(&["explain", "Items.grams"]);
+    assert!(wrong.exit == Some(1) && wrong.messages.contains("Wait") && wrong.out.is_empty(), "{wrong:?}");
+}
+
 /// Every one of the lines stands in the answer, whatever stands between its words.
 fn check_said(arguments: &[&str], lines: &[&str]) {
     let said = folder().dwmap(arguments);

@@ -317,6 +317,11 @@ fn two_layers_of_equal_rank_do_not_change_one_rule() {
 }
 
 #[test]
+fn two_layers_that_bring_one_base_twice_are_one_mistake() {
+    check_found("map One extends base.Items {\n}\nmap Two extends base.Items {\n}", &[("DW0506", "Two")]);
+}
+
+#[test]
 fn a_map_that_is_built_upon_itself_or_nothing_is_refused() {
     check_found("map One extends Two {\n}\nmap Two extends One {\n}\nmap Three extends base.Items {\n}", &[("DW0001", "Two")]);
     check_found("map Items extends base.Itens {\n}", &[("DW0101", "base.Itens")]);

@@ -20,9 +20,6 @@ pub enum Form {
     Settled,
 }
 
-/// These look at where the text begins or ends, and a store that pads or cuts moves that place.
-const LOOK_AT_ENDS: [&str; 3] = ["with_prefix", "with_suffix", "trim_zeros"];
-
 /// One value of an end: a field, or a part of the key behind a reference, perhaps in a canonical or shortened form.
 #[derive(PartialEq)]
 struct Atom<'e> {
@@ -47,7 +44,10 @@ pub fn form(plan: &Plan, id: RuleId, premises: Premises) -> Option<Form> {
             let is_written = a.len() == b.len()
                 && writes_plainly(plan, Side::Left, left, &a, &b, &rule.kind)
                 && writes_plainly(plan, Side::Right, right, &b, &a, &rule.kind);
-            let looks_at_ends = |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| LOOK_AT_ENDS.contains(&it.function));
+            let looks_at_ends = |it: &Atom<'_>| {
+                let function = it.applied.as_ref().and_then(|it| functions::find(it.function));
+                function.is_some_and(|it| it.looks_at_ends)
+            };
             // In the other case a letter can become several, and a function may drop one of them: İ is i with a dot of its own.
             let is_cased = plan.profiles.iter().any(|(_, it)| it.text.upper || it.text.lower);
             if is_cased && a.iter().chain(&b).any(|it| it.applied.is_some()) {

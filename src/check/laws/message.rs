@@ -2,7 +2,7 @@
 
 use super::trial::Finding;
 use crate::change::Side;
-use crate::check::built::{Built, Written};
+use crate::check::built::{Built, Role, Written};
 use crate::check::names::World;
 use crate::diag::{Diagnostic, Edit, Fix, codes};
 use crate::ir::{Plan, RuleId};
@@ -54,9 +54,22 @@ pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Fi
             diagnostic.counterexample(format!("{pair}  →  {}", show(side.other(), both)))
         }
     };
+    let diagnostic = if written.role == Role::Ordinary { diagnostic } else { for_key(diagnostic) };
     let shows_kinds = matches!(finding, Finding::Section { .. } | Finding::Lost { .. });
     let diagnostic = if shows_kinds { with_fields(world, plan, id, diagnostic) } else { diagnostic };
     diagnostic.in_rule(&plan.name, Some(&plan.rule(id).label))
+}
+
+/// A key is matched exactly and both ways: neither `<~>` nor `modulo` can be its way out.
+fn for_key(diagnostic: Diagnostic) -> Diagnostic {
+    let is_possible = |it: &Fix| !it.message.contains("<~>") && !it.message.contains("modulo");
+    let fixes: Vec<Fix> = diagnostic.fixes.iter().filter(|it| is_possible(it)).cloned().collect();
+    let has_none = fixes.is_empty();
+    let diagnostic = Diagnostic { fixes, ..diagnostic };
+    match has_none {
+        true => diagnostic.advice("a key is matched both ways: use the whole field, or the same function on both sides"),
+        false => diagnostic,
+    }
 }
 
 /// Where the rule's fields are declared, in a map or in a snapshot.

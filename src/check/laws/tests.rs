@@ -134,8 +134,9 @@ fn decided(case: &Case<'_>) -> (Vec<Diagnostic>, Certificate) {
     });
     let plan = case.plan(case.rule(rule.arrow.text(), loses));
     let written = Written { rule, role: Role::Ordinary, span: rule.span };
-    let mut built = Built { plan, map, rules: vec![written], is_partial: false, is_wrong: false };
-    check(&world, &mut built, &sources, &mut diags);
+    let mut built = Built { plan: plan.into(), map, rules: vec![written], is_partial: false, is_wrong: false };
+    let told = decide(&world, &mut built, &Verdicts::default(), &sources);
+    tell(std::slice::from_mut(&mut built), &[&told], &mut diags);
     (diags.sorted(), built.plan.rules[0].laws.section.clone())
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{construct, samples};
+use indexmap::IndexSet;
+
+use super::alone::Alone;
+use super::samples;
 use crate::change::{Side, Sides};
 use crate::check::premise::{Premise, Premises};
 use crate::functions::{self, Law};
@@ -20,7 +23,7 @@ const SETTLE_STEPS: usize = 8;
 const WRITES_MAX: usize = 2;
 
 /// What was seen to go wrong.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Finding {
     /// What `side` writes does not read back as itself.
     Unstable { side: Side, record: Record, wanted: Value, after: Record, again: Value },
@@ -30,6 +33,27 @@ pub enum Finding {
     Restless { trace: Vec<(Side, Record)>, comes_to_rest: bool },
     /// Two records of `side` look the same on the other one.
     Lost { side: Side, first: Record, second: Record, both: Record, is_concat: bool },
+}
+
+impl Finding {
+    /// The same with other records in their places.
+    pub fn with_records(self, change: impl Fn(Side, Record) -> Record) -> Self {
+        match self {
+            Self::Unstable { side, record, wanted, after, again } => {
+                Self::Unstable { side, record: change(side, record), wanted, after: change(side, after), again }
+            }
+            Self::Section { from, record, wanted, after, reads } => {
+                Self::Section { from, record: change(from, record), wanted, after: change(from.other(), after), reads }
+            }
+            Self::Restless { trace, comes_to_rest } => {
+                Self::Restless { trace: trace.into_iter().map(|(side, it)| (side, change(side, it))).collect(), comes_to_rest }
+            }
+            Self::Lost { side, first, second, both, is_concat } => {
+                let (first, second) = (change(side, first), change(side, second));
+                Self::Lost { side, first, second, both: change(side.other(), both), is_concat }
+            }
+        }
+    }
 }
 
 /// One rule with the records to try.
@@ -46,9 +70,10 @@ pub struct Trial {
 }
 
 impl Trial {
-    pub fn new(plan: &Plan, id: RuleId, premises: Premises) -> Self {
-        let referring = interp::referring(plan, id);
-        let plan = strict(plan, id);
+    /// Of a plan without fallbacks and references, as [`Alone`] makes it.
+    pub fn new(alone: &Alone, premises: Premises) -> Self {
+        let Alone { plan, id, referring, .. } = alone;
+        let (plan, id, referring) = (plan.clone(), *id, referring.clone());
         let mut near = Vec::new();
         for (_, end) in plan.rule(id).ends.iter().filter(|_| premises.hold(Premise::Constants)) {
             samples::constants(&end.read, &mut near);
@@ -260,22 +285,6 @@ impl Trial {
     }
 }
 
-/// The plan without fallbacks: what needs one is refused, and a refused sample says nothing.
-fn strict(plan: &Plan, id: RuleId) -> Plan {
-    let mut plan = plan.clone();
-    let harden = |it: &mut Option<Fallback>| {
-        if matches!(it, Some(Fallback::Value(_) | Fallback::Expr(_))) {
-            *it = Some(Fallback::Reject);
-        }
-    };
-    plan.tables.iter_mut().for_each(|it| harden(&mut it.otherwise));
-    let rule = &mut plan.rules[id.index()];
-    Side::BOTH.into_iter().for_each(|side| harden(&mut rule.otherwise[side]));
-    plan.partition_in = None;
-    construct::without_references(&mut plan, id);
-    plan
-}
-
 /// The parts of a reader that can make two values one, other than by a canoniser or a default; the outermost first.
 fn culprits<'e>(expr: &'e Expr, out: &mut Vec<&'e Expr>) {
     let is_faithful = match expr {
@@ -351,22 +360,19 @@ fn records(plan: &Plan, id: RuleId, side: Side, near: &[Value], premises: Premis
     }
     let lookups = Lookups::default();
     let cx = Cx { plan, lookups: &lookups };
-    let covers = |expr: &Expr| !construct::needs_partition(expr) && expr.slots().iter().all(|it| slots.contains(it));
-    let guard = plan.rule(id).guard.as_ref().filter(|it| it.side == side && covers(&it.condition));
-    let scope = plan.scope[side].as_ref().filter(|it| covers(it));
-    let mut out: Vec<Record> = Vec::new();
+    let mut out: IndexSet<Record> = IndexSet::new();
     let close = close(&columns, near);
     for row in close.into_iter().chain(combinations(&columns, is_complete)) {
         let mut record = Record::absent(plan.shapes[side].fields.len());
         slots.iter().zip(row).for_each(|(slot, value)| record.set(*slot, value));
         let record = interp::normalise(plan, side, &record);
-        let is_meant = (guard.is_none() || interp::guard_holds(cx, id, side, &record).unwrap_or(false))
-            && (scope.is_none() || interp::in_scope(cx, side, &record).unwrap_or(false));
-        if is_meant && !out.contains(&record) {
-            out.push(record);
+        let is_meant =
+            interp::guard_holds(cx, id, side, &record).unwrap_or(false) && interp::in_scope(cx, side, &record).unwrap_or(false);
+        if is_meant {
+            out.insert(record);
         }
     }
-    out
+    out.into_iter().collect()
 }
 
 /// The only values that can cross: those that a value map lists, where it refuses all others.

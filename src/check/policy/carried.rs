@@ -1,6 +1,8 @@
 //! What is lost or left waiting on the way: fractions of a second, dates that mean none, references to rows outside of a filter,
 //! and filters that the system answers only in part.
 
+use std::collections::HashMap;
+
 use super::entity;
 use super::filters::place;
 use crate::change::Side;
@@ -17,11 +19,7 @@ use crate::value::{Date, Kind, Value};
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     residue(world, built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let fractions = if world.premises.hold(Premise::Instants) && world.premises.hold(Premise::Laws) {
-            fractions(built, index)
-        } else {
-            None
-        };
+        let fractions = if world.premises.hold(Premise::Instants) { fractions(built, index) } else { None };
         let found = fractions.or_else(|| no_date(built, index));
         out.extend(found.map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }
@@ -117,10 +115,16 @@ fn day(value: &Value) -> Option<Date> {
 
 /// `via Map`, where the map's filter leaves rows out that can be referred to: they never get a partner.
 pub fn references(built: &[Built<'_>], diags: &mut Diagnostics) {
-    for it in built.iter().filter(|it| !it.is_partial && !says_missing(it)) {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, it) in built.iter().enumerate() {
+        places.entry(&it.plan.name).or_insert(place);
+    }
+    for it in built.iter().filter(|it| !it.plan.references.is_empty() && !it.is_partial && !says_missing(it)) {
         for (rule, written) in it.plan.rules.iter().zip(&it.rules) {
             let has_own = written.rule.clauses.iter().any(|it| matches!(it.kind, ClauseKind::OnMissing(_)));
-            let Some((other, side)) = excluding(built, it, rule).filter(|_| !has_own && rule.on_missing == Missing::Park) else {
+            let Some((other, side)) =
+                excluding(built, &places, it, rule).filter(|_| !has_own && rule.on_missing == Missing::Park)
+            else {
                 continue;
             };
             let via = written.rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::Via(_)));
@@ -144,10 +148,15 @@ fn says_missing(built: &Built<'_>) -> bool {
 }
 
 /// The map that the rule refers through, and the side whose rows its filter does not send.
-fn excluding<'b, 'a>(built: &'b [Built<'a>], own: &Built<'_>, rule: &Rule) -> Option<(&'b Built<'a>, Side)> {
+fn excluding<'b, 'a>(
+    built: &'b [Built<'a>],
+    places: &HashMap<&str, usize>,
+    own: &Built<'_>,
+    rule: &Rule,
+) -> Option<(&'b Built<'a>, Side)> {
     Side::BOTH.into_iter().find_map(|towards| {
         let reference = own.plan.reference(*rule.refers(towards).first()?);
-        let other = built.iter().find(|it| Some(&it.plan.name) == reference.plan.as_ref())?;
+        let other = &built[*places.get(reference.plan.as_deref()?)?];
         let side = towards.other();
         let is_same_system = other.plan.systems[side] == own.plan.systems[side];
         (is_same_system && other.plan.scope[side].is_some()).then_some((other, side))

@@ -1,25 +1,30 @@
 //! How independence and stability were decided, and the rules of which a law is less sure than somebody asked for.
 
+use std::sync::Arc;
+
+use super::kin::Kin;
 use super::overlap::allowed;
-use super::writers::shared;
+use super::writers::{Writers, shared};
 use crate::change::Side;
 use crate::check::built::Built;
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::ir::{Certificate, Expr, Plan, Rule, Strength};
 use crate::value::Slot;
 
-/// Writes both certificates of every rule, after the rules were compared with each other.
-pub fn check(built: &mut [Built<'_>]) {
-    for it in built.iter_mut() {
-        for index in 0..it.plan.rules.len() {
-            let stability = stability(&it.plan, &it.plan.rules[index]);
-            let laws = &mut it.plan.rules[index].laws;
-            (laws.independence, laws.stability) = (Certificate::Proved, stability);
-        }
+/// Writes both certificates of every rule, as if there were no other map.
+pub fn of_map(plan: &mut Plan) {
+    for index in 0..plan.rules.len() {
+        let stability = stability(plan, &plan.rules[index]);
+        let laws = &mut plan.rules[index].laws;
+        (laws.independence, laws.stability) = (Certificate::Proved, stability);
     }
+}
+
+/// Mends them after the rules were compared with each other.
+pub fn together(built: &mut [Built<'_>], own: &[&Writers], kin: &Kin) {
     // The parts of several lookups may share a field, and rows of other entities may share a target: both are watched at run time.
-    for (map, rule) in shared(built) {
-        built[map].plan.rules[rule].laws.independence = Certificate::Assumed;
+    for (map, rule) in shared(built, own, kin) {
+        Arc::make_mut(&mut built[map].plan).rules[rule].laws.independence = Certificate::Assumed;
     }
 }
 
@@ -52,9 +57,13 @@ fn of_side(plan: &Plan, rule: &Rule, side: Side) -> Certificate {
 pub fn report(built: &mut [Built<'_>], required: Option<Strength>, diags: &mut Diagnostics) {
     for it in built.iter_mut().filter(|it| !it.is_wrong) {
         for index in 0..it.plan.rules.len() {
-            let (law, certificate) = it.plan.rules[index].laws.weakest();
+            let laws = &it.plan.rules[index].laws;
+            let is_sampled = laws.section.strength() == Strength::Tested;
+            if required.is_none() && !is_sampled {
+                continue;
+            }
+            let (law, certificate) = laws.weakest();
             let is_too_weak = required.is_some_and(|it| certificate.strength() < it);
-            let is_sampled = it.plan.rules[index].laws.section.strength() == Strength::Tested;
             if !is_too_weak && !is_sampled {
                 continue;
             }

@@ -19,10 +19,8 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     exits(world, built, out);
     null_meaning(built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let has_laws = world.premises.hold(Premise::Laws);
-        let of_values = || if has_laws { image(built, index) } else { None };
-        let tried = || if has_laws && world.premises.hold(Premise::Image) { image_of_samples(built, index) } else { None };
-        let found = constant(built, index).or_else(of_values).or_else(tried).or_else(|| dead(built, index));
+        let tried = || if world.premises.hold(Premise::Image) { image_of_samples(built, index) } else { None };
+        let found = constant(built, index).or_else(|| image(built, index)).or_else(tried).or_else(|| dead(built, index));
         let loose = loose_in_filter(built, index);
         out.extend(found.into_iter().chain(loose).map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }
@@ -164,7 +162,7 @@ fn image_of_samples(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         // A rule alone does not know the partition, nor what the other parts of a filter read.
         let scope =
             if side == Side::Right { Sides::new(near.clone(), far.clone()) } else { Sides::new(far.clone(), near.clone()) };
-        let unselected = Plan { partition_in: None, scope: scope.map(|it| Some(it.clone())), ..plan.clone() };
+        let unselected = Plan { partition_in: None, scope: scope.map(|it| Some(it.clone())), ..Plan::clone(plan) };
         let mut constants = Vec::new();
         [&near, &far].into_iter().for_each(|it| samples::constants(it, &mut constants));
         let field = plan.shapes[side.other()].field(*from);

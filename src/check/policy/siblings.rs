@@ -1,32 +1,37 @@
 //! Maps beside each other: rows of one entity that several maps take, or none, and references between the entities of two maps.
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
 use super::entity;
 use super::filters::place;
+use super::kin::Kin;
 use super::overlap::allowed;
-use crate::change::Side;
+use crate::change::{Side, Sides};
 use crate::check::built::Built;
 use crate::check::names::World;
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir::DeleteAction;
+use crate::schema::Field;
 use crate::syntax::ast::{MemberKind, PolicyKind};
 use crate::value::Kind;
 
-pub fn check(world: &World<'_>, built: &[Built<'_>], diags: &mut Diagnostics) {
-    gaps(built, diags);
+pub fn check(world: &World<'_>, built: &[Built<'_>], kin: &Kin, diags: &mut Diagnostics) {
+    gaps(built, kin, diags);
     orphans(world, built, diags);
-    loose_keys(built, diags);
+    loose_keys(built, kin, diags);
 }
 
 /// Filters that share out the members of one enum, and leave some.
-fn gaps(built: &[Built<'_>], diags: &mut Diagnostics) {
+fn gaps(built: &[Built<'_>], kin: &Kin, diags: &mut Diagnostics) {
     for side in Side::BOTH {
         for (index, last) in built.iter().enumerate() {
-            let is_same = |it: &&Built<'_>| {
-                it.plan.systems[side] == last.plan.systems[side] && it.plan.shapes[side].entity == last.plan.shapes[side].entity
-            };
-            let siblings: Vec<&Built<'_>> = built.iter().filter(is_same).collect();
-            let is_last = !built[index + 1..].iter().any(|it| is_same(&it));
-            if siblings.len() < 2 || !is_last || siblings.iter().any(|it| it.is_partial || !it.plan.writes[side.other()]) {
+            let group = kin.of(side, index);
+            if group.len() < 2 || group.last() != Some(&index) {
+                continue;
+            }
+            let siblings: Vec<&Built<'_>> = group.iter().map(|it| &built[*it]).collect();
+            if siblings.iter().any(|it| it.is_partial || !it.plan.writes[side.other()]) {
                 continue;
             }
             if let Some((field, missing)) = uncovered(&siblings, side) {
@@ -63,19 +68,13 @@ fn uncovered(siblings: &[&Built<'_>], side: Side) -> Option<(String, String)> {
 
 /// A map deletes rows that rows of another map must refer to.
 fn orphans(world: &World<'_>, built: &[Built<'_>], diags: &mut Diagnostics) {
+    let referring = Sides(Side::BOTH.map(|side| LazyCell::new(move || referring(world, built, side))));
     for deleting in built {
         for side in Side::BOTH.into_iter().filter(|it| deleting.plan.on_delete[it.other()] == DeleteAction::Delete) {
             let target = &deleting.plan.shapes[side].entity;
-            let referring = built.iter().filter(|it| it.plan.name != deleting.plan.name).find_map(|it| {
-                let is_same = it.plan.systems[side] == deleting.plan.systems[side];
-                let entity = entity(world, &it.plan, side).filter(|_| is_same)?;
-                let must = |field: &&crate::schema::Field| {
-                    (field.required || !field.nullable)
-                        && matches!(&field.kind, Kind::Lookup(targets) if targets.contains(target))
-                };
-                entity.fields.values().find(must).map(|field| (it, field))
-            });
-            let Some((other, field)) = referring else { continue };
+            let others = referring[side].get(&(deleting.plan.systems[side], target.as_str()));
+            let other = others.into_iter().flatten().find(|(it, _)| it.plan.name != deleting.plan.name);
+            let Some((other, field)) = other else { continue };
             let span = deleting.map.members.iter().find_map(|it| match &it.kind {
                 MemberKind::Policy(policy) if matches!(policy.kind, PolicyKind::Delete { .. }) => Some(policy.span),
                 _ => None,
@@ -93,9 +92,32 @@ fn orphans(world: &World<'_>, built: &[Built<'_>], diags: &mut Diagnostics) {
     }
 }
 
-/// `modulo` on a field by which another map knows its rows.
-fn loose_keys(built: &[Built<'_>], diags: &mut Diagnostics) {
+/// By system and entity: the maps on this side whose rows must refer to one of it, with the field that does.
+fn referring<'b, 'a>(world: &'b World<'_>, built: &'b [Built<'a>], side: Side) -> Referring<'b, 'a> {
+    let mut out = Referring::new();
     for it in built {
+        let Some(entity) = entity(world, &it.plan, side) else { continue };
+        for field in entity.fields.values().filter(|it| it.required || !it.nullable) {
+            let Kind::Lookup(targets) = &field.kind else { continue };
+            for target in targets.iter() {
+                let known = out.entry((it.plan.systems[side], target.as_str())).or_default();
+                if known.last().is_none_or(|(last, _)| !std::ptr::eq(*last, it)) {
+                    known.push((it, field));
+                }
+            }
+        }
+    }
+    out
+}
+
+type Referring<'b, 'a> = HashMap<(u16, &'b str), Vec<(&'b Built<'a>, &'b Field)>>;
+
+/// `modulo` on a field by which another map knows its rows.
+fn loose_keys(built: &[Built<'_>], kin: &Kin, diags: &mut Diagnostics) {
+    for (index, it) in built.iter().enumerate() {
+        if Side::BOTH.into_iter().all(|side| kin.of(side, index).len() < 2) {
+            continue;
+        }
         for (rule, written) in it.plan.rules.iter().zip(&it.rules) {
             if rule.modulo == crate::ir::Modulo::default() || it.plan.key.iter().any(|id| it.plan.rule(*id).label == rule.label) {
                 continue;
@@ -103,16 +125,12 @@ fn loose_keys(built: &[Built<'_>], diags: &mut Diagnostics) {
             let keyed = Side::BOTH.into_iter().find_map(|side| {
                 let names: Vec<&str> =
                     rule.ends[side].read.slots().into_iter().map(|slot| it.plan.shapes[side].field(slot).name.as_str()).collect();
-                let same = |other: &&Built<'_>| {
-                    other.plan.name != it.plan.name
-                        && other.plan.systems[side] == it.plan.systems[side]
-                        && other.plan.shapes[side].entity == it.plan.shapes[side].entity
-                };
                 let is_key = |other: &&Built<'_>| {
                     let slots = other.plan.key.iter().flat_map(|id| other.plan.rule(*id).ends[side].read.slots());
                     slots.into_iter().any(|slot| names.contains(&other.plan.shapes[side].field(slot).name.as_str()))
                 };
-                built.iter().filter(same).find(is_key)
+                let others = kin.of(side, index).iter().map(|it| &built[*it]).filter(|other| other.plan.name != it.plan.name);
+                { others }.find(is_key)
             });
             if let Some(other) = keyed {
                 let message =

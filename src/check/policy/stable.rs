@@ -4,7 +4,6 @@ use super::{because, declared, entity};
 use crate::change::Side;
 use crate::check::built::{Built, Role};
 use crate::check::names::World;
-use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, codes};
 use crate::ir::{Expr, Rule};
 use crate::syntax::ast::{MemberKind, PolicyKind};
@@ -14,7 +13,7 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     moved(built, out);
     rekeyed(world, built, out);
     for (rule, written) in built.plan.rules.iter().zip(&built.rules).filter(|(_, it)| it.role == Role::Key) {
-        if let Some(side) = colliding(built, rule).filter(|_| world.premises.hold(Premise::Laws)) {
+        if let Some(side) = colliding(built, rule) {
             let end = if side == Side::Left { &written.rule.left } else { &written.rule.right };
             let message = format!("two keys of the {} side can be one for the {} side", side.word(), side.other().word());
             let what = format!(

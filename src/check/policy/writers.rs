@@ -1,10 +1,11 @@
 //! One writer per field and direction, within a map and between maps of the same pair of entities; no circles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::has_lookup;
+use super::kin::Kin;
 use super::overlap::are_disjoint;
-use crate::change::Side;
+use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir::{Plan, Rule};
@@ -19,53 +20,113 @@ struct Writer {
     slot: Slot,
 }
 
-pub fn check(built: &mut [Built<'_>], diags: &mut Diagnostics) {
-    let mut clashes = Vec::new();
-    for side in Side::BOTH {
-        for writers in by_field(built, side).into_values() {
-            let pairs =
-                writers.iter().enumerate().flat_map(|(index, first)| writers[index + 1..].iter().map(move |it| (*first, *it)));
-            clashes.extend(pairs.filter(|(first, second)| can_clash(built, side, *first, *second)).take(1).map(|it| (side, it)));
-        }
+/// What the rules of one map are to each other, where no other map writes the entity.
+pub struct Writers {
+    clashes: Sides<Vec<(Writer, Writer)>>,
+    /// Rules that share a field for which both may write.
+    shared: Sides<Vec<usize>>,
+    twins: Option<Diagnostic>,
+    /// The circle of fields, where no rule is reported already.
+    circle: Option<Diagnostic>,
+}
+
+/// Looks at one map alone.
+pub fn of_map(built: &Built<'_>) -> Writers {
+    let alone = std::slice::from_ref(built);
+    let found = |side: Side| shared_in(alone, side, &[0]).into_iter().map(|(_, rule)| rule).collect();
+    Writers {
+        clashes: Sides(Side::BOTH.map(|side| clashes_in(alone, side, &[0]))),
+        shared: Sides(Side::BOTH.map(found)),
+        twins: twin_labels(built),
+        circle: circle(built, |_| false),
     }
+}
+
+pub fn check(built: &mut [Built<'_>], own: &[&Writers], kin: &Kin, diags: &mut Diagnostics) {
+    let mut clashes = clashes(built, own, kin);
+    // Two layers that brought one line of their base are in each other's way as maps, not rule by rule.
+    let is_one_line = |(_, (a, b)): &(Side, (Writer, Writer))| built[a.map].rules[a.rule].span == built[b.map].rules[b.rule].span;
+    let twins: HashSet<(usize, usize)> =
+        clashes.iter().filter(|it| is_one_line(it)).map(|(_, (a, b))| (a.map, b.map)).filter(|(a, b)| a != b).collect();
+    let overlapping = overlapping(built, kin);
+    clashes.retain(|(_, (a, b))| !twins.contains(&(a.map, b.map)) || !overlapping.contains(&(a.map, b.map)));
     for (side, (first, second)) in &clashes {
         diags.push(clash(built, *side, *first, *second));
         built[second.map].is_wrong = true;
     }
-    for it in built.iter_mut() {
-        if let Some(diagnostic) = twin_labels(it) {
-            diags.push(diagnostic);
+    for (it, own) in built.iter_mut().zip(own) {
+        if let Some(diagnostic) = &own.twins {
+            diags.push(diagnostic.clone());
             it.is_wrong = true;
         }
     }
-    for (first, second) in overlapping(built) {
-        let is_reported = |(_, (a, b)): &(Side, (Writer, Writer))| (a.map, b.map) == (first, second);
-        if !clashes.iter().any(is_reported) {
-            diags.push(overlap(&built[first], &built[second]));
-            built[second].is_wrong = true;
-        }
+    let reported: HashSet<(usize, usize)> = clashes.iter().map(|(_, (a, b))| (a.map, b.map)).collect();
+    for (first, second) in overlapping.into_iter().filter(|it| !reported.contains(it)) {
+        diags.push(overlap(&built[first], &built[second]));
+        built[second].is_wrong = true;
     }
-    for (index, it) in built.iter_mut().enumerate() {
-        let reported = |rule: usize| clashes.iter().any(|(_, (a, b))| [a, b].iter().any(|it| (it.map, it.rule) == (index, rule)));
-        if let Some(diagnostic) = circle(it, reported) {
+    let clashing: HashSet<(usize, usize)> = clashes.iter().flat_map(|(_, (a, b))| [(a.map, a.rule), (b.map, b.rule)]).collect();
+    let has_clash: HashSet<usize> = clashing.iter().map(|(map, _)| *map).collect();
+    for (index, (it, own)) in built.iter_mut().zip(own).enumerate() {
+        let found = match has_clash.contains(&index) {
+            true => circle(it, |rule| clashing.contains(&(index, rule))),
+            false => own.circle.clone(),
+        };
+        if let Some(diagnostic) = found {
             diags.push(diagnostic);
             it.is_wrong = true;
         }
     }
 }
 
-/// Rules that write a field which others write too, where nothing in the maps keeps the two from one row.
-pub fn shared(built: &[Built<'_>]) -> Vec<(usize, usize)> {
+/// One pair of rules for each field that two rules write for one row.
+fn clashes(built: &[Built<'_>], own: &[&Writers], kin: &Kin) -> Vec<(Side, (Writer, Writer))> {
     let mut out = Vec::new();
     for side in Side::BOTH {
-        for writers in by_field(built, side).into_values() {
-            for (index, first) in writers.iter().enumerate() {
-                let counts = |it: &Writer| !built[it.map].plan.rules[it.rule].on_create;
-                for second in
-                    writers[index + 1..].iter().filter(|it| counts(first) && counts(it) && !is_apart(built, *first, **it))
-                {
-                    out.extend([(first.map, first.rule), (second.map, second.rule)]);
+        for group in kin.groups(side) {
+            match group.as_slice() {
+                &[map] => {
+                    let here = |it: Writer| Writer { map, ..it };
+                    out.extend(own[map].clashes[side].iter().map(|(a, b)| (side, (here(*a), here(*b)))));
                 }
+                several => out.extend(clashes_in(built, side, several).into_iter().map(|it| (side, it))),
+            }
+        }
+    }
+    out
+}
+
+fn clashes_in(built: &[Built<'_>], side: Side, group: &[usize]) -> Vec<(Writer, Writer)> {
+    let mut out = Vec::new();
+    for writers in by_field(built, side, group).into_values() {
+        let pairs =
+            writers.iter().enumerate().flat_map(|(index, first)| writers[index + 1..].iter().map(move |it| (*first, *it)));
+        out.extend(pairs.filter(|(first, second)| can_clash(built, side, *first, *second)).take(1));
+    }
+    out
+}
+
+/// Rules that write a field which others write too, where nothing in the maps keeps the two from one row.
+pub fn shared(built: &[Built<'_>], own: &[&Writers], kin: &Kin) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    for side in Side::BOTH {
+        for group in kin.groups(side) {
+            match group.as_slice() {
+                &[map] => out.extend(own[map].shared[side].iter().map(|rule| (map, *rule))),
+                several => out.extend(shared_in(built, side, several)),
+            }
+        }
+    }
+    out
+}
+
+fn shared_in(built: &[Built<'_>], side: Side, group: &[usize]) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    for writers in by_field(built, side, group).into_values() {
+        for (index, first) in writers.iter().enumerate() {
+            let counts = |it: &Writer| !built[it.map].plan.rules[it.rule].on_create;
+            for second in writers[index + 1..].iter().filter(|it| counts(first) && counts(it) && !is_apart(built, *first, **it)) {
+                out.extend([(first.map, first.rule), (second.map, second.rule)]);
             }
         }
     }
@@ -79,18 +140,16 @@ fn is_apart(built: &[Built<'_>], first: Writer, second: Writer) -> bool {
         || (first.map != second.map && scopes_exclude(a, b))
 }
 
-/// The ordinary rules that write each field of each entity of this side, in the order of the text.
-fn by_field(built: &[Built<'_>], side: Side) -> BTreeMap<(u16, String, String), Vec<Writer>> {
+/// The ordinary rules of these maps of one entity that write each field, in the order of the text.
+fn by_field<'b>(built: &'b [Built<'_>], side: Side, group: &[usize]) -> BTreeMap<&'b str, Vec<Writer>> {
     let mut out: BTreeMap<_, Vec<Writer>> = BTreeMap::new();
-    for (map, it) in built.iter().enumerate() {
+    for &map in group {
+        let it = &built[map];
         let shape = &it.plan.shapes[side];
-        for (index, rule) in it.plan.rules.iter().enumerate() {
-            if it.rules[index].role != Role::Ordinary {
-                continue;
-            }
+        for (index, rule) in it.plan.rules.iter().enumerate().filter(|(index, _)| it.rules[*index].role == Role::Ordinary) {
             for (slot, _) in &rule.ends[side].write {
-                let key = (it.plan.systems[side], shape.entity.clone(), shape.field(*slot).name.clone());
-                out.entry(key).or_default().push(Writer { map, rule: index, slot: *slot });
+                let writer = Writer { map, rule: index, slot: *slot };
+                out.entry(shape.field(*slot).name.as_str()).or_default().push(writer);
             }
         }
     }
@@ -107,9 +166,15 @@ fn twin_labels(built: &Built<'_>) -> Option<Diagnostic> {
             && has_when(b)
             && plan.rules[a].guard.is_some()
             && guards_exclude(plan, &plan.rules[a], plan, &plan.rules[b]);
-        plan.rules[a].label == plan.rules[b].label && (both_labelled || is_twin)
+        both_labelled || is_twin
     };
-    let (first, second) = (0..written.len()).find_map(|b| (0..b).find(|&a| same(a, b)).map(|a| (a, b)))?;
+    let mut by_label: HashMap<&str, Vec<usize>> = HashMap::new();
+    let (first, second) = plan.rules.iter().enumerate().find_map(|(b, rule)| {
+        let earlier = by_label.entry(&rule.label).or_default();
+        let found = earlier.iter().find(|&&a| same(a, b)).map(|&a| (a, b));
+        earlier.push(b);
+        found
+    })?;
     let message = format!("two rules are called `{}`", plan.rules[second].label);
     Some(
         Diagnostic::new(codes::SYNTAX, written[second].span, message, "the second one")
@@ -120,15 +185,14 @@ fn twin_labels(built: &Built<'_>) -> Option<Diagnostic> {
 }
 
 /// Maps between the same two entities that can both take one row.
-fn overlapping(built: &[Built<'_>]) -> Vec<(usize, usize)> {
+fn overlapping(built: &[Built<'_>], kin: &Kin) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     for (second, b) in built.iter().enumerate() {
-        for (first, a) in built[..second].iter().enumerate() {
-            let is_same_pair = Side::BOTH.into_iter().all(|side| {
-                a.plan.systems[side] == b.plan.systems[side] && a.plan.shapes[side].entity == b.plan.shapes[side].entity
-            });
+        let earlier = kin.of(Side::Left, second).iter().take_while(|it| **it < second);
+        for &first in earlier.filter(|it| kin.are_kin(Side::Right, **it, second)) {
+            let a = &built[first];
             let shares_target = Side::BOTH.into_iter().any(|side| a.plan.writes[side] && b.plan.writes[side]);
-            if is_same_pair && shares_target && !a.is_partial && !b.is_partial && !scopes_exclude(&a.plan, &b.plan) {
+            if shares_target && !a.is_partial && !b.is_partial && !scopes_exclude(&a.plan, &b.plan) {
                 out.push((first, second));
             }
         }

@@ -5,10 +5,10 @@ mod rule;
 use std::path::PathBuf;
 
 use super::output::{self, Color};
-use super::project::Project;
+use super::project::{Compiled, Project};
 use super::{Exit, Result, Stopped};
-use crate::diag::codes;
 use crate::diag::suggest::nearest;
+use crate::diag::{Diagnostic, Severity, codes, render};
 use crate::ir::{Plan, Program};
 
 #[derive(clap::Args)]
@@ -51,7 +51,12 @@ fn of_map(wanted: &str, paths: &[PathBuf], color: Color) -> Result {
     let (map, label) = wanted.split_once('.').map_or((wanted, None), |(map, label)| (map, Some(label)));
     let compiled = Project::find(paths)?.compile()?;
     let program = &compiled.checked.program;
-    let Some((_, plan)) = program.plan(map) else {
+    let right = program.plan(map).map(|(_, it)| it);
+    let wrong = compiled.checked.wrong.iter().find(|it| it.name == map);
+    if let (None, Some(plan)) = (right, wrong) {
+        return of_wrong_map(&compiled, plan, label, color);
+    }
+    let Some(plan) = right else {
         if compiled.has_errors {
             compiled.or_stop(color)?;
             return Ok(Exit::Found);
@@ -63,6 +68,26 @@ fn of_map(wanted: &str, paths: &[PathBuf], color: Color) -> Result {
         Some(label) => output::print(&one(program, plan, label)?),
     }
     Ok(Exit::Success)
+}
+
+/// What is wrong with the map or its rule comes first; then what the rules that could be read would do.
+fn of_wrong_map(compiled: &Compiled, plan: &Plan, label: Option<&str>, color: Color) -> Result {
+    let is_meant = |it: &&Diagnostic| {
+        let is_of_map = it.map.as_ref().is_none_or(|map| *map == plan.name);
+        is_of_map && it.severity == Severity::Error && (label.is_none() || it.rule.as_deref() == label)
+    };
+    let found: Vec<Diagnostic> = compiled.diagnostics.iter().filter(is_meant).cloned().collect();
+    eprint!("{}", render::emit(&found, &compiled.sources, color.of_messages()));
+    let program = &compiled.checked.program;
+    let text = match label {
+        None => rule::map(program, plan),
+        // A rule that could not be read has nothing but its messages.
+        Some(label) if !found.is_empty() && !plan.rules.iter().any(|it| it.label == label) => return Ok(Exit::Found),
+        Some(label) => one(program, plan, label)?,
+    };
+    output::print_line(&format!("`{}` has errors; this is what the rest of it says, and nothing of it runs", plan.name));
+    output::print(&text);
+    Ok(Exit::Found)
 }
 
 /// Several rules can have one label where their guards exclude each other.

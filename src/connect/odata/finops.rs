@@ -34,6 +34,9 @@ const ROOT: &str = "/data/";
 const WRITES_AT_ONCE: usize = 8;
 /// Most keys of one look-up request; a composite key takes some 100 characters of the URL.
 const IDS_PER_REQUEST: usize = 20;
+/// Most pages of the answer to one query, and of one sweep; a server that never ends one is not followed for ever.
+const PAGES_PER_QUERY_MAX: usize = 1000;
+const PAGES_PER_SWEEP_MAX: usize = 1_000_000;
 /// Largest page (Microsoft, data-entities/odata.md).
 pub const PAGE_MAX: usize = 10_000;
 /// Most rows that one sweep reports; what is left is found by the next one, which follows at once.
@@ -116,6 +119,26 @@ impl Finops {
         Ok((rows?, page.next))
     }
 
+    /// The rows of a query that are meant, over all its pages, at most about `limit`. The server may cut any page short, and a row
+    /// that is on a later page must not be taken for one that is gone.
+    async fn all_rows(
+        &self,
+        shape: &Shape,
+        path: String,
+        page_size: usize,
+        is_meant: impl Fn(&Record) -> bool,
+        limit: usize,
+    ) -> Result<Vec<Seen>, Failure> {
+        let (mut all, mut next) = (Vec::new(), Some(path));
+        for _ in 0..PAGES_PER_QUERY_MAX {
+            let Some(path) = next.filter(|_| all.len() < limit) else { return Ok(all) };
+            let (rows, after) = self.rows(shape, &path, page_size).await?;
+            all.extend(rows.into_iter().filter(|it| is_meant(&it.record)));
+            next = after;
+        }
+        Err(endless(shape))
+    }
+
     /// Where a new feed starts: the newest stamp there is, so that nothing falls between the first reading and the polls.
     async fn start(&self, shape: &Shape) -> Result<Position, Failure> {
         let feed = RandomState::new().build_hasher().finish();
@@ -170,7 +193,11 @@ impl Finops {
         let names = key_fields(shape).map(|it| it.name.as_str()).collect::<Vec<_>>().join(",");
         let mut path = Some(format!("{}?cross-company=true&$select={names}&$orderby={}", set(shape), keys(shape)));
         let mut changed = Vec::new();
-        while let Some(own) = path {
+        for nth in 0.. {
+            let Some(own) = path else { break };
+            if nth == PAGES_PER_SWEEP_MAX {
+                return Err(endless(shape));
+            }
             let page = self.read(shape, &own, self.polling.page_size).await?;
             for row in &page.rows {
                 let (id, version) = (id(shape, row)?, version(shape, row)?);
@@ -326,12 +353,10 @@ impl Connector for Finops {
                 let values = key_values(shape, id)?;
                 any.push(format!("({})", text::equals(Dialect::Finops, shape, &shape.key, &values)?));
             }
-            let mut path = Some(format!("{}&$filter={}", query(shape), text::escape(&any.join(" or "))));
-            while let Some(own) = path {
-                let (rows, next) = self.rows(shape, &own, IDS_PER_REQUEST).await?;
-                found.extend(rows.into_iter().map(|it| (folded_key(shape, &it.record), it)));
-                path = next;
-            }
+            let path = format!("{}&$filter={}", query(shape), text::escape(&any.join(" or ")));
+            // More rows than were asked for come where a key holds a `*`.
+            let rows = self.all_rows(shape, path, IDS_PER_REQUEST, |_| true, usize::MAX).await?;
+            found.extend(rows.into_iter().map(|it| (folded_key(shape, &it.record), it)));
         }
         let row = |id: &RemoteId| Ok(found.get(&fold(&key_values(shape, id)?)).cloned());
         ids.iter().map(row).collect()
@@ -339,8 +364,15 @@ impl Connector for Finops {
 
     async fn find(&self, shape: &Shape, slots: &[Slot], values: &[Value], limit: usize) -> Result<Vec<Seen>, Failure> {
         let filter = text::escape(&text::equals(Dialect::Finops, shape, slots, values)?);
+        let has_star = values.iter().filter_map(Value::as_text).any(|it| it.contains('*'));
         let limit = limit.clamp(1, self.polling.page_size);
-        let (rows, _) = self.rows(shape, &format!("{}&$filter={filter}&$top={limit}", query(shape)), limit).await?;
+        let own = |record: &Record| slots.iter().map(|it| record.get(*it).clone()).collect::<Vec<_>>();
+        let wanted = fold(values);
+        let is_meant = |record: &Record| !has_star || fold(&own(record)) == wanted;
+        // `eq 'A*'` finds whatever begins with A (Microsoft, data-entities/odata.md), so the first rows need not be those meant.
+        let top = if has_star { String::new() } else { format!("&$top={limit}") };
+        let mut rows = self.all_rows(shape, format!("{}&$filter={filter}{top}", query(shape)), limit, is_meant, limit).await?;
+        rows.truncate(limit);
         Ok(rows)
     }
 
@@ -401,6 +433,10 @@ impl Finops {
     }
 }
 
+fn endless(shape: &Shape) -> Failure {
+    Failure::new(Class::Transient, format!("reading `{}`: the answer has no end", shape.set))
+}
+
 fn has_key(shape: &Shape, record: &Record) -> bool {
     shape.key.iter().all(|it| record.get(*it).is_value())
 }
@@ -425,7 +461,7 @@ fn keys(shape: &Shape) -> String {
 }
 
 /// The id of a row: its key fields as a JSON object, in the order of the key.
-fn id(shape: &Shape, row: &Map<String, Json>) -> Result<RemoteId, Failure> {
+pub(super) fn id(shape: &Shape, row: &Map<String, Json>) -> Result<RemoteId, Failure> {
     let mut parts = Vec::with_capacity(shape.key.len());
     for field in key_fields(shape) {
         let value = row.get(&field.name).ok_or_else(|| lacks(shape, &format!("`{}`, which is part of its key", field.name)))?;

@@ -6,6 +6,7 @@ mod error;
 pub mod finops;
 mod memory;
 mod navigation;
+pub mod notice;
 mod page;
 mod text;
 mod wire;

@@ -25,9 +25,8 @@ impl Flight {
             return self.hold(at, hold.class, hold.code, hold.rule, hold.message);
         }
         self.lookups.begin(Stamp { now: at.now, op: at.op.0 });
-        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
         let planned = self.plan.in_scope(&self.lookups, source, &row.record).and_then(|in_scope| {
-            let key = interp::key(cx, source, &row.record)?;
+            let key = self.plan.key_of(&self.lookups, source, &row.record)?;
             Ok((in_scope, key, if in_scope { Some(self.plan.put(&self.lookups, target, &row.record, None)?) } else { None }))
         });
         match planned {
@@ -56,8 +55,7 @@ impl Flight {
     }
 
     fn has_same_key(&self, source: Side, row: &Seen) -> bool {
-        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
-        match interp::key(cx, source, &row.record) {
+        match self.plan.key_of(&self.lookups, source, &row.record) {
             Ok(key) => key.is_some_and(|it| it.to_string() == self.link.key),
             Err(_) => false,
         }

@@ -190,13 +190,12 @@ impl Flight {
         if self.link.state != LinkState::Dormant {
             return None;
         }
-        let cx = Cx { plan: &self.plan, lookups: &self.lookups };
         let (kept, slot, before) = Side::BOTH.into_iter().find_map(|side| {
             let Some(Exit::Set { slot, value }) = &self.plan.on_exit[side] else { return None };
             let (row, kept) = (self.seen[side].as_ref()?, self.seen[side.other()].as_ref()?);
             let before = self.link.shadows[side.other()].as_ref().map(|it| unmarked(it.get(*slot)))?;
             let is_marked = kept.record.get(*slot) == value && before.is_known() && before != value;
-            let is_back = is_marked && interp::in_scope(cx, side, &row.record) == Ok(true);
+            let is_back = is_marked && self.plan.in_scope(&self.lookups, side, &row.record) == Ok(true);
             is_back.then(|| (side.other(), *slot, before.clone()))
         })?;
         let row = self.seen[kept].clone()?;

@@ -12,7 +12,7 @@ mod told;
 use std::sync::Arc;
 
 use crate::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Version, Write};
-use crate::interp::{self, Cx, Lookups, Prepared, Query, Refusal, Resolution, Stop};
+use crate::interp::{self, Lookups, Prepared, Query, Refusal, Resolution, Stop};
 use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan, Rekey};
 use crate::value::{Record, Slot, Timestamp, Value};
 
@@ -293,7 +293,6 @@ impl Flight {
             return effect;
         }
         let plan = self.plan.clone();
-        let cx = Cx { plan: &plan, lookups: &self.lookups };
         for (side, row) in [(Side::Left, &left), (Side::Right, &right)] {
             match plan.in_scope(&self.lookups, side, &row.record) {
                 Ok(true) => {}
@@ -302,7 +301,7 @@ impl Flight {
             }
         }
         if self.link.key.is_empty() || plan.on_rekey == Rekey::Rename {
-            match interp::key(cx, Side::Left, &left.record) {
+            match plan.key_of(&self.lookups, Side::Left, &left.record) {
                 Ok(key) => {
                     let key = key.map_or_else(String::new, |it| it.to_string());
                     self.tally.renamed |= !self.link.key.is_empty() && self.link.key != key;
@@ -311,7 +310,8 @@ impl Flight {
                 Err(stop) => return self.stopped(at, stop),
             }
         }
-        let look = Look { cx, seen: Sides::new(&left, &right), shadows: self.link.shadows.as_ref(), master: self.master };
+        let (seen, shadows) = (Sides::new(&left, &right), self.link.shadows.as_ref());
+        let look = Look { plan: &plan, lookups: &self.lookups, seen, shadows, master: self.master };
         match merge::merge(&look) {
             Err(Blocked::Unresolved(queries)) => self.resolve(at, queries),
             Err(Blocked::Refused(refusal)) => self.refused(at, refusal),
@@ -500,7 +500,7 @@ impl Flight {
     fn land(&mut self) -> Effect {
         let mut tally = std::mem::take(&mut self.tally);
         if tally.has_linked() {
-            tally.arrived = awaited::arrived(Cx { plan: &self.plan, lookups: &self.lookups }, &self.seen);
+            tally.arrived = awaited::arrived(&self.plan, &self.lookups, &self.seen);
         }
         Effect::Finish(tally)
     }

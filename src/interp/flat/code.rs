@@ -5,6 +5,7 @@ use crate::ir::{Compare, Math, RuleId};
 use crate::value::{Kind, Value};
 
 use super::table::Table;
+use super::texts::Needle;
 
 /// Values that one rule may hold at a time.
 pub const REGISTERS: usize = 8;
@@ -17,10 +18,13 @@ pub const ASIDE: u16 = u16::MAX;
 #[derive(Debug, Default)]
 pub struct Code {
     pub operations: Vec<Operation>,
+    /// Registers that are used.
+    pub registers: usize,
     pub constants: Vec<Value>,
     pub tables: Vec<Table>,
     pub kinds: Vec<Kind>,
     pub patterns: Vec<Pattern>,
+    pub needles: Vec<Needle>,
     pub functions: Vec<&'static Function>,
     /// Operands of operations that have many.
     pub lists: Vec<Source>,
@@ -35,6 +39,8 @@ pub enum Source {
     Own(u16),
     Constant(u16),
     Register(u8),
+    /// The value that a writer is given.
+    Given,
 }
 
 /// Where a result goes.
@@ -67,44 +73,73 @@ pub struct List {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Verb {
-    Copy(Source),
-    /// A register that is not read again.
+    Make(Make),
+    /// Makes a value of a register that is not read again.
     Move(u8),
-    Trim(Source),
-    Lower(Source),
-    TrimLower(Source),
-    Upper(Source),
-    Title(Source),
-    /// The first so many UTF-16 units.
-    Take(Source, u32),
-    Before(Source, u16),
-    After(Source, u16),
+    /// Makes nothing.
+    Turn(Turn),
+}
+
+/// How a value is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Make {
+    Copy(Source),
+    /// Of a text. Null and what was not said stay as they are, and any other value is not for this code.
+    Text(OfText, Source),
+    /// Of any value. Null and what was not said stay as they are.
+    Value(OfValue, Source),
     Concat(List),
+    Math(Math, Source, Source),
+    Table(Source, u16),
+    Coalesce(Source, Source),
+    Tuple(List),
+    /// One part of a tuple.
+    Part(Source, u16),
+    /// Any other function, by number.
+    Call(u16, List),
+}
+
+/// Texts to values.
+#[derive(Clone, Copy, Debug)]
+pub enum OfText {
+    Trim,
+    Lower,
+    TrimLower,
+    Upper,
+    Title,
+    /// The first so many UTF-16 units.
+    Take(u32),
+    /// What stands before the first such part, or all.
+    Before(u16),
+    /// What stands after the first such part, or nothing.
+    After(u16),
+    /// One side of the first or last such part, which must be there.
     Split {
-        operand: Source,
         separator: u16,
         from_end: bool,
         tail: bool,
     },
-    ToText(Source),
-    ToInt(Source),
-    Round(Source, u8),
-    FitText(Source, u32),
-    FitDecimal {
-        operand: Source,
-        precision: u8,
-        scale: u8,
-    },
-    Convert(Source, u16),
-    ParseDate(Source, u16),
-    FormatDate(Source, u16),
-    Day(Source),
-    Length(Source),
-    Math(Math, Source, Source),
-    Table(Source, u16),
-    Coalesce(Source, Source),
-    /// Any other function, by number.
-    Call(u16, List),
+    /// It has at most so many UTF-16 units.
+    Fit(u32),
+    Length,
+    ParseDate(u16),
+}
+
+/// Values of several kinds to values.
+#[derive(Clone, Copy, Debug)]
+pub enum OfValue {
+    ToText,
+    ToInt,
+    Round(u8),
+    FitDecimal { precision: u8, scale: u8 },
+    Convert(u16),
+    FormatDate(u16),
+    Day,
+}
+
+/// What goes on where.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
     /// Goes on at `to` where the value is true, or where it is not.
     Branch {
         condition: Source,

@@ -3,9 +3,10 @@
 use super::super::eval::{Scope, eval};
 use super::super::rules::is_nullless;
 use super::super::{Cx, Lookups};
-use super::code::{ASIDE, Code, List, OPERATIONS_MAX, Operation, REGISTERS, Source, Target, Verb};
+use super::code::{ASIDE, Code, List, Make, OPERATIONS_MAX, OfText, OfValue, Operation, REGISTERS, Source, Target, Turn, Verb};
 use super::run::ARGUMENTS_MAX;
 use super::table::Table;
+use super::texts::Needle;
 use crate::change::Side;
 use crate::functions::{self, Pattern, Use};
 use crate::ir::{Expr, Fallback, Math, Plan, RuleId, TableId};
@@ -36,7 +37,7 @@ pub fn outputs(plan: &Plan, towards: Side, order: &[RuleId]) -> (Code, Vec<RuleI
             Some((id, expr)) if flat.contains(id) => {
                 let done = compiler.field(towards, *id, Slot(slot as u16), expr);
                 if done.is_none() {
-                    return (nothing(plan, slots), order.to_vec());
+                    return (nothing(plan, towards), order.to_vec());
                 }
             }
             Some(_) | None => compiler.nothing(),
@@ -46,9 +47,9 @@ pub fn outputs(plan: &Plan, towards: Side, order: &[RuleId]) -> (Code, Vec<RuleI
 }
 
 /// Every field is absent.
-fn nothing(plan: &Plan, slots: usize) -> Code {
+pub fn nothing(plan: &Plan, towards: Side) -> Code {
     let mut compiler = Compiler::new(plan);
-    (0..slots).for_each(|_| compiler.nothing());
+    plan.shapes[towards].fields.iter().for_each(|_| compiler.nothing());
     compiler.code
 }
 
@@ -65,10 +66,26 @@ pub fn scope(plan: &Plan, side: Side) -> Option<Code> {
     if plan.partition_in.is_some() {
         return None;
     }
-    let mut compiler = Compiler::new(plan);
     let always = Expr::Const(Value::Bool(true));
-    compiler.value(plan.scope[side].as_ref().unwrap_or(&always), Target::Output)?;
+    alone(plan, plan.scope[side].as_ref().unwrap_or(&always))
+}
+
+/// Code for one value of one record.
+pub fn alone(plan: &Plan, expr: &Expr) -> Option<Code> {
+    let mut compiler = Compiler::new(plan);
+    compiler.value(expr, Target::Output)?;
     compiler.finish(0)?;
+    Some(compiler.code)
+}
+
+/// Code that makes a rule's fields of this side, one after another, of the value that it is given.
+pub fn writer(plan: &Plan, id: RuleId, side: Side) -> Option<Code> {
+    let mut compiler = Compiler { is_given: true, ..Compiler::new(plan) };
+    for (slot, expr) in &plan.rule(id).ends[side].write {
+        let start = compiler.begin(id);
+        compiler.value(expr, compiler.output(side, *slot))?;
+        compiler.finish(start)?;
+    }
     Some(compiler.code)
 }
 
@@ -83,6 +100,8 @@ struct Compiler<'a> {
     rule: RuleId,
     /// Slots of expressions are those of the row that would be written.
     reads_own: bool,
+    /// `It` is the value that a writer is given.
+    is_given: bool,
     /// Registers in use.
     registers: usize,
     /// Operations whose failure is not the rule's to answer.
@@ -91,13 +110,20 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn new(plan: &'a Plan) -> Self {
-        Self { plan, code: Code::default(), rule: RuleId(0), reads_own: false, registers: 0, forced: Vec::new() }
+        let code = Code::default();
+        Self { plan, code, rule: RuleId(0), reads_own: false, is_given: false, registers: 0, forced: Vec::new() }
+    }
+
+    /// Where a field of a row of this side is made.
+    fn output(&self, side: Side, slot: Slot) -> Target {
+        let is_filled = !self.plan.shapes[side].field(slot).nullable && is_nullless(self.plan, side, slot);
+        if is_filled { Target::FilledOutput } else { Target::Output }
     }
 
     fn nothing(&mut self) {
         let start = self.code.operations.len();
         let absent = self.constant(Value::Absent).expect("constants are few where there is room for a field");
-        self.push(Verb::Copy(absent), Target::Output).expect("operations are few where there is room for a field");
+        self.make(Make::Copy(absent), Target::Output).expect("operations are few where there is room for a field");
         self.finish(start).expect("it was just made");
     }
 
@@ -106,8 +132,7 @@ impl<'a> Compiler<'a> {
         let rule = self.plan.rule(id);
         let read = &rule.ends[towards.other()].read;
         let start = self.begin(id);
-        let is_filled = !self.plan.shapes[towards].field(slot).nullable && is_nullless(self.plan, towards, slot);
-        let target = if is_filled { Target::FilledOutput } else { Target::Output };
+        let target = self.output(towards, slot);
         let answer = match &rule.otherwise[towards] {
             Some(Fallback::Value(value)) => Some(value.clone()),
             Some(Fallback::Reject | Fallback::Park | Fallback::Skip | Fallback::Expr(_)) | None => None,
@@ -122,7 +147,7 @@ impl<'a> Compiler<'a> {
         if let Expr::Tuple(parts) = read {
             // A tuple is always there; only what cannot fail may be read part by part.
             let direct = with_parts(&write, parts);
-            if has_it(&direct) || !parts.iter().all(is_place) {
+            if has_it(&direct) || !parts.iter().all(|it| self.is_place(it)) {
                 return None;
             }
             self.value(&direct, target)?;
@@ -130,7 +155,7 @@ impl<'a> Compiler<'a> {
             return self.finish(start);
         }
         let source = self.operand(read)?;
-        self.push(Verb::Known(source), Target::Register(0))?;
+        self.turn(Turn::Known(source))?;
         let written = write.clone();
         let from_read = |compiler: &mut Self, value: Value| {
             let written = written.rewritten(&|it| (*it == Expr::It).then(|| Expr::Const(value.clone())));
@@ -196,7 +221,7 @@ impl<'a> Compiler<'a> {
         let left = self.operand(from)?;
         self.reads_own = true;
         let right = self.operand(own)?;
-        self.push(Verb::Agree { left, right, or_unsaid }, Target::Register(0))
+        self.turn(Turn::Agree { left, right, or_unsaid })
     }
 
     fn begin(&mut self, id: RuleId) -> usize {
@@ -219,6 +244,14 @@ impl<'a> Compiler<'a> {
         (self.code.operations.len() <= OPERATIONS_MAX).then_some(())
     }
 
+    fn make(&mut self, make: Make, target: Target) -> Option<()> {
+        self.push(Verb::Make(make), target)
+    }
+
+    fn turn(&mut self, turn: Turn) -> Option<()> {
+        self.push(Verb::Turn(turn), Target::Register(0))
+    }
+
     fn here(&self) -> Option<u16> {
         u16::try_from(self.code.operations.len()).ok()
     }
@@ -227,10 +260,17 @@ impl<'a> Compiler<'a> {
         Some(Source::Constant(add(&mut self.code.constants, value)?))
     }
 
-    fn text(&mut self, expr: &Expr) -> Option<u16> {
+    fn needle(&mut self, part: &str) -> Option<u16> {
+        add(&mut self.code.needles, Needle::new(part))
+    }
+
+    /// Its value stands somewhere already.
+    fn is_place(&self, expr: &Expr) -> bool {
         match expr {
-            Expr::Const(value @ Value::Text(_)) => add(&mut self.code.constants, value.clone()),
-            _ => None,
+            Expr::Const(_) | Expr::Slot(_) => true,
+            Expr::It => self.is_given,
+            Expr::Part { operand, .. } => !self.is_given && **operand == Expr::It,
+            _ => false,
         }
     }
 
@@ -241,6 +281,7 @@ impl<'a> Compiler<'a> {
             Source::Constant(number) => Expr::Const(self.code.constants[usize::from(number)].clone()),
             // `It` is free once it has been put in its place; the number tells the register.
             Source::Register(number) => Expr::Part { operand: Expr::It.boxed(), index: u16::from(number) },
+            Source::Given => Expr::It,
         }
     }
 
@@ -249,7 +290,10 @@ impl<'a> Compiler<'a> {
         match expr {
             Expr::Const(value) => return self.constant(value.clone()),
             Expr::Slot(slot) => return Some(if self.reads_own { Source::Own(slot.0) } else { Source::Field(slot.0) }),
-            Expr::Part { operand, index } if **operand == Expr::It => return Some(Source::Register(u8::try_from(*index).ok()?)),
+            Expr::It if self.is_given => return Some(Source::Given),
+            Expr::Part { operand, index } if !self.is_given && **operand == Expr::It => {
+                return Some(Source::Register(u8::try_from(*index).ok()?));
+            }
             _ => {}
         }
         if let Some(value) = self.folded(expr) {
@@ -260,6 +304,7 @@ impl<'a> Compiler<'a> {
         if self.registers > REGISTERS {
             return None;
         }
+        self.code.registers = self.code.registers.max(self.registers);
         self.value(expr, Target::Register(number as u8))?;
         self.registers = number + 1;
         Some(Source::Register(number as u8))
@@ -279,23 +324,22 @@ impl<'a> Compiler<'a> {
     fn value(&mut self, expr: &Expr, target: Target) -> Option<()> {
         if let Some(value) = self.folded(expr) {
             let source = self.constant(value)?;
-            return self.push(Verb::Copy(source), target);
+            return self.make(Make::Copy(source), target);
         }
-        let verb = match expr {
-            Expr::Const(_) | Expr::Slot(_) => Verb::Copy(self.operand(expr)?),
-            Expr::Part { .. } => is_place(expr).then(|| self.operand(expr))?.map(Verb::Copy)?,
-            Expr::It | Expr::Partition | Expr::Now | Expr::Fresh(_) | Expr::Tuple(_) | Expr::KeyOf { .. } | Expr::IdOf { .. } => {
-                return None;
-            }
+        let make = match expr {
+            it if self.is_place(it) => Make::Copy(self.operand(it)?),
+            Expr::Const(_) | Expr::Slot(_) => Make::Copy(self.operand(expr)?),
+            Expr::Part { operand, index } => Make::Part(self.operand(operand)?, *index),
+            Expr::Tuple(parts) => Make::Tuple(self.operands(parts)?),
+            Expr::It | Expr::Partition | Expr::Now | Expr::Fresh(_) | Expr::KeyOf { .. } | Expr::IdOf { .. } => return None,
             Expr::Call { function, arguments } => self.call(function, arguments)?,
             Expr::Convert { to, operand } => self.convert(to, operand)?,
-            Expr::Concat(parts) => Verb::Concat(self.operands(parts)?),
-            Expr::SplitPart { operand, separator, from_end, tail } => Verb::Split {
-                operand: self.operand(operand)?,
-                separator: add(&mut self.code.constants, Value::text(separator))?,
-                from_end: *from_end,
-                tail: *tail,
-            },
+            Expr::Concat(parts) => Make::Concat(self.operands(parts)?),
+            Expr::SplitPart { operand, separator, from_end, tail } => {
+                let operand = self.operand(operand)?;
+                let separator = self.needle(separator)?;
+                Make::Text(OfText::Split { separator, from_end: *from_end, tail: *tail }, operand)
+            }
             Expr::Math { op, left, right } => self.math(*op, left, right)?,
             Expr::Compare { .. } | Expr::In { .. } | Expr::And(..) | Expr::Or(..) | Expr::Not(_) => {
                 let (yes, no) = (Expr::Const(Value::Bool(true)), Expr::Const(Value::Bool(false)));
@@ -305,8 +349,8 @@ impl<'a> Compiler<'a> {
             Expr::Coalesce(first, second) => return self.coalesce(first, second, target),
             Expr::Table { table, operand } => self.table(*table, operand)?,
         };
-        self.push(verb, target)?;
-        if let (Verb::Table(..), Expr::Table { table, .. }) = (verb, expr)
+        self.make(make, target)?;
+        if let (Make::Table(..), Expr::Table { table, .. }) = (make, expr)
             && matches!(&self.plan.table(*table).otherwise, Some(it) if !matches!(it, Fallback::Value(_)))
         {
             self.forced.push(self.code.operations.len() - 1);
@@ -321,77 +365,91 @@ impl<'a> Compiler<'a> {
         Some(list)
     }
 
-    fn table(&mut self, id: TableId, operand: &Expr) -> Option<Verb> {
+    fn table(&mut self, id: TableId, operand: &Expr) -> Option<Make> {
         let operand = self.operand(operand)?;
         let table = Table::new(self.plan.table(id))?;
-        Some(Verb::Table(operand, add(&mut self.code.tables, table)?))
+        Some(Make::Table(operand, add(&mut self.code.tables, table)?))
     }
 
-    fn math(&mut self, op: Math, left: &Expr, right: &Expr) -> Option<Verb> {
+    fn math(&mut self, op: Math, left: &Expr, right: &Expr) -> Option<Make> {
         let left = self.operand(left)?;
-        Some(Verb::Math(op, left, self.operand(right)?))
+        Some(Make::Math(op, left, self.operand(right)?))
     }
 
-    fn convert(&mut self, to: &Kind, operand: &Expr) -> Option<Verb> {
+    fn convert(&mut self, to: &Kind, operand: &Expr) -> Option<Make> {
         let operand = self.operand(operand)?;
         Some(match to {
-            Kind::Text { max } => Verb::FitText(operand, max.unwrap_or(u32::MAX)),
-            Kind::Decimal { precision, scale } => Verb::FitDecimal { operand, precision: *precision, scale: *scale },
-            other => Verb::Convert(operand, add(&mut self.code.kinds, other.clone())?),
+            Kind::Text { max } => Make::Text(OfText::Fit(max.unwrap_or(u32::MAX)), operand),
+            Kind::Decimal { precision, scale } => {
+                Make::Value(OfValue::FitDecimal { precision: *precision, scale: *scale }, operand)
+            }
+            other => Make::Value(OfValue::Convert(add(&mut self.code.kinds, other.clone())?), operand),
         })
     }
 
-    fn call(&mut self, name: &str, arguments: &[Expr]) -> Option<Verb> {
-        let special = match (name, arguments) {
-            ("lower", [Expr::Call { function, arguments }]) if function == "trim" => {
-                Some(Verb::TrimLower(self.operand(arguments.first()?)?))
-            }
-            ("trim", [text]) => Some(Verb::Trim(self.operand(text)?)),
-            ("lower", [text]) => Some(Verb::Lower(self.operand(text)?)),
-            ("upper", [text]) => Some(Verb::Upper(self.operand(text)?)),
-            ("title", [text]) => Some(Verb::Title(self.operand(text)?)),
-            ("text", [value]) => Some(Verb::ToText(self.operand(value)?)),
-            ("int", [value]) => Some(Verb::ToInt(self.operand(value)?)),
-            ("date", [value]) => Some(Verb::Day(self.operand(value)?)),
-            ("length", [text]) => Some(Verb::Length(self.operand(text)?)),
-            ("take", [text, Expr::Const(Value::Int(units))]) => match u32::try_from(*units) {
-                Ok(units) => Some(Verb::Take(self.operand(text)?, units)),
-                Err(_) => None,
-            },
-            ("round", [number, Expr::Const(Value::Int(places @ 0..=38))]) => {
-                Some(Verb::Round(self.operand(number)?, *places as u8))
-            }
-            ("before", [text, part]) if self.text(part).is_some() => Some(Verb::Before(self.operand(text)?, self.text(part)?)),
-            ("after", [text, part]) if self.text(part).is_some() => Some(Verb::After(self.operand(text)?, self.text(part)?)),
-            ("parse_date", [text, Expr::Const(Value::Text(pattern))]) => {
-                let pattern = add(&mut self.code.patterns, Pattern::parse_readable(pattern, Use::Date).ok()?)?;
-                Some(Verb::ParseDate(self.operand(text)?, pattern))
-            }
-            ("format_date", [date, Expr::Const(Value::Text(pattern))]) => {
-                let pattern = add(&mut self.code.patterns, Pattern::parse(pattern, Use::Date).ok()?)?;
-                Some(Verb::FormatDate(self.operand(date)?, pattern))
-            }
-            _ => None,
-        };
-        if special.is_some() || arguments.len() > ARGUMENTS_MAX {
-            return special;
+    fn call(&mut self, name: &str, arguments: &[Expr]) -> Option<Make> {
+        if let ("lower", [Expr::Call { function, arguments }]) = (name, arguments)
+            && let ("trim", [text]) = (function.as_str(), arguments.as_slice())
+        {
+            return Some(Make::Text(OfText::TrimLower, self.operand(text)?));
+        }
+        if let Some(verb) = self.of_text(name, arguments) {
+            return Some(Make::Text(verb, self.operand(&arguments[0])?));
+        }
+        if let Some(verb) = self.of_value(name, arguments) {
+            return Some(Make::Value(verb, self.operand(&arguments[0])?));
+        }
+        if arguments.len() > ARGUMENTS_MAX {
+            return None;
         }
         let list = self.operands(arguments)?;
-        Some(Verb::Call(add(&mut self.code.functions, functions::find(name)?)?, list))
+        Some(Make::Call(add(&mut self.code.functions, functions::find(name)?)?, list))
+    }
+
+    /// The operation of this function on its first argument, a text.
+    fn of_text(&mut self, name: &str, arguments: &[Expr]) -> Option<OfText> {
+        Some(match (name, arguments) {
+            ("trim", [_]) => OfText::Trim,
+            ("lower", [_]) => OfText::Lower,
+            ("upper", [_]) => OfText::Upper,
+            ("title", [_]) => OfText::Title,
+            ("length", [_]) => OfText::Length,
+            ("take", [_, Expr::Const(Value::Int(units))]) => OfText::Take(u32::try_from(*units).ok()?),
+            ("before", [_, Expr::Const(Value::Text(part))]) => OfText::Before(self.needle(part)?),
+            ("after", [_, Expr::Const(Value::Text(part))]) => OfText::After(self.needle(part)?),
+            ("parse_date", [_, Expr::Const(Value::Text(pattern))]) => {
+                OfText::ParseDate(add(&mut self.code.patterns, Pattern::parse_readable(pattern, Use::Date).ok()?)?)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The operation of this function on its first argument, a value of several kinds.
+    fn of_value(&mut self, name: &str, arguments: &[Expr]) -> Option<OfValue> {
+        Some(match (name, arguments) {
+            ("text", [_]) => OfValue::ToText,
+            ("int", [_]) => OfValue::ToInt,
+            ("date", [_]) => OfValue::Day,
+            ("round", [_, Expr::Const(Value::Int(places @ 0..=38))]) => OfValue::Round(*places as u8),
+            ("format_date", [_, Expr::Const(Value::Text(pattern))]) => {
+                OfValue::FormatDate(add(&mut self.code.patterns, Pattern::parse(pattern, Use::Date).ok()?)?)
+            }
+            _ => return None,
+        })
     }
 
     fn coalesce(&mut self, first: &Expr, second: &Expr, target: Target) -> Option<()> {
         let first = self.operand(first)?;
-        if is_place(second) || is_constant(second) {
+        if self.is_place(second) || is_constant(second) {
             let second = self.operand(second)?;
-            return self.push(Verb::Coalesce(first, second), target);
+            return self.make(Make::Coalesce(first, second), target);
         }
         let branch = self.code.operations.len();
-        self.push(Verb::BranchValue { operand: first, to: 0 }, target)?;
+        self.turn(Turn::BranchValue { operand: first, to: 0 })?;
         self.value(second, target)?;
         let leave = self.leave(target)?;
         self.land(&[branch])?;
-        let taken = if let Source::Register(number) = first { Verb::Move(number) } else { Verb::Copy(first) };
+        let taken = if let Source::Register(number) = first { Verb::Move(number) } else { Verb::Make(Make::Copy(first)) };
         self.push(taken, target)?;
         self.land(&leave)
     }
@@ -414,7 +472,7 @@ impl<'a> Compiler<'a> {
         if !matches!(target, Target::Register(_)) {
             return Some(Vec::new());
         }
-        self.push(Verb::Jump(0), target)?;
+        self.turn(Turn::Jump(0))?;
         Some(vec![self.code.operations.len() - 1])
     }
 
@@ -423,11 +481,13 @@ impl<'a> Compiler<'a> {
         let here = self.here()?;
         for &index in operations {
             match &mut self.code.operations[index].verb {
-                Verb::Branch { to, .. }
-                | Verb::BranchCompare { to, .. }
-                | Verb::BranchIn { to, .. }
-                | Verb::BranchValue { to, .. }
-                | Verb::Jump(to) => *to = here,
+                Verb::Turn(
+                    Turn::Branch { to, .. }
+                    | Turn::BranchCompare { to, .. }
+                    | Turn::BranchIn { to, .. }
+                    | Turn::BranchValue { to, .. }
+                    | Turn::Jump(to),
+                ) => *to = here,
                 other => unreachable!("{other:?} goes nowhere"),
             }
         }
@@ -436,7 +496,7 @@ impl<'a> Compiler<'a> {
 
     /// Code that leaves for a place still to be told where the condition is as wanted, and else goes on.
     fn branch(&mut self, condition: &Expr, wanted: bool, leaving: &mut Vec<usize>) -> Option<()> {
-        let verb = match condition {
+        let turn = match condition {
             Expr::Not(operand) => return self.branch(operand, !wanted, leaving),
             Expr::And(left, right) | Expr::Or(left, right) => {
                 // `and` is decided by the first false, `or` by the first true.
@@ -452,32 +512,23 @@ impl<'a> Compiler<'a> {
             }
             Expr::Compare { op, left, right } => {
                 let left = self.operand(left)?;
-                Verb::BranchCompare { compare: *op, left, right: self.operand(right)?, is_true: wanted, to: 0 }
+                Turn::BranchCompare { compare: *op, left, right: self.operand(right)?, is_true: wanted, to: 0 }
             }
             Expr::In { operand, set } => {
                 let operand = self.operand(operand)?;
                 let members: Vec<Expr> = set.iter().cloned().map(Expr::Const).collect();
-                Verb::BranchIn { operand, set: self.operands(&members)?, is_true: wanted, to: 0 }
+                Turn::BranchIn { operand, set: self.operands(&members)?, is_true: wanted, to: 0 }
             }
-            other => Verb::Branch { condition: self.operand(other)?, is_true: wanted, to: 0 },
+            other => Turn::Branch { condition: self.operand(other)?, is_true: wanted, to: 0 },
         };
         leaving.push(self.code.operations.len());
-        self.push(verb, Target::Register(0))
+        self.turn(turn)
     }
 }
 
 fn add<T>(all: &mut Vec<T>, one: T) -> Option<u16> {
     all.push(one);
     u16::try_from(all.len() - 1).ok()
-}
-
-/// Its value stands somewhere already.
-fn is_place(expr: &Expr) -> bool {
-    match expr {
-        Expr::Const(_) | Expr::Slot(_) => true,
-        Expr::Part { operand, .. } => **operand == Expr::It,
-        _ => false,
-    }
 }
 
 fn has_it(expr: &Expr) -> bool {

@@ -8,16 +8,20 @@
 
 mod code;
 mod compile;
+mod ends;
 mod run;
 mod table;
 mod texts;
 
-use super::rules::{self, Step};
+use std::borrow::Cow;
+
+use super::rules::{self, Rows, Step};
 use super::{Cx, Lookups, Stop};
 use crate::change::{Side, Sides};
 use crate::ir::{Plan, RuleId};
-use crate::value::{Record, Value};
+use crate::value::{Record, Slot, Value};
 use code::Code;
+use ends::{End, Reader};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -27,6 +31,10 @@ pub struct Prepared {
     plan: Plan,
     puts: Sides<Put>,
     scope: Sides<Option<Code>>,
+    /// By rule.
+    ends: Vec<Sides<End>>,
+    /// By rule: the condition of its `when`, where it has one.
+    guards: Vec<Option<Code>>,
 }
 
 /// Writing towards one side.
@@ -66,7 +74,22 @@ impl Prepared {
             has_difficult_partition: plan.partition.is_some_and(|id| !compile::never_fails(&plan, id, towards.other())),
         }));
         let scope = Sides(Side::BOTH.map(|side| compile::scope(&plan, side)));
-        Self { plan, puts, scope }
+        let ends = plan.rule_ids().map(|id| Sides(Side::BOTH.map(|side| End::new(&plan, id, side)))).collect();
+        let guard = |id| compile::alone(&plan, &plan.rule(id).guard.as_ref()?.condition);
+        let guards = plan.rule_ids().map(guard).collect();
+        Self { plan, puts, scope, ends, guards }
+    }
+
+    /// A plan without code: everything takes the plain way. For tests and measurements.
+    pub fn plain(plan: Plan) -> Self {
+        let puts = Sides(Side::BOTH.map(|towards| Put {
+            create: Course::plain(&plan, towards, true),
+            update: Course::plain(&plan, towards, false),
+            has_difficult_partition: true,
+        }));
+        let ends = plan.rule_ids().map(|id| Sides(Side::BOTH.map(|side| End::plain(&plan, id, side)))).collect();
+        let guards = plan.rule_ids().map(|_| None).collect();
+        Self { plan, puts, scope: Sides::default(), ends, guards }
     }
 
     /// The rules towards this side that have no code for making a row, and so always take the plain way.
@@ -133,8 +156,59 @@ impl Prepared {
 
     /// As [`super::in_scope`].
     pub fn in_scope(&self, lookups: &Lookups, side: Side, record: &Record) -> Result<bool> {
-        let judged = self.scope[side].as_ref().and_then(|it| run::judge(it, record.values()));
-        judged.map_or_else(|| rules::in_scope(self.cx(lookups), side, record), Ok)
+        let judged = self.scope[side].as_ref().and_then(|it| run::value(it, record.values()));
+        judged.map_or_else(|| rules::in_scope(self.cx(lookups), side, record), |it| Ok(it == Value::Bool(true)))
+    }
+
+    /// The fields of a rule on one side, read or written.
+    pub fn slots(&self, id: RuleId, side: Side) -> &[Slot] {
+        &self.ends[id.index()][side].slots
+    }
+
+    /// As [`super::read`]. What a field shows as it is, is lent.
+    pub fn read<'a>(&self, lookups: &Lookups, id: RuleId, side: Side, record: &'a Record) -> Result<Cow<'a, Value>> {
+        let made = match &self.ends[id.index()][side].reader {
+            Reader::Field(slot) => return Ok(Cow::Borrowed(record.get(*slot))),
+            Reader::Code(code) => run::value(code, record.values()),
+            Reader::Plain => None,
+        };
+        made.map_or_else(|| rules::read(self.cx(lookups), id, side, record), Ok).map(Cow::Owned)
+    }
+
+    /// As [`super::write`].
+    #[expect(clippy::too_many_arguments, reason = "the same as the plain evaluation has")]
+    pub fn write(
+        &self,
+        lookups: &Lookups,
+        id: RuleId,
+        side: Side,
+        canonical: &Value,
+        partition: &Value,
+        rows: Rows<'_>,
+        out: &mut Record,
+    ) -> Result<()> {
+        if self.ends[id.index()][side].writer.write(canonical, rows.own, out) {
+            return Ok(());
+        }
+        rules::write(self.cx(lookups), id, side, canonical, partition, rows, out)
+    }
+
+    /// As [`super::partition`].
+    pub fn partition_of(&self, lookups: &Lookups, side: Side, record: &Record) -> Result<Value> {
+        let read = |id| self.read(lookups, id, side, record).map(Cow::into_owned);
+        self.plan.partition.map_or(Ok(Value::Absent), read)
+    }
+
+    /// As [`super::key`].
+    pub fn key_of(&self, lookups: &Lookups, side: Side, record: &Record) -> Result<Option<Value>> {
+        rules::key_by(&self.plan, |id| self.read(lookups, id, side, record))
+    }
+
+    /// As [`super::guard_holds`].
+    pub fn guard_holds(&self, lookups: &Lookups, id: RuleId, side: Side, record: &Record) -> Result<bool> {
+        let is_asked = self.plan.rule(id).guard.as_ref().is_some_and(|it| it.side == side);
+        let judged = self.guards[id.index()].as_ref().filter(|_| is_asked).and_then(|it| run::value(it, record.values()));
+        judged.map_or_else(|| rules::guard_holds(self.cx(lookups), id, side, record), |it| Ok(it == Value::Bool(true)))
     }
 }
 
@@ -144,5 +218,12 @@ impl Course {
         let (code, aside) =
             if is_create { compile::outputs(plan, towards, &order) } else { compile::compare(plan, towards, &order) };
         Self { order, aside, code }
+    }
+
+    /// All rules stand aside.
+    fn plain(plan: &Plan, towards: Side, is_create: bool) -> Self {
+        let order = rules::order(plan, towards, is_create);
+        let code = if is_create { compile::nothing(plan, towards) } else { Code::default() };
+        Self { aside: order.clone(), order, code }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::convert::convert;
 use super::super::eval;
-use super::code::{ASIDE, Code, List, REGISTERS, Source, Target, Verb};
+use super::code::{ASIDE, Code, List, Make, OfText, OfValue, REGISTERS, Source, Target, Turn, Verb};
 use super::texts;
 use crate::functions::Moment;
 use crate::ir::{Compare, RuleId};
@@ -41,20 +41,27 @@ impl Sink for Option<Value> {
 /// The row that is made; what stands aside is absent in it.
 pub fn outputs(code: &Code, from: &[Value], slots: usize, aside: &mut Vec<RuleId>) -> Vec<Value> {
     let mut out = Vec::with_capacity(slots);
-    run(Run { code, from, own: &[] }, &mut out, aside);
+    run(Run { from, ..Run::of(code) }, &mut out, aside);
     out
 }
 
 /// Finds the rules whose sides do not show the same.
 pub fn compare(code: &Code, from: &[Value], own: &[Value], aside: &mut Vec<RuleId>) {
-    run(Run { code, from, own }, &mut None, aside);
+    run(Run { from, own, ..Run::of(code) }, &mut None, aside);
 }
 
-/// A condition; `None`: the plain evaluation must judge.
-pub fn judge(code: &Code, record: &[Value]) -> Option<bool> {
-    let (mut verdict, mut aside) = (None, Vec::new());
-    run(Run { code, from: record, own: &[] }, &mut verdict, &mut aside);
-    verdict.filter(|_| aside.is_empty()).map(|it| it == Value::Bool(true))
+/// One value; `None`: the plain evaluation must say.
+pub fn value(code: &Code, record: &[Value]) -> Option<Value> {
+    let (mut value, mut aside) = (None, Vec::new());
+    run(Run { from: record, ..Run::of(code) }, &mut value, &mut aside);
+    value.filter(|_| aside.is_empty())
+}
+
+/// What a writer makes of the value that it is given, one field after another; `None`: the plain evaluation must say.
+pub fn written(code: &Code, own: &[Value], given: &Value, fields: usize) -> Option<Vec<Value>> {
+    let (mut out, mut aside) = (Vec::with_capacity(fields), Vec::new());
+    run(Run { from: own, given, ..Run::of(code) }, &mut out, &mut aside);
+    aside.is_empty().then_some(out)
 }
 
 /// What an operation may look at.
@@ -63,58 +70,74 @@ struct Run<'a> {
     code: &'a Code,
     from: &'a [Value],
     own: &'a [Value],
+    given: &'a Value,
 }
 
-/// What comes after an operation.
-enum Next {
-    Result(Value),
-    /// The next operation.
-    On,
-    To(u16),
-}
+/// Places for values that are under way. What needs few of them does not pay for many.
+type Registers = [Value];
 
 fn run(run: Run<'_>, out: &mut impl Sink, aside: &mut Vec<RuleId>) {
-    let mut registers: [Value; REGISTERS] = [const { Value::Absent }; REGISTERS];
-    let operations = run.code.operations.as_slice();
-    let mut at = 0;
-    while let Some(operation) = operations.get(at) {
-        let next = run.step(&operation.verb, &mut registers);
-        at = match (next, operation.target) {
-            (Ok(Next::On), _) => at + 1,
-            (Ok(Next::To(to)), _) => usize::from(to),
-            (Ok(Next::Result(value)), Target::Register(number)) => {
-                registers[usize::from(number) % REGISTERS] = value;
-                at + 1
-            }
-            (Ok(Next::Result(value)), Target::FilledOutput) if !value.is_value() => {
-                out.emit(Value::Absent);
-                aside.push(operation.rule);
-                usize::from(operation.end)
-            }
-            (Ok(Next::Result(value)), Target::Output | Target::FilledOutput) => {
-                out.emit(value);
-                usize::from(operation.end)
-            }
-            (Err(Stray::Misfit), _) if operation.on_failure != ASIDE => usize::from(operation.on_failure),
-            (Err(Stray::Misfit | Stray::Odd), _) => {
-                out.emit(Value::Absent);
-                aside.push(operation.rule);
-                usize::from(operation.end)
-            }
-        };
+    match run.code.registers {
+        0 => run.all(&mut [], out, aside),
+        1 => run.all(&mut [Value::Absent], out, aside),
+        _ => run.all(&mut [const { Value::Absent }; REGISTERS], out, aside),
     }
 }
 
 impl<'a> Run<'a> {
-    fn get<'b>(&self, registers: &'b [Value; REGISTERS], source: Source) -> &'b Value
+    fn of(code: &'a Code) -> Self {
+        Self { code, from: &[], own: &[], given: &Value::Absent }
+    }
+
+    fn all(&self, registers: &mut Registers, out: &mut impl Sink, aside: &mut Vec<RuleId>) {
+        let operations = self.code.operations.as_slice();
+        let mut at = 0;
+        while let Some(operation) = operations.get(at) {
+            let made = match operation.verb {
+                Verb::Turn(turn) => match self.turn(registers, turn) {
+                    Ok(to) => {
+                        at = to.map_or(at + 1, usize::from);
+                        continue;
+                    }
+                    Err(stray) => Err(stray),
+                },
+                Verb::Move(number) => Ok(std::mem::take(&mut registers[usize::from(number)])),
+                Verb::Make(make) => self.make(registers, make),
+            };
+            at = match (made, operation.target) {
+                (Ok(value), Target::Register(number)) => {
+                    registers[usize::from(number)] = value;
+                    at + 1
+                }
+                (Ok(value), Target::Output) => {
+                    out.emit(value);
+                    usize::from(operation.end)
+                }
+                (Ok(value), Target::FilledOutput) if value.is_value() => {
+                    out.emit(value);
+                    usize::from(operation.end)
+                }
+                (Err(Stray::Misfit), _) if operation.on_failure != ASIDE => usize::from(operation.on_failure),
+                (Ok(_) | Err(Stray::Misfit | Stray::Odd), _) => {
+                    out.emit(Value::Absent);
+                    aside.push(operation.rule);
+                    usize::from(operation.end)
+                }
+            };
+        }
+    }
+
+    #[inline(always)]
+    fn get<'b>(&self, registers: &'b Registers, source: Source) -> &'b Value
     where
         'a: 'b,
     {
         match source {
             Source::Field(slot) => &self.from[usize::from(slot)],
             Source::Constant(number) => &self.code.constants[usize::from(number)],
-            Source::Register(number) => &registers[usize::from(number) % REGISTERS],
+            Source::Register(number) => &registers[usize::from(number)],
             Source::Own(slot) => &self.own[usize::from(slot)],
+            Source::Given => self.given,
         }
     }
 
@@ -123,133 +146,120 @@ impl<'a> Run<'a> {
     }
 
     #[inline(always)]
-    #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
-    fn step(&self, verb: &Verb, registers: &mut [Value; REGISTERS]) -> Result<Next> {
-        if let Verb::Move(number) = verb {
-            return Ok(Next::Result(std::mem::take(&mut registers[usize::from(*number) % REGISTERS])));
-        }
-        let registers = &*registers;
+    fn make(&self, registers: &Registers, make: Make) -> Result<Value> {
         let get = |source: Source| self.get(registers, source);
-        let result = match *verb {
-            Verb::Copy(source) => get(source).clone(),
-            Verb::Move(_) => unreachable!("it is dealt with above"),
-            Verb::Trim(source) => of_text(get(source), |it| Text::new(it.trim()))?,
-            Verb::Lower(source) => of_text(get(source), texts::lower)?,
-            Verb::TrimLower(source) => of_text(get(source), |it| texts::lower(it.trim()))?,
-            Verb::Upper(source) => of_text(get(source), texts::upper)?,
-            Verb::Title(source) => of_text(get(source), texts::title)?,
-            Verb::Take(source, units) => match get(source) {
-                value @ Value::Text(text) if text.len() <= units as usize => value.clone(),
-                _ => of_text(get(source), |it| Text::new(texts::take(it, units)))?,
-            },
-            Verb::Before(source, part) => {
-                let part = self.text(part)?;
-                of_text(get(source), |it| Text::new(it.split_once(part).map_or(it, |(head, _)| head)))?
-            }
-            Verb::After(source, part) => {
-                let part = self.text(part)?;
-                of_text(get(source), |it| Text::new(it.split_once(part).map_or("", |(_, tail)| tail)))?
-            }
-            Verb::Concat(list) => self.concat(registers, list),
-            Verb::Split { operand, separator, from_end, tail } => {
-                let Value::Text(text) = get(operand) else { return Ok(Next::Result(get(operand).clone())) };
-                let separator = self.text(separator)?;
-                let found = if from_end { text.rsplit_once(separator) } else { text.split_once(separator) };
-                let (head, rest) = found.ok_or(Stray::Misfit)?;
-                Value::Text(Text::new(if tail { rest } else { head }))
-            }
-            Verb::ToText(source) => match get(source) {
+        Ok(match make {
+            Make::Copy(source) => get(source).clone(),
+            Make::Text(verb, source) => match get(source) {
+                Value::Text(text) => self.of_text(verb, text)?,
                 value @ (Value::Null | Value::Absent) => value.clone(),
-                value => Value::Text(texts::plain(value)),
-            },
-            Verb::ToInt(source) => match get(source) {
-                value @ (Value::Null | Value::Absent | Value::Int(_)) => value.clone(),
-                Value::Decimal(number) => number.to_int().map(Value::Int).ok_or(Stray::Odd)?,
                 _ => return Err(Stray::Odd),
             },
-            Verb::Round(source, scale) => match get(source) {
+            Make::Value(verb, source) => match get(source) {
                 value @ (Value::Null | Value::Absent) => value.clone(),
-                Value::Decimal(number) => Value::Decimal(number.round(scale, Rounding::HalfUp)),
-                _ => return Err(Stray::Odd),
+                value => self.of_value(verb, value)?,
             },
-            Verb::FitText(source, max) => match get(source) {
-                value @ (Value::Null | Value::Absent) => value.clone(),
-                value @ Value::Text(text) if text.len() <= max as usize || texts::length(text) <= max as usize => value.clone(),
-                Value::Text(_) => return Err(Stray::Misfit),
-                _ => return Err(Stray::Odd),
-            },
-            Verb::FitDecimal { operand, precision, scale } => match get(operand) {
-                value @ (Value::Null | Value::Absent) => value.clone(),
-                value @ Value::Decimal(number) => {
-                    let fits = number.scale() <= scale && number.integer_digits() <= u32::from(precision - scale);
-                    if fits { value.clone() } else { return Err(Stray::Misfit) }
-                }
-                _ => return Err(Stray::Odd),
-            },
-            Verb::Convert(source, kind) => {
-                convert(&self.code.kinds[usize::from(kind)], get(source)).map_err(|_| Stray::Misfit)?
-            }
-            Verb::ParseDate(source, pattern) => match get(source) {
-                value @ (Value::Null | Value::Absent) => value.clone(),
-                Value::Text(text) => {
-                    let moment = self.code.patterns[usize::from(pattern)].read(text).map_err(|_| Stray::Misfit)?;
-                    Value::Date(moment.date)
-                }
-                _ => return Err(Stray::Odd),
-            },
-            Verb::FormatDate(source, pattern) => match get(source) {
-                value @ (Value::Null | Value::Absent) => value.clone(),
-                Value::Date(date) => {
-                    Value::Text(self.code.patterns[usize::from(pattern)].format(&Moment { date: *date, time: Time::midnight() }))
-                }
-                _ => return Err(Stray::Odd),
-            },
-            Verb::Day(source) => match get(source) {
-                value @ (Value::Null | Value::Absent | Value::Date(_)) => value.clone(),
-                Value::DateTime(at) => Value::Date(jiff::tz::Offset::UTC.to_datetime(*at).date()),
-                _ => return Err(Stray::Odd),
-            },
-            Verb::Length(source) => match get(source) {
-                value @ (Value::Null | Value::Absent) => value.clone(),
-                Value::Text(text) => Value::Int(texts::length(text) as i64),
-                _ => return Err(Stray::Odd),
-            },
-            Verb::Math(op, left, right) => eval::math(op, get(left), get(right)).map_err(|_| Stray::Misfit)?,
-            Verb::Table(source, table) => match get(source) {
+            Make::Concat(list) => self.concat(registers, list),
+            Make::Math(op, left, right) => eval::math(op, get(left), get(right)).map_err(|_| Stray::Misfit)?,
+            Make::Table(source, table) => match get(source) {
                 Value::Absent => Value::Absent,
                 value => self.code.tables[usize::from(table)].get(value).ok_or(Stray::Misfit)?.clone(),
             },
-            Verb::Coalesce(first, second) => {
+            Make::Coalesce(first, second) => {
                 let first = get(first);
                 if first.is_value() { first.clone() } else { get(second).clone() }
             }
-            Verb::Call(function, list) => self.call(registers, function, list)?,
-            Verb::Branch { condition, is_true, to } => return Ok(turn((*get(condition) == Value::Bool(true)) == is_true, to)),
-            Verb::BranchCompare { compare, left, right, is_true, to } => {
-                return Ok(turn(eval::compare(compare, get(left), get(right)) == is_true, to));
+            Make::Tuple(list) => Value::Tuple(self.list(list).iter().map(|it| get(*it).clone()).collect()),
+            Make::Part(source, index) => match get(source) {
+                Value::Tuple(parts) => parts[usize::from(index)].clone(),
+                other => other.clone(),
+            },
+            Make::Call(function, list) => self.call(registers, function, list)?,
+        })
+    }
+
+    #[inline(always)]
+    fn of_text(&self, verb: OfText, value: &Text) -> Result<Value> {
+        let needle = |number: u16| &self.code.needles[usize::from(number)];
+        let made = match verb {
+            OfText::Trim => Text::new(value.trim()),
+            OfText::Lower => texts::lower(value),
+            OfText::TrimLower => texts::lower(value.trim()),
+            OfText::Upper => texts::upper(value),
+            OfText::Title => texts::title(value),
+            OfText::Take(units) if value.len() <= units as usize => value.clone(),
+            OfText::Take(units) => Text::new(texts::take(value, units)),
+            OfText::Before(part) => Text::new(needle(part).split(value).map_or(value.as_str(), |(head, _)| head)),
+            OfText::After(part) => Text::new(needle(part).split(value).map_or("", |(_, tail)| tail)),
+            OfText::Split { separator, from_end, tail } => {
+                let needle = needle(separator);
+                let found = if from_end { needle.split_last(value) } else { needle.split(value) };
+                let (head, rest) = found.ok_or(Stray::Misfit)?;
+                Text::new(if tail { rest } else { head })
             }
-            Verb::BranchIn { operand, set, is_true, to } => {
+            OfText::Fit(max) if value.len() <= max as usize || texts::length(value) <= max as usize => value.clone(),
+            OfText::Fit(_) => return Err(Stray::Misfit),
+            OfText::Length => return Ok(Value::Int(texts::length(value) as i64)),
+            OfText::ParseDate(pattern) => {
+                let moment = self.code.patterns[usize::from(pattern)].read(value).map_err(|_| Stray::Misfit)?;
+                return Ok(Value::Date(moment.date));
+            }
+        };
+        Ok(Value::Text(made))
+    }
+
+    #[inline(always)]
+    fn of_value(&self, verb: OfValue, value: &Value) -> Result<Value> {
+        Ok(match (verb, value) {
+            (OfValue::ToText, value) => Value::Text(texts::plain(value)),
+            (OfValue::ToInt, Value::Int(_)) => value.clone(),
+            (OfValue::ToInt, Value::Decimal(number)) => number.to_int().map(Value::Int).ok_or(Stray::Odd)?,
+            (OfValue::Round(scale), Value::Decimal(number)) => Value::Decimal(number.round(scale, Rounding::HalfUp)),
+            (OfValue::FitDecimal { precision, scale }, Value::Decimal(number)) => {
+                let fits = number.scale() <= scale && number.integer_digits() <= u32::from(precision - scale);
+                if fits { value.clone() } else { return Err(Stray::Misfit) }
+            }
+            (OfValue::Convert(kind), value) => convert(&self.code.kinds[usize::from(kind)], value).map_err(|_| Stray::Misfit)?,
+            (OfValue::FormatDate(pattern), Value::Date(date)) => {
+                let moment = Moment { date: *date, time: Time::midnight() };
+                Value::Text(self.code.patterns[usize::from(pattern)].format(&moment))
+            }
+            (OfValue::Day, Value::Date(_)) => value.clone(),
+            (OfValue::Day, Value::DateTime(at)) => Value::Date(jiff::tz::Offset::UTC.to_datetime(*at).date()),
+            (OfValue::ToInt | OfValue::Round(_) | OfValue::FitDecimal { .. } | OfValue::FormatDate(_) | OfValue::Day, _) => {
+                return Err(Stray::Odd);
+            }
+        })
+    }
+
+    /// Where to go on; `None`: at the next operation.
+    #[inline(always)]
+    fn turn(&self, registers: &Registers, turn: Turn) -> Result<Option<u16>> {
+        let get = |source: Source| self.get(registers, source);
+        let (is_taken, to) = match turn {
+            Turn::Branch { condition, is_true, to } => ((*get(condition) == Value::Bool(true)) == is_true, to),
+            Turn::BranchCompare { compare, left, right, is_true, to } => {
+                (eval::compare(compare, get(left), get(right)) == is_true, to)
+            }
+            Turn::BranchIn { operand, set, is_true, to } => {
                 let operand = get(operand);
                 let mut set = self.list(set).iter();
                 let is_in = operand.is_value() && set.any(|it| eval::compare(Compare::Equal, get(*it), operand));
-                return Ok(turn(is_in == is_true, to));
+                (is_in == is_true, to)
             }
-            Verb::BranchValue { operand, to } => return Ok(turn(get(operand).is_value(), to)),
-            Verb::Jump(to) => return Ok(Next::To(to)),
-            Verb::Known(source) => return if get(source).is_known() { Ok(Next::On) } else { Err(Stray::Odd) },
-            Verb::Agree { left, right, or_unsaid } => {
+            Turn::BranchValue { operand, to } => (get(operand).is_value(), to),
+            Turn::Jump(to) => (true, to),
+            Turn::Known(source) if get(source).is_known() => return Ok(None),
+            Turn::Agree { left, right, or_unsaid } => {
                 let (left, right) = (get(left), get(right));
-                return if left == right || (or_unsaid && !left.is_known()) { Ok(Next::On) } else { Err(Stray::Odd) };
+                return if left == right || (or_unsaid && !left.is_known()) { Ok(None) } else { Err(Stray::Odd) };
             }
+            Turn::Known(_) => return Err(Stray::Odd),
         };
-        Ok(Next::Result(result))
+        Ok(is_taken.then_some(to))
     }
 
-    fn text(&self, constant: u16) -> Result<&'a str> {
-        self.code.constants[usize::from(constant)].as_text().ok_or(Stray::Odd)
-    }
-
-    fn concat(&self, registers: &[Value; REGISTERS], list: List) -> Value {
+    fn concat(&self, registers: &Registers, list: List) -> Value {
         let parts = self.list(list);
         let length = |source: &Source| self.get(registers, *source).as_text().map_or(0, str::len);
         let mut out = Text::with_capacity(parts.iter().map(length).sum());
@@ -263,7 +273,7 @@ impl<'a> Run<'a> {
         Value::Text(out)
     }
 
-    fn call(&self, registers: &[Value; REGISTERS], function: u16, list: List) -> Result<Value> {
+    fn call(&self, registers: &Registers, function: u16, list: List) -> Result<Value> {
         let function = self.code.functions[usize::from(function)];
         let mut arguments: [Value; ARGUMENTS_MAX] = [const { Value::Absent }; ARGUMENTS_MAX];
         let sources = self.list(list);
@@ -276,18 +286,4 @@ impl<'a> Run<'a> {
         }
         (function.eval)(arguments).map_err(|_| Stray::Misfit)
     }
-}
-
-/// A text function; of no text, nothing follows.
-#[inline(always)]
-fn of_text(value: &Value, make: impl Fn(&str) -> Text) -> Result<Value> {
-    match value {
-        Value::Text(text) => Ok(Value::Text(make(text))),
-        Value::Null | Value::Absent => Ok(value.clone()),
-        _ => Err(Stray::Odd),
-    }
-}
-
-fn turn(is_taken: bool, to: u16) -> Next {
-    if is_taken { Next::To(to) } else { Next::On }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::change::{Failure, Seen, Side, Sides, Token};
-use crate::interp;
+use crate::interp::{Lookups, Prepared};
 use crate::runtime::deployment::{Deployment, Note};
 use crate::runtime::errand::Errand;
 use crate::runtime::evaluate::evaluate;
@@ -51,7 +51,8 @@ async fn in_range(pipes: &[Pipe], id: PipeId, side: Side, rows: Vec<Seen>, load:
     if load.from.is_none() && load.to.is_none() {
         return rows;
     }
-    let keys = evaluate(pipes, &mut References::default(), id, &rows, |cx, row| interp::key(cx, side, &row.record)).await;
+    let key = |plan: &Prepared, lookups: &Lookups, row: &Seen| plan.key_of(lookups, side, &row.record);
+    let keys = evaluate(pipes, &mut References::default(), id, &rows, key).await;
     // A row whose key cannot be told is looked at too: the look says what is wrong with it.
     let is_wanted = |key: &Option<Value>| key.as_ref().is_none_or(|it| is_within(it, load.from.as_deref(), load.to.as_deref()));
     rows.into_iter().zip(keys).filter(|(_, key)| key.as_ref().map_or(true, is_wanted)).map(|(row, _)| row).collect()

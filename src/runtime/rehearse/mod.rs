@@ -3,12 +3,14 @@
 //! A reference to a record that the test does not give resolves to a made-up one with that key. Made-up records live
 //! beside the systems' own tables, so that they are found but never synchronised.
 
+pub mod coverage;
 mod roundtrip;
 mod system;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::coverage::Exercised;
 use self::system::System;
 use super::deployment::{Deployment, Settings};
 use super::pipe::PipeId;
@@ -34,6 +36,8 @@ pub struct Outcome {
     pub map: String,
     /// Steps that did not come out as expected; the first one ends the test.
     pub failure: Option<(Origin, String)>,
+    /// The rules of the map that its steps saw at work.
+    pub exercised: Exercised,
 }
 
 impl Outcome {
@@ -45,7 +49,7 @@ impl Outcome {
 /// Runs one test on fresh systems and a fresh state.
 pub async fn rehearse(program: &Program, test: &Test) -> Outcome {
     let plan = &program.plans[test.plan.index()];
-    let mut outcome = Outcome { name: test.name.clone(), map: plan.name.clone(), failure: None };
+    let mut outcome = Outcome { name: test.name.clone(), map: plan.name.clone(), failure: None, exercised: Exercised::new() };
     let mut stage = match Stage::set(program, plan) {
         Ok(stage) => stage,
         Err(message) => {
@@ -56,9 +60,10 @@ pub async fn rehearse(program: &Program, test: &Test) -> Outcome {
     for (origin, step) in &test.steps {
         if let Err(message) = stage.play(step).await {
             outcome.failure = Some((origin.clone(), message));
-            return outcome;
+            break;
         }
     }
+    outcome.exercised = stage.exercised;
     outcome
 }
 
@@ -69,6 +74,7 @@ struct Stage {
     world: Arc<Scripted>,
     /// Engine writes when the last `given`, `edit` or `delete` began.
     writes_before: Sides<u64>,
+    exercised: Exercised,
 }
 
 impl Stage {
@@ -83,7 +89,7 @@ impl Stage {
         let mut deployment = deployment.map_err(|it| it.to_string())?;
         deployment.let_all_run().map_err(|it| it.to_string())?;
         let plan = deployment.pipes[0].plan.clone();
-        Ok(Self { plan, systems, deployment, world, writes_before: Sides::default() })
+        Ok(Self { plan, systems, deployment, world, writes_before: Sides::default(), exercised: Exercised::new() })
     }
 
     async fn play(&mut self, step: &TestStep) -> Result<(), String> {
@@ -115,7 +121,22 @@ impl Stage {
         }
         self.writes_before = self.writes();
         deed(&self.systems[side]).map_err(|it| format!("the {} side refuses this: {it}", side.word()))?;
-        self.deployment.settle().await.map_err(|it| it.to_string())
+        self.deployment.settle().await.map_err(|it| it.to_string())?;
+        self.note_writes()
+    }
+
+    /// Notes which rules were behind what the engine wrote.
+    fn note_writes(&mut self) -> Result<(), String> {
+        for side in Side::BOTH {
+            for taken in self.systems[side].take_writes() {
+                let links = self.deployment.store.links_of(&self.plan.name, side, std::slice::from_ref(&taken.seen.id));
+                let link = links.map_err(|it| it.to_string())?.into_iter().flatten().next();
+                let other = link.as_ref().and_then(|it| it.shadows[side.other()].as_ref());
+                let rules = coverage::rules_of(&self.plan, &taken, other);
+                self.exercised.extend(rules.into_iter().map(|it| (it, side)));
+            }
+        }
+        Ok(())
     }
 
     fn writes(&self) -> Sides<u64> {

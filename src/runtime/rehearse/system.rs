@@ -1,9 +1,11 @@
 //! One system of a test: its own table in memory, and made-up rows for whatever is referred to.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::coverage::Taken;
 use crate::change::{Answer, Failure, Page, RemoteId, Seen, Side, Token, Write};
 use crate::connect::memory::{Fields, Memory};
 use crate::connect::{Capabilities, Connector};
@@ -15,6 +17,9 @@ pub struct System {
     pub own: Memory,
     pub entity: String,
     made_up: Memory,
+    side: Side,
+    /// What the engine wrote since this was last asked for.
+    taken: Mutex<Vec<Taken>>,
     /// Names for keys that a made-up row needs and nobody gave.
     count: AtomicI64,
 }
@@ -33,12 +38,19 @@ impl System {
             own: Memory::new(&own, plan.profiles[side].clone()),
             entity: shape.entity.clone(),
             made_up: Memory::new(&made_up, Profile::exact()),
+            side,
+            taken: Mutex::default(),
             count: AtomicI64::new(1),
         }
     }
 
     pub fn rows(&self) -> Vec<(RemoteId, Fields)> {
         self.own.rows(&self.entity)
+    }
+
+    /// What the engine wrote since the last call.
+    pub fn take_writes(&self) -> Vec<Taken> {
+        std::mem::take(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn make_up(&self, shape: &Shape, slots: &[Slot], values: &[Value]) -> Result<(), Failure> {
@@ -127,7 +139,13 @@ impl Connector for System {
     }
 
     async fn write(&self, shape: &Shape, writes: &[Write]) -> Vec<Answer> {
-        self.own.write(shape, writes).await
+        let answers = self.own.write(shape, writes).await;
+        let taken = writes.iter().zip(&answers).filter_map(|(write, answer)| match answer {
+            Answer::Written(seen) => Taken::new(self.side, write, seen),
+            Answer::Deleted | Answer::Exists | Answer::Moved | Answer::Gone | Answer::Failed(_) => None,
+        });
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
+        answers
     }
 
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure> {

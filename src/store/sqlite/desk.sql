@@ -15,4 +15,12 @@ CREATE TABLE IF NOT EXISTS load(plan INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS verified(plan INTEGER PRIMARY KEY, at INTEGER NOT NULL, pairs INTEGER NOT NULL, differing INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sampled(plan INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS alert(rule TEXT NOT NULL, plan TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (rule, plan)) WITHOUT ROWID;
+
+-- Rows that a push message named and nobody has looked at yet; no text: something of the entity. A row that is named again gets
+-- another number, so that whoever looked before that does not strike it out.
+CREATE TABLE IF NOT EXISTS hint(
+  num INTEGER PRIMARY KEY AUTOINCREMENT, system TEXT NOT NULL, entity TEXT NOT NULL, row TEXT NOT NULL, at INTEGER NOT NULL,
+  UNIQUE (system, entity, row)
+);
+
 CREATE INDEX IF NOT EXISTS ledger_by_link ON ledger(link);

@@ -5,6 +5,7 @@
 //! are in `tables.sql`; each method of [`Store`] is one transaction.
 
 mod desk;
+mod hints;
 mod image;
 mod journal;
 mod later;
@@ -15,6 +16,7 @@ mod shapes;
 mod staging;
 mod views;
 
+pub use hints::Inbox;
 pub use open::is_held;
 pub use views::phase_name;
 
@@ -23,7 +25,7 @@ use std::fs::File;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::outline::{Outline, Revision};
-use super::{Conclusion, Entry, Figures, Match, Phase, Result, Staged, Store, Stream};
+use super::{Conclusion, Entry, Figures, HintNumber, Match, Noted, Phase, Result, Staged, Store, Stream};
 use crate::change::{Change, LinkId, RemoteId, Side, Sides, Token};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link};
 use crate::failpoint;
@@ -111,6 +113,14 @@ fn bound(limit: usize) -> i64 {
 }
 
 impl Store for Sqlite {
+    fn hints(&mut self, limit: usize) -> Result<Vec<Noted>> {
+        self.read(|db| hints::hints(db, limit))
+    }
+
+    fn strike_out(&mut self, hints: &[HintNumber]) -> Result<()> {
+        self.write("strike_out", |db| hints::strike_out(db, hints))
+    }
+
     fn open_plan(&mut self, plan: &str, outline: &Outline) -> Result<Revision> {
         self.write("open_plan", |db| shapes::open_plan(db, plan, outline))
     }

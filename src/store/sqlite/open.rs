@@ -69,6 +69,18 @@ impl Sqlite {
         }
     }
 
+    /// Another connection to the state file of this process.
+    pub(super) fn second_connection(path: &Path) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> std::result::Result<Connection, Fault> {
+            let db = Connection::open_with_flags(path, flags)?;
+            db.busy_timeout(BUSY_TIMEOUT)?;
+            db.pragma_update(None, "synchronous", "full")?;
+            Ok(db)
+        };
+        open().map_err(|fault| fault.at(&path.display().to_string()))
+    }
+
     /// Limits the size of the file. A change that would need more fails and changes nothing.
     pub fn set_size_max(&mut self, bytes: u64) -> Result<()> {
         let limit = || -> std::result::Result<(), Fault> {

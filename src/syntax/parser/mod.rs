@@ -15,6 +15,7 @@ use pest::iterators::Pair;
 use super::ast::{Comment, File, Item, Name, Path, Quoted};
 use super::lexer::{Lexeme, Token, lex};
 use super::slice::{self, NESTING_MAX, Piece};
+use crate::crew;
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::source::{FileId, Sources, Span};
 
@@ -28,18 +29,82 @@ pub const ITEMS_MAX: usize = 20_000;
 /// Most messages about one file; what follows them is not parsed, only known to be broken.
 pub const ERRORS_PER_FILE_MAX: usize = 1_000;
 
+/// Items that are parsed by one hand before it takes others.
+const ITEMS_AT_A_TIME: usize = 32;
+
 /// Parses one file. What does not parse is reported and left out.
 pub fn parse(sources: &Sources, file: FileId, diags: &mut Diagnostics) -> File {
+    parse_by(sources, file, ITEMS_AT_A_TIME, diags)
+}
+
+/// Parses several files, as [`parse`] does one after the other.
+pub fn parse_all(sources: &Sources, files: &[FileId], diags: &mut Diagnostics) -> Vec<File> {
+    if let [single] = files {
+        return vec![parse(sources, *single, diags)];
+    }
+    let parsed = crew::each(files, 1, |file| {
+        let mut diags = Diagnostics::default();
+        // Every hand has files of its own.
+        let file = parse_by(sources, *file, usize::MAX, &mut diags);
+        (file, diags)
+    });
+    let mut out = Vec::with_capacity(parsed.len());
+    for (file, found) in parsed {
+        diags.append(found);
+        out.push(file);
+    }
+    out
+}
+
+fn parse_by(sources: &Sources, file: FileId, items_at_a_time: usize, diags: &mut Diagnostics) -> File {
     let source = &sources.file(file).text;
     let tokens = lex(source);
-    let mut parser = FileParser { source, tokens: &tokens, file, diags, errors: 0, is_broken: false };
+    let mut own = Diagnostics::default();
+    let mut parser = FileParser { source, tokens: &tokens, file, diags: &mut own, errors: 0, is_broken: false };
     let pieces = slice::items(source, &tokens);
     if pieces.len() > ITEMS_MAX {
         parser.report(tokens[pieces[ITEMS_MAX].tokens.start], &format!("a file has at most {ITEMS_MAX} items"), "split the file");
     }
-    let items: Vec<Item> = pieces.iter().take(ITEMS_MAX).filter_map(|piece| parser.item(piece)).collect();
-    let is_broken = parser.is_broken;
+    let (errors, mut is_broken) = (parser.errors, parser.is_broken);
+    let pieces = &pieces[..pieces.len().min(ITEMS_MAX)];
+    let parsed = crew::each(pieces, items_at_a_time, |it| parse_one(source, &tokens, file, it, 0));
+    let mut items = Vec::with_capacity(pieces.len());
+    if errors + parsed.iter().map(|it| it.errors).sum::<usize>() < ERRORS_PER_FILE_MAX {
+        for it in parsed {
+            is_broken |= it.is_broken;
+            items.extend(it.item);
+            own.append(it.diags);
+        }
+    } else {
+        // How far such a file is parsed depends on all errors before.
+        let mut errors = errors;
+        for piece in pieces {
+            let it = parse_one(source, &tokens, file, piece, errors);
+            errors = it.errors;
+            is_broken |= it.is_broken;
+            items.extend(it.item);
+            own.append(it.diags);
+        }
+    }
+    diags.append(own);
     File { id: file, items, comments: comments(source, &tokens, file), is_broken }
+}
+
+/// One item, and what was said of it.
+struct Parsed {
+    item: Option<Item>,
+    diags: Diagnostics,
+    /// Errors of the file so far.
+    errors: usize,
+    is_broken: bool,
+}
+
+fn parse_one(source: &str, tokens: &[Lexeme], file: FileId, piece: &Piece, errors: usize) -> Parsed {
+    let mut diags = Diagnostics::default();
+    let mut parser = FileParser { source, tokens, file, diags: &mut diags, errors, is_broken: false };
+    let item = parser.item(piece);
+    let (errors, is_broken) = (parser.errors, parser.is_broken);
+    Parsed { item, diags, errors, is_broken }
 }
 
 fn comments(source: &str, tokens: &[Lexeme], file: FileId) -> Vec<Comment> {

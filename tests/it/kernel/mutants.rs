@@ -48,10 +48,24 @@ pub enum Mutant {
     ShadowsNotKept,
     /// Nobody is told to whom a row belongs that a create has met.
     OwnerNotTold,
+    /// A worker that was taken over may change the state.
+    NoFence,
+    /// The epoch is looked at before the transaction, not in it.
+    FencedTooEarly,
+    /// A system that compares no versions is not asked for the row before it is written.
+    UncheckedWrites,
+    /// Fields that win or lose together are decided one by one.
+    GroupTornApart,
+    /// Open requests keep the numbers that their rules had in the earlier version of the map.
+    NotRenumbered,
+    /// What was agreed upon by an earlier version of a rule counts for the later one.
+    NotMarked,
+    /// Nobody looks at the links when another version of the map is taken up.
+    NotAskedFor,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 29] = [
         Self::NoIfMatch,
         Self::OffsetBeforeCommit,
         Self::NoCorrelation,
@@ -74,6 +88,13 @@ impl Mutant {
         Self::EchoByAuthor,
         Self::ShadowsNotKept,
         Self::OwnerNotTold,
+        Self::NoFence,
+        Self::FencedTooEarly,
+        Self::UncheckedWrites,
+        Self::GroupTornApart,
+        Self::NotRenumbered,
+        Self::NotMarked,
+        Self::NotAskedFor,
     ];
 
     /// The map on which the defect shows.
@@ -81,6 +102,9 @@ impl Mutant {
         match self {
             Self::NoWakeUp => Case::Lookup,
             Self::OwnerNotTold => Case::NaturalKey,
+            Self::UncheckedWrites => Case::Unguarded,
+            Self::GroupTornApart => Case::Grouped,
+            Self::NotRenumbered | Self::NotMarked | Self::NotAskedFor => Case::Renewed,
             _ => Case::Plain,
         }
     }

@@ -52,15 +52,27 @@ pub enum Case {
     Lookup,
     /// No store can say which create made a row: rows are told apart by their key.
     NaturalKey,
+    /// Systems that do not compare versions when they write.
+    Unguarded,
+    /// Name and code win or lose together.
+    Grouped,
+    /// The map turns into another version of itself, and back: the first does not map the code.
+    Renewed,
 }
 
 pub struct Setup {
     pub case: Case,
-    pub plan: Arc<Prepared>,
+    /// The map, and later versions of it.
+    pub versions: Vec<Arc<Prepared>>,
     pub fields: Sides<Vec<Field>>,
 }
 
 const SHARED: [(&str, Field); 4] = [("key", Field::Key), ("name", Field::Text), ("amount", Field::Amount), ("code", Field::Text)];
+
+const NAME: u16 = 1;
+const AMOUNT: u16 = 2;
+/// The last of the fields that all maps share.
+pub const CODE: u16 = 3;
 
 /// The right store: upper case, no trailing blanks, whole numbers.
 fn lossy() -> Profile {
@@ -121,8 +133,8 @@ fn copied(label: &str, field: Field, slot: u16) -> Rule {
 }
 
 /// `upper(name) -> shout`, written to the slot behind the shared ones.
-fn derived(slot: u16) -> Rule {
-    let upper = Expr::Call { function: "upper".to_owned(), arguments: vec![Expr::Slot(Slot(1))] };
+fn derived(from: u16, slot: u16) -> Rule {
+    let upper = Expr::Call { function: "upper".to_owned(), arguments: vec![Expr::Slot(Slot(from))] };
     rule("shout", kind(Field::Derived), End { read: upper, write: Vec::new() }, both_ways(slot))
 }
 
@@ -134,13 +146,23 @@ fn parent(slot: u16) -> Rule {
 }
 
 impl Case {
+    /// A field that this version of the map leaves alone.
+    pub fn is_unmapped(self, version: usize, slot: Slot) -> bool {
+        self == Self::Renewed && version == 0 && slot == Slot(CODE)
+    }
+
+    /// The field that a derived one follows.
+    pub fn shouted(self, version: usize) -> Slot {
+        Slot(if self == Self::Renewed && version == 1 { CODE } else { NAME })
+    }
+
     pub fn setup(self) -> Setup {
         let mut left = SHARED.to_vec();
         let mut right = SHARED.to_vec();
         let mut rules: Vec<Rule> = SHARED.iter().zip(0..).map(|((name, field), slot)| copied(name, *field, slot)).collect();
         let extra = rules.len() as u16;
         match self {
-            Self::Plain | Self::Manual | Self::NaturalKey => {}
+            Self::Plain | Self::Manual | Self::NaturalKey | Self::Unguarded | Self::Grouped => {}
             Self::Toggles => {
                 left.push(("flag", Field::Toggle));
                 right.push(("flag", Field::Toggle));
@@ -148,7 +170,12 @@ impl Case {
             }
             Self::Derived => {
                 right.push(("shout", Field::Derived));
-                rules.push(derived(extra));
+                rules.push(derived(NAME, extra));
+            }
+            Self::Renewed => {
+                right.push(("shout", Field::Derived));
+                rules.remove(usize::from(CODE));
+                rules.push(derived(NAME, extra));
             }
             Self::Lookup => {
                 left.push(("parent", Field::Parent));
@@ -161,7 +188,8 @@ impl Case {
                 right.push(("state", Field::State));
             }
         }
-        let mut plan = plan(shape("left", &left), shape("right", &right), rules);
+        let shapes = Sides::new(shape("left", &left), shape("right", &right));
+        let mut plan = plan(shapes.clone(), rules);
         if self == Self::Lookup {
             let own = Some(plan.name.clone());
             let to_itself =
@@ -180,13 +208,36 @@ impl Case {
         if self == Self::Marked {
             plan.on_exit[Side::Left] = Some(Exit::Set { slot: Slot(extra), value: Value::text("OUT") });
         }
+        if self == Self::Grouped {
+            plan.groups[usize::from(NAME)].rules.push(RuleId(CODE));
+            plan.groups.remove(usize::from(CODE));
+        }
+        let mut versions = vec![plan];
+        if self == Self::Renewed {
+            versions.push(later_version(shapes, extra));
+        }
+        let versions = versions.into_iter().map(|it| Arc::new(Prepared::new(it))).collect();
         let kinds = |fields: &[(&str, Field)]| fields.iter().map(|(_, field)| *field).collect();
-        Setup { case: self, plan: Arc::new(Prepared::new(plan)), fields: Sides::new(kinds(&left), kinds(&right)) }
+        Setup { case: self, versions, fields: Sides::new(kinds(&left), kinds(&right)) }
     }
 }
 
+/// Its rules stand in another order, the code is mapped, and what is shouted is the code.
+fn later_version(shapes: Sides<Shape>, extra: u16) -> Plan {
+    let shared = |slot: u16| copied(SHARED[usize::from(slot)].0, SHARED[usize::from(slot)].1, slot);
+    let rules = vec![shared(CODE), derived(CODE, extra), shared(AMOUNT), shared(NAME), shared(0)];
+    Plan { key: vec![RuleId(4)], ..plan(shapes, rules) }
+}
+
+/// The same map with every rule on its own.
+pub fn torn_apart(plan: &Plan) -> Arc<Prepared> {
+    let conflict = Conflict::Prefer(Side::Left);
+    let of = |group: &Group| group.rules.iter().map(|&it| Group { rules: vec![it], conflict }).collect::<Vec<_>>();
+    Arc::new(Prepared::new(Plan { groups: plan.groups.iter().flat_map(of).collect(), ..plan.clone() }))
+}
+
 /// Every rule merges on its own; the left side wins the even ones, the right side the odd ones.
-fn plan(left: Shape, right: Shape, rules: Vec<Rule>) -> Plan {
+fn plan(shapes: Sides<Shape>, rules: Vec<Rule>) -> Plan {
     let policy = |index: usize| Conflict::Prefer(if index % 2 == 1 { Side::Left } else { Side::Right });
     let groups = (0..rules.len()).map(|it| Group { rules: vec![RuleId(it as u16)], conflict: policy(it) }).collect();
     Plan {
@@ -195,7 +246,7 @@ fn plan(left: Shape, right: Shape, rules: Vec<Rule>) -> Plan {
         origin: Origin { file: "model.dwmap".to_owned(), line: 1 },
         systems: Sides::new(0, 1),
         profiles: Sides::new(Profile::exact(), lossy()),
-        shapes: Sides::new(left, right),
+        shapes,
         writes: Sides::new(true, true),
         rules,
         groups,

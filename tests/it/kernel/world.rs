@@ -40,6 +40,8 @@ impl Random {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Halt {
     Crash,
+    /// It stands still, and another takes over. It does not know, and goes on some day.
+    Stall,
     /// The engine broke a promise while it ran.
     Broken(String),
 }
@@ -78,8 +80,12 @@ pub struct Lineage {
     pub origins: Vec<(Side, Value)>,
     /// What the engine wrote over: old and new.
     pub overwritten: Vec<(u64, u64)>,
+    /// The same, where the row had moved since the engine looked and the system did not mind.
+    pub raced: Vec<(u64, u64)>,
     /// What the engine deleted.
     pub removed: Vec<u64>,
+    /// The same, where the row had moved since the engine looked and the system did not mind.
+    pub removed_unseen: HashSet<u64>,
     /// What users deleted.
     pub abandoned: HashSet<u64>,
 }
@@ -100,6 +106,14 @@ pub struct World {
     /// A script's crash: at the n-th passing of this point.
     pub crash_at: Option<(Point, u32)>,
     pub has_correlation: bool,
+    /// Other workers may take over from one that stands still.
+    pub has_rivals: bool,
+    /// The system compares the version of a row when it writes. One that does not is asked for the row just before.
+    pub is_guarded: Sides<bool>,
+    /// A field that the version of the map that is in force leaves alone: what becomes of it is none of the map's business.
+    pub unmapped: Option<Slot>,
+    /// Name and code of every row as a person left it.
+    pub pairs: HashSet<(Value, Value)>,
     /// A create is not told that its row was made before and deleted since.
     pub forgets_deleted: bool,
     /// A request under way when the worker dies will land; else only sometimes.
@@ -134,6 +148,15 @@ impl Lineage {
     /// `old` is `new`, or was seen by the writer of `new` or of one before it.
     pub fn descends(&self, new: u64, old: u64) -> bool {
         std::iter::successors(Some(new), |it| Some(self.parents[*it as usize]).filter(|it| *it != 0)).any(|it| it == old)
+    }
+}
+
+impl Lineage {
+    /// The new value goes back to one that was written over an edit that nobody had seen, as systems without versions allow; the
+    /// old one stands in the line of that edit.
+    pub fn follows_a_race(&self, old: u64, new: u64) -> bool {
+        let is_akin = |it: u64| self.descends(it, old) || self.descends(old, it);
+        self.raced.iter().any(|&(over, by)| self.descends(new, by) && is_akin(over))
     }
 }
 
@@ -199,6 +222,12 @@ fn key(number: u64) -> Value {
     Value::text(letters)
 }
 
+/// Name and code of a row, without what one side keeps and the other does not.
+pub fn pair(row: &Seen) -> (Value, Value) {
+    let bare = |slot: u16| number(row.record.get(Slot(slot))).map_or(Value::Null, |it| Value::Int(it as i64));
+    (bare(1), bare(3))
+}
+
 /// How a row of the right side is referred to: letters, so that nothing takes it for the number of a write.
 pub fn address(id: &RemoteId) -> Value {
     let Value::Text(letters) = key(id.0.parse().expect("ids are numbers here")) else { unreachable!("a key is a text") };
@@ -219,6 +248,10 @@ impl World {
             fail_one_in: 0,
             crash_at: None,
             has_correlation: true,
+            has_rivals: false,
+            is_guarded: Sides::new(true, true),
+            unmapped: None,
+            pairs: HashSet::new(),
             forgets_deleted: false,
             is_always_late: false,
             mutant: None,
@@ -254,6 +287,10 @@ impl World {
         }
         if self.crash_one_in > 0 && self.random.one_in(self.crash_one_in) {
             self.crashes += 1;
+            if self.has_rivals && self.random.one_in(2) {
+                self.say(|| format!("STALL at {point:?}"));
+                return Err(Halt::Stall);
+            }
             self.say(|| format!("CRASH at {point:?}"));
             return Err(Halt::Crash);
         }
@@ -306,6 +343,7 @@ impl World {
         let values = fields.iter().map(|&field| if field == Field::Key { name.clone() } else { self.fresh(side, field, 0) });
         let record = Record::from_values(values.collect());
         let seen = self.systems[side].insert(&record, None);
+        self.remember_pair(&seen);
         self.say(|| format!("  USER creates {side:?} {seen:?}"));
         seen.id
     }
@@ -333,10 +371,15 @@ impl World {
         let mut record = row.record;
         record.set(slot, self.fresh(side, field, parent));
         let seen = self.systems[side].put(row.id, &record, row.correlation);
+        self.remember_pair(&seen);
         self.say(|| {
             format!("  USER edits {side:?} {} {slot:?} {} -> {} v{}", seen.id.0, parent, seen.record.get(slot), seen.version.0)
         });
         seen.record.get(slot).clone()
+    }
+
+    fn remember_pair(&mut self, row: &Seen) {
+        self.pairs.insert(pair(row));
     }
 
     /// A person who looks at both rows gives the right one the left one's value.
@@ -383,6 +426,20 @@ impl World {
         self.systems[Side::Right].rows.values().find(|it| address(&it.id) == *reference)
     }
 
+    /// What is told to a request whose row is not as it was looked at, where the system itself does not compare.
+    pub fn refuses(&self, side: Side, write: &Write) -> Option<Answer> {
+        if self.is_guarded[side] || self.is(Mutant::UncheckedWrites) {
+            return None;
+        }
+        match write {
+            Write::Create { .. } => None,
+            Write::Update { id, expected, .. } | Write::Delete { id, expected } => match self.systems[side].rows.get(id) {
+                None => Some(Answer::Gone),
+                Some(row) => (row.version != *expected).then_some(Answer::Moved),
+            },
+        }
+    }
+
     /// A request reaches its system.
     pub fn apply(&mut self, side: Side, write: &Write) -> Answer {
         match write {
@@ -417,13 +474,16 @@ impl World {
 
     fn update(&mut self, side: Side, id: &RemoteId, expected: &Version, change: &Record) -> Answer {
         let Some(row) = self.systems[side].rows.get(id).cloned() else { return Answer::Gone };
-        if row.version != *expected && !self.is(Mutant::NoIfMatch) {
+        let has_moved = row.version != *expected;
+        if has_moved && self.is_guarded[side] && !self.is(Mutant::NoIfMatch) {
             return Answer::Moved;
         }
+        let is_unseen = has_moved && !self.is_guarded[side] && !self.is(Mutant::UncheckedWrites);
         let system = &mut self.systems[side];
         for (slot, new) in system.numbers(change) {
             if let Some(old) = number(row.record.get(slot)).filter(|old| *old != new) {
-                self.lineage.overwritten.push((old, new));
+                let over = if is_unseen { &mut self.lineage.raced } else { &mut self.lineage.overwritten };
+                over.push((old, new));
             }
         }
         let mut record = row.record;
@@ -433,14 +493,21 @@ impl World {
     }
 
     fn delete(&mut self, side: Side, id: &RemoteId, expected: &Version) -> Answer {
+        let is_checked = self.is_guarded[side] && !self.is(Mutant::NoIfMatch);
+        let is_unseen = !self.is_guarded[side] && !self.is(Mutant::UncheckedWrites);
         let system = &mut self.systems[side];
         let Some(row) = system.rows.get(id) else { return Answer::Gone };
-        if row.version != *expected && self.mutant != Some(Mutant::NoIfMatch) {
+        let has_moved = row.version != *expected;
+        if has_moved && is_checked {
             return Answer::Moved;
         }
         let row = system.remove(id).expect("it was there");
         system.engine_writes += 1;
-        let numbers: Vec<u64> = system.numbers(&row.record).map(|(_, it)| it).collect();
+        let mapped = system.numbers(&row.record).filter(|(slot, _)| Some(*slot) != self.unmapped);
+        let numbers: Vec<u64> = mapped.map(|(_, it)| it).collect();
+        if has_moved && is_unseen {
+            self.lineage.removed_unseen.extend(&numbers);
+        }
         self.lineage.removed.extend(numbers);
         Answer::Deleted
     }

@@ -238,3 +238,31 @@ async fn a_scan_reads_every_row_of_every_company_once() {
     }
     assert_eq!(accounts, ["1", "3", "0", "2"]);
 }
+
+#[tokio::test]
+async fn a_row_is_found_beyond_the_first_page_and_a_star_is_no_wildcard() {
+    let (sandbox, connector, shape) = start(|it| it.page_size = 1).await;
+    for account in ["A1", "A2", "A*", "B"] {
+        sandbox.insert("CustomersV3", json(&format!(r#"{{"CustomerAccount": "{account}", "OrganizationName": "N"}}"#))).unwrap();
+    }
+    let found = async |field: &str, wanted: &str, limit| {
+        let found = connector.find(&shape, &[shape.slot(field).unwrap()], &[text(wanted)], limit).await.unwrap();
+        found.iter().map(|it| value(&shape, it, "CustomerAccount").to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("OrganizationName", "N", 3).await.len(), 3, "each on a page of its own");
+    assert_eq!(found("CustomerAccount", "a*", 10).await, ["\"A*\""]);
+    let ids = ["A*", "B", "C*"].map(|it| RemoteId(format!(r#"{{"dataAreaId":"usmf","CustomerAccount":"{it}"}}"#)));
+    let rows = connector.fetch(&shape, &ids).await.unwrap();
+    assert_eq!(rows.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up() {
+    let (sandbox, connector, shape) = start(|_| {}).await;
+    insert(&sandbox, "1");
+    sandbox.next_n(5000, Target::Reads, Fault::EndlessPages);
+    let failure =
+        connector.fetch(&shape, &[RemoteId(r#"{"dataAreaId":"usmf","CustomerAccount":"1"}"#.to_owned())]).await.unwrap_err();
+    assert!(failure.message.contains("has no end"), "{failure}");
+    assert_eq!(failure.class, Class::Transient);
+}

@@ -6,6 +6,7 @@ mod conform;
 mod dataverse;
 mod discover;
 mod finops;
+mod receive;
 
 use dwmap::change::{Answer, Change, Failure, LinkId, Page, Seen, Write};
 use dwmap::connect::Connector;

@@ -2,7 +2,7 @@
 //! what it accepts is run through the real interpreter. An accepted rule that breaks its promise is an error of the checker.
 
 mod case;
-mod dice;
+pub mod dice;
 mod families;
 mod faults;
 mod judge;
