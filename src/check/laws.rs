@@ -30,6 +30,7 @@ use construct::Form;
 use trial::Finding;
 use verdict::{Claim, Verdict};
 
+pub use message::show_record;
 pub use verdict::Verdicts;
 
 /// The codes of which a rule gets at most one.

@@ -2,10 +2,10 @@
 //! row in scope on one side is so on the other.
 
 use super::overlap::{allowed, are_disjoint, excludes_value};
-use super::{because, declared, entity};
+use super::{because, carried, declared, entity};
 use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
-use crate::check::laws::samples;
+use crate::check::laws::{samples, show_record};
 use crate::check::names::World;
 use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, codes};
@@ -13,7 +13,7 @@ use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Compare, Expr, Plan, Rule, RuleId};
 use crate::source::Span;
 use crate::syntax::ast::{ClauseKind, MemberKind};
-use crate::value::{Kind, Record, Slot, Value};
+use crate::value::{Record, Slot, Value};
 
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     exits(world, built, out);
@@ -141,7 +141,7 @@ fn image(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         let far = (far, &plan.shapes[side]);
         let is_held = |it: &Value| stored(plan, side.other(), *from, it) == *it;
         let carried = values.into_iter().filter(is_held).find_map(|it| {
-            let carried = stored(plan, side, *to, &carry(plan, index, side, *from, *to, &it)?);
+            let carried = carry(plan, index, side, *from, *to, &it)?;
             excludes_value(far, &plan.shapes[side].field(*to).name, &carried).then_some((it, carried))
         });
         Some((side, *from, *to, carried?))
@@ -169,7 +169,7 @@ fn image_of_samples(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         let null = field.nullable.then_some(Value::Null);
         let held = |it: Value| stored(plan, side.other(), *from, &it);
         samples::nasty(&field.kind, &constants).into_iter().chain(null).map(held).find_map(|value| {
-            let carried = stored(plan, side, *to, &carry(plan, index, side, *from, *to, &value)?);
+            let carried = carry(plan, index, side, *from, *to, &value)?;
             let leaves = passes(&unselected, side.other(), *from, &value) && !passes(&unselected, side, *to, &carried);
             leaves.then(|| out_of_scope(built, index, side, (*from, &value), (*to, &carried)))
         })
@@ -193,19 +193,14 @@ fn about(scope: &Expr, slot: Slot) -> Option<Expr> {
 
 /// A row of which only this field is known passes the filter of its side.
 fn passes(plan: &Plan, side: Side, slot: Slot, value: &Value) -> bool {
-    let lookups = Lookups::default();
-    let mut record = Record::absent(plan.shapes[side].fields.len());
-    record.set(slot, value.clone());
+    let (lookups, record) = (Lookups::default(), only(plan, side, slot, value));
     interp::in_scope(Cx { plan, lookups: &lookups }, side, &record).unwrap_or(false)
 }
 
 fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value), to: (Slot, &Value)) -> Diagnostic {
     let plan = &built.plan;
-    let field = |side: Side, (slot, value): (Slot, &Value)| {
-        let field = plan.shapes[side].field(slot);
-        let member = if let Kind::Enum(members) = &field.kind { members.by_value(value) } else { None };
-        format!("{} = {}", field.name, member.map_or_else(|| value.to_string(), |it| it.name.clone()))
-    };
+    let show =
+        |side: Side, (slot, value): (Slot, &Value)| show_record(plan, RuleId(index as u16), side, &only(plan, side, slot, value));
     let message = format!(
         "a row that is in scope on the {} arrives outside of the filter of the {} side",
         side.other().word(),
@@ -214,7 +209,7 @@ fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value
     Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
         .because(place(built, side.other()), "in scope here")
         .because(place(built, side), "not here")
-        .counterexample(format!("{}  →  {}", field(side.other(), from), field(side, to)))
+        .counterexample(format!("{}  →  {}", show(side.other(), from), show(side, to)))
         .advice("make the filters each other's image, or map the value otherwise")
 }
 
@@ -223,18 +218,17 @@ fn stored(plan: &Plan, side: Side, slot: Slot, value: &Value) -> Value {
     plan.profiles[side].store(&plan.shapes[side].field(slot).kind, value)
 }
 
-/// The value after the rule has carried it, where no reference is needed for that.
+/// The value after the rule has carried it and the store has it, where no reference is needed for that.
 fn carry(plan: &Plan, index: usize, towards: Side, from: Slot, to: Slot, value: &Value) -> Option<Value> {
-    let lookups = Lookups::default();
-    let (cx, id) = (Cx { plan, lookups: &lookups }, RuleId(index as u16));
-    let mut source = Record::absent(plan.shapes[towards.other()].fields.len());
-    source.set(from, value.clone());
-    let wanted = interp::read(cx, id, towards.other(), &source).ok()?;
-    let blank = Record::absent(plan.shapes[towards].fields.len());
-    let mut out = blank.clone();
-    let rows = interp::Rows { own: &blank, from: &source };
-    interp::write(cx, id, towards, &wanted, &Value::Absent, rows, &mut out).ok()?;
-    Some(out.get(to).clone()).filter(Value::is_known)
+    let source = only(plan, towards.other(), from, value);
+    Some(carried(plan, RuleId(index as u16), towards, &source)?.get(to).clone()).filter(Value::is_known)
+}
+
+/// A row of which only this field is known.
+fn only(plan: &Plan, side: Side, slot: Slot, value: &Value) -> Record {
+    let mut record = Record::absent(plan.shapes[side].fields.len());
+    record.set(slot, value.clone());
+    record
 }
 
 /// A guard that never holds for rows in scope.

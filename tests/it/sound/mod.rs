@@ -6,9 +6,11 @@ pub mod dice;
 mod families;
 mod faults;
 mod judge;
+mod printed;
 mod refused;
 mod values;
 mod world;
+mod written;
 
 use std::collections::BTreeMap;
 
