@@ -127,7 +127,8 @@ fn colliding(plan: &Plan, id: RuleId) -> Option<(Side, [Record; 2])> {
     let slots = end.read.slots();
     slots.iter().for_each(|slot| simple.set(*slot, values(slot).first().cloned().unwrap_or(Value::Null)));
     slots.iter().find_map(|slot| {
-        let texts = values(slot).into_iter().filter_map(|it| it.as_text().map(str::to_owned));
+        // Every store has a table of its own for the case of other letters.
+        let texts = values(slot).into_iter().filter_map(|it| it.as_text().filter(|it| it.is_ascii()).map(str::to_owned));
         let spellings = texts.flat_map(|it| [it.to_lowercase(), it.to_uppercase()].map(|other| [it.clone(), other]));
         let with = |text: String| {
             let mut record = simple.clone();
