@@ -29,7 +29,7 @@ impl Progress {
     /// For the maps of a program.
     pub fn new(program: &crate::ir::Program) -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
-        let names = |plan: &crate::ir::Plan| plan.systems.map(|&it| program.systems[it as usize].name.clone()).0;
+        let names = |plan: &crate::ir::Plan| Side::BOTH.map(|it| program.system(plan, it).to_owned());
         let systems = program.plans.iter().map(|it| (it.name.clone(), names(it))).collect();
         Self { bars, maps: Mutex::default(), systems }
     }

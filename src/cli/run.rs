@@ -216,7 +216,7 @@ pub fn stopped(program: &Program, error: initial::Error) -> Stopped {
     let text = match &error {
         initial::Error::Store(error) => error.to_string(),
         initial::Error::System { plan, side, failure } => {
-            let name = |plan: &crate::ir::Plan| program.systems[plan.systems[*side] as usize].name.as_str();
+            let name = |plan: &crate::ir::Plan| program.system(plan, *side);
             let system = program.plans.iter().find(|it| it.name == *plan).map_or("", name);
             format!(
                 "system `{system}`, map {plan}: {failure}\n  = fix: look at `[systems.{system}]` of dwmap.toml and at the system itself"
@@ -227,8 +227,7 @@ pub fn stopped(program: &Program, error: initial::Error) -> Stopped {
 }
 
 fn side_of(program: &Program, name: &str) -> std::result::Result<Side, Stopped> {
-    let sides = |plan: &crate::ir::Plan| plan.systems.map(|&it| program.systems[it as usize].name.clone());
-    let is = |side: Side| program.plans.iter().all(|it| sides(it)[side] == name);
+    let is = |side: Side| program.plans.iter().all(|it| program.system(it, side) == name);
     match () {
         () if is(Side::Left) => Ok(Side::Left),
         () if is(Side::Right) => Ok(Side::Right),

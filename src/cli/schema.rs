@@ -207,7 +207,7 @@ fn touched<'p>(program: &'p Program, system: &str, drift: &Drift) -> Vec<Touched
     for plan in &program.plans {
         for side in Side::BOTH {
             let shape = &plan.shapes[side];
-            if program.systems[plan.systems[side] as usize].name != system || shape.entity != drift.entity {
+            if program.system(plan, side) != system || shape.entity != drift.entity {
                 continue;
             }
             let Some(field) = &drift.field else {
@@ -215,8 +215,7 @@ fn touched<'p>(program: &'p Program, system: &str, drift: &Drift) -> Vec<Touched
                 continue;
             };
             let Some(slot) = shape.slot(field) else { continue };
-            let uses =
-                |it: &&Rule| it.ends[side].read.slots().contains(&slot) || it.ends[side].write.iter().any(|(it, _)| *it == slot);
+            let uses = |it: &&Rule| it.ends[side].slots().contains(&slot);
             out.extend(plan.rules.iter().filter(uses).map(|rule| Touched { plan, rule: Some(rule) }));
         }
     }

@@ -90,8 +90,7 @@ fn tell_coverage(compiled: &Compiled, outcomes: &[Outcome], color: Color) {
 /// `None`: the rule was at work in each of its directions.
 fn hint(compiled: &Compiled, plan: &Plan, rule: &Rule, missing: &[Side]) -> Option<Diagnostic> {
     let span = compiled.sources.line_span(&rule.origin.file, rule.origin.line as usize)?;
-    let systems = missing.iter().map(|it| compiled.checked.program.systems[plan.systems[*it] as usize].name.as_str());
-    let systems: Vec<&str> = systems.collect();
+    let systems: Vec<&str> = missing.iter().map(|it| compiled.checked.program.system(plan, *it)).collect();
     let first = systems.first()?;
     let message = format!("no test sees `{}` write {}", rule.label, systems.join(" or "));
     let advice = format!("a test of `{}` in which this reaches {first}", plan.name);

@@ -67,7 +67,7 @@ fn write_parts(
             Ok(value) => value,
             Err(trouble) => settle_trouble(source, rule.otherwise[side].as_ref(), trouble)?,
         };
-        if !value.is_value() && !cx.plan.shapes[side].field(*slot).nullable && is_nullless(cx.plan, side, *slot) {
+        if !value.is_value() && is_filled(cx.plan, side, *slot) {
             let name = &cx.plan.shapes[side].field(*slot).name;
             let trouble = Trouble::Misfit(format!("`{name}` cannot be null"));
             values.push((*slot, settle_trouble(source, rule.otherwise[side].as_ref(), trouble)?));
@@ -120,9 +120,10 @@ fn agreeing(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> Vec<u16> {
     pairs.filter(|(_, (left, right))| agree(plan, id, left, right)).map(|(index, _)| index as u16).collect()
 }
 
-/// The store has no null for this field, and none of its own making either.
-pub(super) fn is_nullless(plan: &Plan, side: Side, slot: crate::value::Slot) -> bool {
-    !plan.profiles[side].has_word_for_null(&plan.shapes[side].field(slot).kind)
+/// The field always holds a value: it may not be null, and its store has no word for null either.
+pub(super) fn is_filled(plan: &Plan, side: Side, slot: crate::value::Slot) -> bool {
+    let field = plan.shapes[side].field(slot);
+    !field.nullable && !plan.profiles[side].has_word_for_null(&field.kind)
 }
 
 /// Two canonical values are the same for this rule: equal after `modulo` and after what either store does to them; for a

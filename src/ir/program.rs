@@ -297,6 +297,11 @@ impl Program {
         Ok(program)
     }
 
+    /// The name of the system on one side of a plan.
+    pub fn system(&self, plan: &Plan, side: Side) -> &str {
+        &self.systems[usize::from(plan.systems[side])].name
+    }
+
     pub fn plan(&self, name: &str) -> Option<(PlanId, &Plan)> {
         let index = self.plans.iter().position(|it| it.name == name)?;
         Some((PlanId(index as u16), &self.plans[index]))

@@ -93,13 +93,16 @@ impl Deployment {
         let mut out = Vec::new();
         for id in self.pipe_ids() {
             for side in Side::BOTH {
-                let plan = &self.pipes[id.0].plan;
-                let system = &self.program.systems[plan.systems[side] as usize].name;
-                let own = noted.iter().filter(|it| it.system == *system && it.hint.entity == plan.shapes[side].entity);
+                let plan = self.pipes[id.0].plan.clone();
+                let system = self.program.system(&plan, side);
+                let own = noted.iter().filter(|it| it.system == system && it.hint.entity == plan.shapes[side].entity);
                 let own: Vec<Option<RemoteId>> = own.map(|it| it.hint.row.clone()).collect();
+                if own.is_empty() || !self.listens(id) {
+                    continue;
+                }
                 // A feed that is not live yet has not read past these rows, or reads them again.
-                let stream = self.store.stream(&self.pipes[id.0].plan.name.clone(), side)?;
-                if own.is_empty() || !self.listens(id) || !stream.is_live || stream.token.is_none() {
+                let stream = self.store.stream(&plan.name, side)?;
+                if !stream.is_live || stream.token.is_none() {
                     continue;
                 }
                 if own.iter().any(Option::is_none) {

@@ -11,17 +11,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::{Path as Named, Request, State as Shared};
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::config::HookAuth;
+use super::control::server::{Answering, is_secret, whole_body};
 use super::world::World;
 use crate::change::{Hint, Side};
 use crate::connect::odata::notice::{self, Sender};
@@ -31,8 +30,6 @@ use crate::store::{self, Inbox};
 
 /// Largest message that is read. Dataverse leaves out what would make one larger than 256 KB (Microsoft, use-webhooks.md).
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// A message arrives in this time, or not at all.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for the disk. F&O itself waits ten seconds (Microsoft, business-events/home-page.md).
 const DISK_TIME_MAX: Duration = Duration::from_secs(8);
 /// Messages that are taken at once.
@@ -86,7 +83,7 @@ impl Hook {
             KeyPlace::Header(name) => request.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned),
             KeyPlace::Query(name) => query_value(request.uri(), name),
         };
-        given.is_some_and(|given| self.keys.iter().fold(false, |known, key| known | is_equal(&given, key)))
+        given.is_some_and(|given| self.keys.iter().fold(false, |known, key| known | is_secret(&given, key)))
     }
 }
 
@@ -111,12 +108,6 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// In a time that does not tell how much of it is equal.
-fn is_equal(given: &str, key: &SecretString) -> bool {
-    let (given, key) = (Sha256::digest(given), Sha256::digest(key.expose_secret()));
-    given.iter().zip(key.iter()).fold(0u8, |sum, (one, other)| sum | (one ^ other)) == 0
-}
-
 struct Desk {
     hooks: Vec<Hook>,
     programs: watch::Receiver<Arc<Program>>,
@@ -130,13 +121,8 @@ struct Desk {
 /// The receiver is up until this ends.
 pub struct Receiving {
     pub address: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    #[expect(dead_code, reason = "it is up by being here")]
+    answering: Answering,
 }
 
 /// What a receiver needs of the deployment whose state file it writes to.
@@ -172,12 +158,7 @@ pub async fn serve(listen: SocketAddr, hooks: Vec<Hook>, state: &Path, around: S
     let Surroundings { programs, world, bell } = around;
     let desk = Desk { hooks, programs, inbox, world, bell, room: Semaphore::new(AT_ONCE_MAX) };
     let router = Router::new().route("/hooks/{system}", post(told)).with_state(Arc::new(desk));
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the receiver ended");
-        }
-    });
-    Ok(Receiving { address, task })
+    Ok(Receiving { address, answering: Answering::at(listener, router, "the receiver") })
 }
 
 async fn told(Shared(desk): Shared<Arc<Desk>>, Named(system): Named<String>, request: Request) -> Response {
@@ -199,7 +180,7 @@ async fn take(desk: &Desk, system: &str, request: Request) -> Result<(), Refused
     let busy = |_| (StatusCode::SERVICE_UNAVAILABLE, "too many messages at once".to_owned());
     let _room = desk.room.try_acquire().map_err(busy)?;
     let table = request.headers().get(TABLE_HEADER).and_then(|it| it.to_str().ok()).map(str::to_owned);
-    let body = read(request.into_body()).await?;
+    let body = whole_body(request.into_body(), "message", BODY_BYTES_MAX).await?;
     let program = desk.programs.borrow().clone();
     let hint = notice::hint(hook.sender, &hook.names, &shapes(&program, system), table.as_deref(), &body);
     match hint.map_err(|text| (StatusCode::BAD_REQUEST, text))? {
@@ -209,18 +190,10 @@ async fn take(desk: &Desk, system: &str, request: Request) -> Result<(), Refused
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Refused> {
-    match tokio::time::timeout(BODY_TIME_MAX, to_bytes(body, BODY_BYTES_MAX)).await {
-        Ok(Ok(body)) => Ok(body.to_vec()),
-        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a message has at most {BODY_BYTES_MAX} bytes"))),
-        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the message did not arrive in time".to_owned())),
-    }
-}
-
 /// What the maps read of a system.
 fn shapes<'a>(program: &'a Program, system: &str) -> Vec<&'a Shape> {
     let of_plan = |plan: &'a crate::ir::Plan| {
-        let is_ours = |side: &Side| program.systems[plan.systems[*side] as usize].name == system;
+        let is_ours = |side: &Side| program.system(plan, *side) == system;
         Side::BOTH.into_iter().filter(is_ours).map(|side| &plan.shapes[side])
     };
     program.plans.iter().flat_map(of_plan).collect()

@@ -127,6 +127,8 @@ pub struct Succession<'a> {
     successor: Vec<Option<u16>>,
     /// New rules that mean what no old one meant.
     changed: Vec<usize>,
+    /// Their fields, which are to be looked at anew.
+    marks: Sides<Vec<Slot>>,
 }
 
 impl<'a> Succession<'a> {
@@ -137,8 +139,9 @@ impl<'a> Succession<'a> {
             find(&|it| it == rule).or_else(|| find(&|it| it.form == rule.form)).or_else(|| find(&|it| it.label == rule.label))
         };
         let is_changed = |index: &usize| old.iter().all(|it| it.form != new.rules[*index].known.form);
-        let changed = (0..new.rules.len()).filter(is_changed).collect();
-        Self { new, successor: old.iter().map(successor).collect(), changed }
+        let changed: Vec<usize> = (0..new.rules.len()).filter(is_changed).collect();
+        let marks = Sides(Side::BOTH.map(|side| changed.iter().flat_map(|&it| new.rules[it].agreed[side].clone()).collect()));
+        Self { new, successor: old.iter().map(successor).collect(), changed, marks }
     }
 
     /// Labels of rules that are new, or mean something else.
@@ -166,18 +169,17 @@ impl<'a> Succession<'a> {
 
     /// No field of this side is to be looked at anew.
     pub fn has_no_marks(&self, side: Side) -> bool {
-        self.changed.iter().all(|&it| self.new.rules[it].agreed[side].is_empty())
+        self.marks[side].is_empty()
     }
 
     /// The agreement on one side, with marks on the fields of changed rules. A create that is under way (`is_pending`) has none
     /// yet, and is told what will not be agreed upon. `None`: nothing is to be marked.
     pub fn marked(&self, side: Side, shadow: Option<Record>, is_pending: bool) -> Option<Record> {
-        let slots: Vec<Slot> = self.changed.iter().flat_map(|&it| self.new.rules[it].agreed[side].clone()).collect();
         if self.has_no_marks(side) || (shadow.is_none() && !is_pending) {
             return None;
         }
         let mut shadow = shadow.unwrap_or_else(|| Record::absent(self.new.shapes[side].fields.len()));
-        for slot in slots {
+        for &slot in &self.marks[side] {
             let value = rebased(shadow.get(slot));
             shadow.set(slot, value);
         }

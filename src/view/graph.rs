@@ -85,7 +85,7 @@ fn edges_of(program: &Program, from: PlanId, id: RefId) -> Vec<Edge> {
     match reference.plan.as_deref().and_then(|name| program.plan(name)) {
         Some((target, _)) => vec![edge(Target::Map(target))],
         None => {
-            let system = &program.systems[usize::from(plan.systems[reference.side])].name;
+            let system = program.system(plan, reference.side);
             let tables: BTreeSet<String> = reference.targets.iter().map(|it| format!("{system}.{}", it.shape.entity)).collect();
             tables.into_iter().map(|it| edge(Target::Table(it))).collect()
         }
@@ -107,7 +107,7 @@ fn refers(expr: &Expr, id: RefId) -> bool {
 
 /// `fo.CustomersV3 <-> dv.account`
 pub fn sides(program: &Program, plan: &Plan) -> String {
-    let name = |side: Side| format!("{}.{}", program.systems[usize::from(plan.systems[side])].name, plan.shapes[side].entity);
+    let name = |side: Side| format!("{}.{}", program.system(plan, side), plan.shapes[side].entity);
     let arrow = match (plan.writes[Side::Left], plan.writes[Side::Right]) {
         (true, false) => "<-",
         (false, true) => "->",

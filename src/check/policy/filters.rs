@@ -159,12 +159,14 @@ fn image_of_samples(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         let ([from], [(to, _)]) = (sources.as_slice(), rule.ends[side].write.as_slice()) else { return None };
         let (near, far) = (plan.scope[side.other()].as_ref()?, plan.scope[side].as_ref()?);
         let (near, far) = (about(near, *from)?, about(far, *to)?);
-        // A rule alone does not know the partition, nor what the other parts of a filter read.
-        let scope =
-            if side == Side::Right { Sides::new(near.clone(), far.clone()) } else { Sides::new(far.clone(), near.clone()) };
-        let unselected = Plan { partition_in: None, scope: scope.map(|it| Some(it.clone())), ..Plan::clone(plan) };
         let mut constants = Vec::new();
         [&near, &far].into_iter().for_each(|it| samples::constants(it, &mut constants));
+        // A rule alone does not know the partition, nor what the other parts of a filter read.
+        let mut scope = Sides::new(Some(near), Some(far));
+        if side == Side::Left {
+            scope.0.reverse();
+        }
+        let unselected = Plan { partition_in: None, scope, ..Plan::clone(plan) };
         let field = plan.shapes[side.other()].field(*from);
         let null = field.nullable.then_some(Value::Null);
         let held = |it: Value| stored(plan, side.other(), *from, &it);

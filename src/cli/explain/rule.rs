@@ -14,7 +14,7 @@ const NAME_WIDTH: usize = 18;
 pub fn map(program: &Program, plan: &Plan) -> String {
     let mut out = format!("{} ({}:{})\n", plan.name, plan.origin.file, plan.origin.line);
     for side in Side::BOTH {
-        out += &line("", &system(program, plan, side), &plan.shapes[side].entity);
+        out += &line("", program.system(plan, side), &plan.shapes[side].entity);
     }
     out += &filters(program, plan);
     out += "\n";
@@ -50,12 +50,8 @@ fn line(indent: &str, name: &str, value: &str) -> String {
     format!("{indent}  {name:<NAME_WIDTH$} {value}\n")
 }
 
-fn system(program: &Program, plan: &Plan, side: Side) -> String {
-    program.systems[usize::from(plan.systems[side])].name.clone()
-}
-
 fn end(program: &Program, plan: &Plan, rule: &Rule, side: Side) -> String {
-    let name = system(program, plan, side);
+    let name = program.system(plan, side);
     let mut out = line("", &format!("{name} shows"), &show::expr(plan, side, &rule.ends[side].read));
     for (slot, written) in &rule.ends[side].write {
         let field = &plan.shapes[side].field(*slot).name;
@@ -79,7 +75,7 @@ fn terms(program: &Program, plan: &Plan, id: RuleId) -> String {
     }
     for side in Side::BOTH {
         if let Some(otherwise) = &rule.otherwise[side] {
-            let name = format!("else, to {}", system(program, plan, side));
+            let name = format!("else, to {}", program.system(plan, side));
             out += &line("", &name, &fallback(plan, side.other(), otherwise));
         }
     }
@@ -122,8 +118,8 @@ fn missing(it: Missing) -> &'static str {
 
 fn conflict(program: &Program, plan: &Plan, it: Conflict) -> String {
     match it {
-        Conflict::Newest { tie } => format!("the newest wins, {} on a tie", system(program, plan, tie)),
-        Conflict::Prefer(side) => format!("{} wins", system(program, plan, side)),
+        Conflict::Newest { tie } => format!("the newest wins, {} on a tie", program.system(plan, tie)),
+        Conflict::Prefer(side) => format!("{} wins", program.system(plan, side)),
         Conflict::Manual => "a person decides".to_owned(),
     }
 }
@@ -178,7 +174,7 @@ fn filters(program: &Program, plan: &Plan) -> String {
     let mut out = String::new();
     for side in Side::BOTH {
         let Some(scope) = &plan.scope[side] else { continue };
-        let name = system(program, plan, side);
+        let name = program.system(plan, side);
         out += &line("", &format!("filter, {name}"), &show::expr(plan, side, scope));
         let Some(dialect) = Dialect::of_profile(&plan.profiles[side].name) else {
             out += &line("", "  asked of it", "nothing: how it is asked is not known");

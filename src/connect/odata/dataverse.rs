@@ -29,8 +29,6 @@ const ROOT: &str = "/api/data/v9.2/";
 const WRITES_AT_ONCE: usize = 8;
 /// Most ids of one look-up request: with 50 the URL stays far below its limit.
 const IDS_PER_REQUEST: usize = 50;
-/// Most pages of the answer to one query; a server that never ends one is not followed for ever.
-const PAGES_PER_QUERY_MAX: usize = 1000;
 /// Largest page (Microsoft, webapi/query/page-results.md).
 pub const PAGE_MAX: usize = 5000;
 
@@ -83,19 +81,14 @@ impl Dataverse {
         page::get(&self.client, &format!("reading `{}`", shape.set), path, prefer).await
     }
 
-    /// Rows of a query, over all its pages, at most about `limit`. The server may cut any page short, and a row that is on a later
-    /// page must not be taken for one that is gone.
+    /// Rows of a query, over all its pages, at most about `limit`.
     async fn rows(&self, shape: &Shape, path: String, prefer: &str, limit: usize) -> Result<Vec<Seen>, Failure> {
-        let (mut rows, mut next) = (Vec::new(), Some(path));
-        for _ in 0..PAGES_PER_QUERY_MAX {
-            let Some(path) = next.filter(|_| rows.len() < limit) else { return Ok(rows) };
+        let read = async |path: String| {
             let page = self.read(shape, &path, prefer).await?;
-            for row in &page.rows {
-                rows.push(seen(shape, row)?);
-            }
-            next = page.next;
-        }
-        Err(Failure::new(Class::Transient, format!("reading `{}`: the answer has no end", shape.set)))
+            let rows: Result<Vec<Seen>, Failure> = page.rows.iter().map(|row| seen(shape, row)).collect();
+            Ok((rows?, page.next))
+        };
+        page::all(&shape.set, path, limit, read).await
     }
 
     async fn send(&self, shape: &Shape, write: &Write) -> Answer {

@@ -34,8 +34,7 @@ const ROOT: &str = "/data/";
 const WRITES_AT_ONCE: usize = 8;
 /// Most keys of one look-up request; a composite key takes some 100 characters of the URL.
 const IDS_PER_REQUEST: usize = 20;
-/// Most pages of the answer to one query, and of one sweep; a server that never ends one is not followed for ever.
-const PAGES_PER_QUERY_MAX: usize = 1000;
+/// Most pages of one sweep; a server that never ends one is not followed for ever.
 const PAGES_PER_SWEEP_MAX: usize = 1_000_000;
 /// Largest page (Microsoft, data-entities/odata.md).
 pub const PAGE_MAX: usize = 10_000;
@@ -119,8 +118,7 @@ impl Finops {
         Ok((rows?, page.next))
     }
 
-    /// The rows of a query that are meant, over all its pages, at most about `limit`. The server may cut any page short, and a row
-    /// that is on a later page must not be taken for one that is gone.
+    /// The rows of a query that are meant, over all its pages, at most about `limit`.
     async fn all_rows(
         &self,
         shape: &Shape,
@@ -129,14 +127,13 @@ impl Finops {
         is_meant: impl Fn(&Record) -> bool,
         limit: usize,
     ) -> Result<Vec<Seen>, Failure> {
-        let (mut all, mut next) = (Vec::new(), Some(path));
-        for _ in 0..PAGES_PER_QUERY_MAX {
-            let Some(path) = next.filter(|_| all.len() < limit) else { return Ok(all) };
-            let (rows, after) = self.rows(shape, &path, page_size).await?;
-            all.extend(rows.into_iter().filter(|it| is_meant(&it.record)));
-            next = after;
-        }
-        Err(endless(shape))
+        let is_meant = &is_meant;
+        let read = async |path: String| {
+            let (mut rows, next) = self.rows(shape, &path, page_size).await?;
+            rows.retain(|it| is_meant(&it.record));
+            Ok((rows, next))
+        };
+        page::all(&shape.set, path, limit, read).await
     }
 
     /// Where a new feed starts: the newest stamp there is, so that nothing falls between the first reading and the polls.
@@ -196,7 +193,7 @@ impl Finops {
         for nth in 0.. {
             let Some(own) = path else { break };
             if nth == PAGES_PER_SWEEP_MAX {
-                return Err(endless(shape));
+                return Err(page::endless(&shape.set));
             }
             let page = self.read(shape, &own, self.polling.page_size).await?;
             for row in &page.rows {
@@ -431,10 +428,6 @@ impl Finops {
             feeds.shift_remove_index(0);
         }
     }
-}
-
-fn endless(shape: &Shape) -> Failure {
-    Failure::new(Class::Transient, format!("reading `{}`: the answer has no end", shape.set))
 }
 
 fn has_key(shape: &Shape, record: &Record) -> bool {

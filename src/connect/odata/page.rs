@@ -16,6 +16,29 @@ pub struct RawPage {
     pub delta: Option<String>,
 }
 
+/// Most pages of the answer to one query; a server that never ends one is not followed for ever.
+const PAGES_PER_QUERY_MAX: usize = 1000;
+
+/// What is in all pages of a query, at most about `limit`. The server may cut any page short, and a row that is on a later page
+/// must not be taken for one that is gone. `read` reads one page and tells the next; `set` is what is read.
+pub async fn all<T, Reading>(set: &str, path: String, limit: usize, read: impl Fn(String) -> Reading) -> Result<Vec<T>, Failure>
+where
+    Reading: Future<Output = Result<(Vec<T>, Option<String>), Failure>>,
+{
+    let (mut all, mut next) = (Vec::new(), Some(path));
+    for _ in 0..PAGES_PER_QUERY_MAX {
+        let Some(path) = next.filter(|_| all.len() < limit) else { return Ok(all) };
+        let (found, after) = read(path).await?;
+        all.extend(found);
+        next = after;
+    }
+    Err(endless(set))
+}
+
+pub fn endless(set: &str) -> Failure {
+    Failure::new(Class::Transient, format!("reading `{set}`: the answer has no end"))
+}
+
 /// A request with the headers that both dialects want (Microsoft, webapi/compose-http-requests-handle-errors.md).
 pub fn request(client: &Client, method: Method, path_and_query: &str) -> Result<Request, Failure> {
     let request = Request::new(method, client.url(path_and_query)?);

@@ -1,7 +1,7 @@
 //! Rules to flat code. What it has no code for, it leaves to the plain evaluation.
 
 use super::super::eval::{Scope, eval};
-use super::super::rules::is_nullless;
+use super::super::rules::is_filled;
 use super::super::{Cx, Lookups};
 use super::code::{ASIDE, Code, List, Make, OPERATIONS_MAX, OfText, OfValue, Operation, REGISTERS, Source, Target, Turn, Verb};
 use super::run::ARGUMENTS_MAX;
@@ -116,8 +116,7 @@ impl<'a> Compiler<'a> {
 
     /// Where a field of a row of this side is made.
     fn output(&self, side: Side, slot: Slot) -> Target {
-        let is_filled = !self.plan.shapes[side].field(slot).nullable && is_nullless(self.plan, side, slot);
-        if is_filled { Target::FilledOutput } else { Target::Output }
+        if is_filled(self.plan, side, slot) { Target::FilledOutput } else { Target::Output }
     }
 
     fn nothing(&mut self) {

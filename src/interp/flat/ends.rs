@@ -6,7 +6,7 @@ use crate::change::Side;
 use crate::ir::{Expr, Plan, RuleId};
 use crate::value::{Record, Slot, Value};
 
-use super::super::rules::is_nullless;
+use super::super::rules::is_filled;
 use super::Code;
 
 /// A rule's fields on one side, and the code for them.
@@ -51,10 +51,7 @@ impl End {
             other => compile::alone(plan, other).map_or(Reader::Plain, Reader::Code),
         };
         let writer = match end.write.as_slice() {
-            [(slot, Expr::It)] => {
-                let is_filled = !plan.shapes[side].field(*slot).nullable && is_nullless(plan, side, *slot);
-                Writer::Field { slot: *slot, is_filled }
-            }
+            [(slot, Expr::It)] => Writer::Field { slot: *slot, is_filled: is_filled(plan, side, *slot) },
             write => {
                 let slots = write.iter().map(|(slot, _)| *slot).collect();
                 compile::writer(plan, id, side).map_or(Writer::Plain, |code| Writer::Code { slots, code: Box::new(code) })

@@ -189,12 +189,10 @@ impl<'a> Run<'a> {
             OfText::Title => texts::title(value),
             OfText::Take(units) if value.len() <= units as usize => value.clone(),
             OfText::Take(units) => Text::new(texts::take(value, units)),
-            OfText::Before(part) => Text::new(needle(part).split(value).map_or(value.as_str(), |(head, _)| head)),
-            OfText::After(part) => Text::new(needle(part).split(value).map_or("", |(_, tail)| tail)),
+            OfText::Before(part) => Text::new(needle(part).split(value, false).map_or(value.as_str(), |(head, _)| head)),
+            OfText::After(part) => Text::new(needle(part).split(value, false).map_or("", |(_, tail)| tail)),
             OfText::Split { separator, from_end, tail } => {
-                let needle = needle(separator);
-                let found = if from_end { needle.split_last(value) } else { needle.split(value) };
-                let (head, rest) = found.ok_or(Stray::Misfit)?;
+                let (head, rest) = needle(separator).split(value, from_end).ok_or(Stray::Misfit)?;
                 Text::new(if tail { rest } else { head })
             }
             OfText::Fit(max) if value.len() <= max as usize || texts::length(value) <= max as usize => value.clone(),

@@ -24,25 +24,17 @@ impl Needle {
         }
     }
 
-    /// Both sides of the first such part.
-    pub fn split<'a>(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
+    /// Both sides of the first such part, or of the last one.
+    #[inline]
+    pub fn split<'a>(&self, text: &'a str, from_end: bool) -> Option<(&'a str, &'a str)> {
         match self {
             Self::Byte(byte) => {
-                let at = text.bytes().position(|it| it == *byte)?;
+                let (mut bytes, is_it) = (text.bytes(), |it: u8| it == *byte);
+                let at = if from_end { bytes.rposition(is_it) } else { bytes.position(is_it) }?;
                 Some((&text[..at], &text[at + 1..]))
             }
+            Self::Text(part) if from_end => text.rsplit_once(part.as_str()),
             Self::Text(part) => text.split_once(part.as_str()),
-        }
-    }
-
-    /// Both sides of the last such part.
-    pub fn split_last<'a>(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
-        match self {
-            Self::Byte(byte) => {
-                let at = text.bytes().rposition(|it| it == *byte)?;
-                Some((&text[..at], &text[at + 1..]))
-            }
-            Self::Text(part) => text.rsplit_once(part.as_str()),
         }
     }
 }

@@ -35,16 +35,12 @@ pub fn plan<'a>(program: &'a Program, name: &str) -> Found<&'a Plan> {
     })
 }
 
-pub fn system<'a>(program: &'a Program, plan: &Plan, side: Side) -> &'a str {
-    &program.systems[plan.systems[side] as usize].name
-}
-
 /// The side that is called `left`, `right` or by its system.
 pub fn side(program: &Program, plan: &Plan, name: &str) -> Found<Side> {
     let is_twofold = plan.systems[Side::Left] == plan.systems[Side::Right];
-    let is = |side: &Side| side.word() == name || (!is_twofold && system(program, plan, *side) == name);
+    let is = |side: &Side| side.word() == name || (!is_twofold && program.system(plan, *side) == name);
     Side::BOTH.into_iter().find(is).ok_or_else(|| {
-        let known = Side::BOTH.map(|it| system(program, plan, it));
+        let known = Side::BOTH.map(|it| program.system(plan, it));
         let near = nearest(name, known.into_iter().chain(["left", "right"])).map(|it| format!("`{it}`"));
         let help = near.unwrap_or_else(|| format!("`left` is {}, `right` is {}", known[0], known[1]));
         Problem::Usage(format!("`{name}` is no side of the map {}\n  = fix: {help}", plan.name))

@@ -80,7 +80,7 @@ fn queue(store: &mut dyn Store, program: &Program, maps: &[String], limit: usize
         let figures = store.figures(&plan.name)?;
         let entries = store.pending(&plan.name, limit.min(LINES_MAX))?;
         let next = entries.into_iter().map(|it| Waiting {
-            system: find::system(program, plan, it.side).to_owned(),
+            system: program.system(plan, it.side).to_owned(),
             row: it.change.id().0.clone(),
             is_delete: matches!(it.change, Change::Delete { .. }),
             seen: it.at.to_string(),
@@ -205,7 +205,7 @@ fn trace_side(program: &Program, plan: &Plan, link: &Link, side: Side) -> TraceS
         known.map(|(slot, value)| (plan.shapes[side].field(slot).name.clone(), unmarked(value).to_string()))
     });
     TraceSide {
-        system: find::system(program, plan, side).to_owned(),
+        system: program.system(plan, side).to_owned(),
         row: link.ids[side].as_ref().map(|it| it.0.clone()),
         version: link.versions[side].as_ref().map(|it| it.0.clone()),
         agreed: fields.collect(),
@@ -221,7 +221,7 @@ fn open(program: &Program, plan: &Plan, intent: &Intent) -> Open {
     };
     Open {
         op: intent.op.0.to_string(),
-        system: find::system(program, plan, intent.side).to_owned(),
+        system: program.system(plan, intent.side).to_owned(),
         sends,
         rules: intent.rules.iter().filter_map(label).collect(),
         expected: intent.expected.as_ref().map(|it| it.0.clone()),
@@ -233,7 +233,7 @@ fn displaced(program: &Program, plan: &Plan, it: LedgerEntry) -> Displaced {
         op: it.op.0.to_string(),
         at: it.at.to_string(),
         rule: it.rule,
-        system: find::system(program, plan, it.side).to_owned(),
+        system: program.system(plan, it.side).to_owned(),
         loser: it.loser.to_string(),
         winner: it.winner.to_string(),
         policy: it.policy,

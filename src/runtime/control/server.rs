@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request as HttpRequest, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,7 +31,7 @@ use crate::store::Sqlite;
 pub const PATH: &str = "/api/v1/ask";
 /// Largest command that is read.
 const BODY_BYTES_MAX: usize = 256 * 1024;
-/// A command arrives in this time, or not at all.
+/// A body arrives in this time, or not at all.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest work for one command; a verify reads both systems.
 const WORK_TIME_MAX: Duration = Duration::from_secs(60);
@@ -52,12 +52,27 @@ pub struct Serving {
     pub port: u16,
     #[expect(dead_code, reason = "the file is announced by being here")]
     announced: Announced,
-    task: tokio::task::JoinHandle<()>,
+    #[expect(dead_code, reason = "it is up by being here")]
+    answering: Answering,
 }
 
-impl Drop for Serving {
+/// An address that is answered until this ends.
+pub(in crate::runtime) struct Answering(tokio::task::JoinHandle<()>);
+
+impl Answering {
+    /// `what`: who answers, for the log.
+    pub(in crate::runtime) fn at(listener: TcpListener, router: Router, what: &'static str) -> Self {
+        Self(tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "{what} ended");
+            }
+        }))
+    }
+}
+
+impl Drop for Answering {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 
@@ -75,12 +90,7 @@ pub async fn serve(
     let announced = Announced::write(&state, &place)?;
     let desk = Desk { token, caller, programs, state, room: Semaphore::new(AT_ONCE_MAX) };
     let router = Router::new().route(PATH, post(asked)).route("/healthz", get(|| async { "ok\n" })).with_state(Arc::new(desk));
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the local interface ended");
-        }
-    });
-    Ok(Serving { port, announced, task })
+    Ok(Serving { port, announced, answering: Answering::at(listener, router, "the local interface") })
 }
 
 /// Made of four times 122 random bits.
@@ -97,14 +107,23 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Equal, in a time that does not tell how much of it is.
-fn is_token(given: &str, own: &SecretString) -> bool {
+pub(in crate::runtime) fn is_secret(given: &str, own: &SecretString) -> bool {
     let (given, own) = (Sha256::digest(given), Sha256::digest(own.expose_secret()));
     given.iter().zip(own.iter()).fold(0u8, |sum, (one, other)| sum | (one ^ other)) == 0
 }
 
+/// What was sent, if it is not too long and does not take too long; else why not. `what`: what it is.
+pub(in crate::runtime) async fn whole_body(body: Body, what: &str, bytes_max: usize) -> Result<Bytes, (StatusCode, String)> {
+    match tokio::time::timeout(BODY_TIME_MAX, to_bytes(body, bytes_max)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a {what} has at most {bytes_max} bytes"))),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, format!("the {what} did not arrive in time"))),
+    }
+}
+
 async fn asked(Shared(desk): Shared<Arc<Desk>>, request: HttpRequest) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
-    if !given.and_then(|it| it.strip_prefix("Bearer ")).is_some_and(|it| is_token(it, &desk.token)) {
+    if !given.and_then(|it| it.strip_prefix("Bearer ")).is_some_and(|it| is_secret(it, &desk.token)) {
         return refuse(
             StatusCode::UNAUTHORIZED,
             "the token is not that of this process\n  = fix: read it from the file beside the state",
@@ -113,10 +132,9 @@ async fn asked(Shared(desk): Shared<Arc<Desk>>, request: HttpRequest) -> Respons
     let Ok(_room) = desk.room.try_acquire() else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many commands at once\n  = fix: try again in a moment");
     };
-    let body = match tokio::time::timeout(BODY_TIME_MAX, to_bytes(request.into_body(), BODY_BYTES_MAX)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("a command has at most {BODY_BYTES_MAX} bytes")),
-        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "the command did not arrive in time"),
+    let body = match whole_body(request.into_body(), "command", BODY_BYTES_MAX).await {
+        Ok(body) => body,
+        Err((status, text)) => return refuse(status, &text),
     };
     let request: Request = match serde_json::from_slice(&body) {
         Ok(request) => request,

@@ -80,7 +80,7 @@ fn sides(old: Version<'_>, new: Version<'_>, found: &mut Found) {
 }
 
 fn system(version: Version<'_>, side: Side) -> String {
-    version.checked.program.systems[usize::from(version.plan.systems[side])].name.clone()
+    version.checked.program.system(version.plan, side).to_owned()
 }
 
 fn scopes(old: Version<'_>, new: Version<'_>, found: &mut Found) {

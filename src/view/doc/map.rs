@@ -56,7 +56,7 @@ fn facts(book: &Book<'_>, at: usize) -> String {
 
 fn rules(book: &Book<'_>, entry: &Entry<'_>) -> String {
     let system = |side: Side| {
-        let name = &book.checked.program.systems[usize::from(entry.plan.systems[side])].name;
+        let name = book.checked.program.system(entry.plan, side);
         escaped(&format!("{name}.{}", entry.plan.shapes[side].entity))
     };
     let mut out = format!(

@@ -109,7 +109,7 @@ fn facts(book: &Book<'_>, at: usize) -> String {
 
 fn rules(book: &Book<'_>, entry: &Entry<'_>) -> String {
     let side = |side: Side| {
-        let system = &book.checked.program.systems[usize::from(entry.plan.systems[side])].name;
+        let system = book.checked.program.system(entry.plan, side);
         escaped(&format!("{system}.{}", entry.plan.shapes[side].entity))
     };
     let head = format!("| {} | | {} | |\n", side(Side::Left), side(Side::Right));

@@ -8,10 +8,7 @@ use dwmap::ir::{Plan, RuleId};
 use dwmap::value::{Record, Timestamp, Value};
 
 use super::job::records::Seeded;
-use super::{ROUNDS, answer, random};
-
-/// By prepared code, and by the plain evaluation.
-type Answers = (Result<Value, Stop>, Result<Value, Stop>);
+use super::{Answers, ROUNDS, answer, asked, random};
 
 /// One plan with code and without.
 pub struct Both {
@@ -29,8 +26,8 @@ impl Both {
         let plan = &self.prepared;
         for side in Side::BOTH {
             let (record, from) = (random::record(it, plan, side), random::record(it, plan, side.other()));
-            let asked = |ask: &dyn Fn(&Lookups) -> Answers| asked(ask, place);
-            let same = |ask: &dyn Fn(&Lookups) -> Answers| {
+            let asked = |ask: &dyn Fn(&Lookups) -> Answers<Value>| asked(ask, || place.to_owned());
+            let same = |ask: &dyn Fn(&Lookups) -> Answers<Value>| {
                 let _ = asked(ask);
             };
             let key = |it: Result<Option<Value>, Stop>| it.map(|it| it.unwrap_or(Value::Absent));
@@ -64,7 +61,7 @@ impl Both {
             let mut out = there.clone();
             written(interp::write(plan.cx(known), id, side, value, &Value::Absent, rows, &mut out), out)
         };
-        let _ = asked(&|known| (one(known), other(known)), place);
+        let _ = asked(&|known| (one(known), other(known)), || place.to_owned());
     }
 
     /// Both rows against what was agreed: nothing, the same rows, or such as are like them.
@@ -95,23 +92,6 @@ impl Both {
         }
         panic!("{place}: references without end");
     }
-}
-
-/// Both answers, which are equal, once all references were answered.
-fn asked(ask: &dyn Fn(&Lookups) -> Answers, place: &str) -> Result<Value, Stop> {
-    let mut lookups = Lookups::default();
-    for _ in 0..ROUNDS {
-        let (found, expected) = ask(&lookups);
-        assert_eq!(found, expected, "{place}");
-        match expected {
-            Err(Stop::Unresolved(query)) => {
-                let known = answer(&query);
-                lookups.insert(query, known);
-            }
-            settled => return settled,
-        }
-    }
-    panic!("{place}: references without end");
 }
 
 fn seen(it: &mut Seeded, record: Record) -> Seen {

@@ -5,6 +5,7 @@ pub mod job;
 mod merge;
 mod random;
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,12 +79,20 @@ fn answer(query: &Query) -> Resolution {
 
 /// Asks both the same, and answers the references that the plain evaluation asks for.
 fn check_put(plan: &Prepared, towards: Side, from: &Record, onto: Option<&Record>, place: &str) -> Result<Record, Stop> {
+    let both = |known: &Lookups| (plan.put(known, towards, from, onto), interp::put(plan.cx(known), towards, from, onto));
+    asked(&both, || format!("{place}: towards {towards:?} from {from:?} onto {onto:?}"))
+}
+
+/// By prepared code, and by the plain evaluation.
+type Answers<T> = (Result<T, Stop>, Result<T, Stop>);
+
+/// Both answers, which are equal, once all references were answered.
+fn asked<T: PartialEq + Debug>(ask: &dyn Fn(&Lookups) -> Answers<T>, place: impl Fn() -> String) -> Result<T, Stop> {
     let mut lookups = Lookups::default();
     lookups.begin(Stamp { now: Timestamp::UNIX_EPOCH, op: Uuid::from_u128(1) });
     for _ in 0..ROUNDS {
-        let expected = interp::put(plan.cx(&lookups), towards, from, onto);
-        let found = plan.put(&lookups, towards, from, onto);
-        assert_eq!(found, expected, "{place}: towards {towards:?} from {from:?} onto {onto:?}");
+        let (found, expected) = ask(&lookups);
+        assert_eq!(found, expected, "{}", place());
         match expected {
             Err(Stop::Unresolved(query)) => {
                 let known = answer(&query);
@@ -92,7 +101,7 @@ fn check_put(plan: &Prepared, towards: Side, from: &Record, onto: Option<&Record
             settled => return settled,
         }
     }
-    panic!("{place}: references without end");
+    panic!("{}: references without end", place());
 }
 
 /// Rows of both sides, made, sent again, and written over other rows.
