@@ -30,6 +30,7 @@ use construct::Form;
 use trial::Finding;
 use verdict::{Claim, Verdict};
 
+pub use message::show_record;
 pub use verdict::Verdicts;
 
 /// The codes of which a rule gets at most one.
@@ -42,6 +43,14 @@ const LAW_CODES: [Code; 7] = [
     codes::SECTION,
     codes::LOST,
 ];
+
+/// Codes outside of the laws that stand for what was seen to happen to a row.
+pub const SEEN_CODES: [Code; 3] = [codes::IMAGE_OUT_OF_SCOPE, codes::DATE_LOSS, codes::KEY_COLLISION];
+
+/// Otherwise a rule that would be refused for what happens to its rows is compiled, so that it can be run.
+pub fn are_decided(world: &World<'_>) -> bool {
+    world.premises.hold(Premise::Laws)
+}
 
 /// What is to be said of one rule.
 #[derive(Clone)]
@@ -57,7 +66,7 @@ pub struct Told {
 /// Decides the laws of every two-way rule of a map, and records how each was decided. What is to be said comes back.
 pub fn decide(world: &World<'_>, built: &mut Built<'_>, verdicts: &Verdicts, sources: &Sources) -> Vec<Told> {
     let mut out = Vec::new();
-    if !world.premises.hold(Premise::Laws) {
+    if !are_decided(world) {
         return out;
     }
     let two_way: Vec<RuleId> = built.plan.rule_ids().filter(|&id| built.plan.rule(id).is_two_way()).collect();

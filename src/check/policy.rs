@@ -17,16 +17,18 @@ use std::sync::Arc;
 use kin::Kin;
 
 use super::built::{Built, Role, Written};
+use super::laws;
 use super::names::World;
 use super::premise::Premise;
 use crate::change::Side;
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::functions::{self, Law};
-use crate::ir::{Expr, Guard, Modulo, Plan, Rule, Strength};
+use crate::interp::{self, Cx, Lookups};
+use crate::ir::{Expr, Guard, Modulo, Plan, Rule, RuleId, Strength};
 use crate::schema::Entity;
 use crate::source::Span;
 use crate::syntax::ast::{Arrow, ClauseKind, ConflictKind, MemberKind, Policy, PolicyKind};
-use crate::value::{Kind, Slot};
+use crate::value::{Kind, Record, Slot, Value};
 
 /// Checks a map for itself. What is to be said comes back.
 pub fn of_map(world: &World<'_>, it: &mut Built<'_>) -> Vec<Diagnostic> {
@@ -43,6 +45,7 @@ pub fn of_map(world: &World<'_>, it: &mut Built<'_>) -> Vec<Diagnostic> {
     partition_rules(world, it, &mut found);
     newest(world, it, &mut found);
     guards(it, &mut found);
+    found.retain(|it| laws::are_decided(world) || !laws::SEEN_CODES.contains(&it.code));
     it.is_wrong |= found.iter().any(|found| found.severity == Severity::Error);
     certify::of_map(Arc::make_mut(&mut it.plan));
     let in_rule = |found: Diagnostic| {
@@ -80,6 +83,17 @@ fn entity<'w>(world: &'w World<'_>, plan: &Plan, side: Side) -> Option<&'w Entit
 fn declared(world: &World<'_>, plan: &Plan, side: Side, field: &str) -> Option<Span> {
     let (_, system) = world.systems.get_index(usize::from(plan.systems[side]))?;
     system.places.get(&(plan.shapes[side].entity.clone(), field.to_owned())).copied()
+}
+
+/// The row of this side after the rule has carried the other one to where there was none, where no reference is needed for that.
+fn carried(plan: &Plan, id: RuleId, towards: Side, source: &Record) -> Option<Record> {
+    let lookups = Lookups::default();
+    let cx = Cx { plan, lookups: &lookups };
+    let wanted = interp::read(cx, id, towards.other(), source).ok()?;
+    let blank = Record::absent(plan.shapes[towards].fields.len());
+    let mut out = blank.clone();
+    interp::write(cx, id, towards, &wanted, &Value::Absent, interp::Rows { own: &blank, from: source }, &mut out).ok()?;
+    Some(interp::normalise(plan, towards, &out))
 }
 
 fn because(diagnostic: Diagnostic, place: Option<Span>, message: &str) -> Diagnostic {

@@ -12,6 +12,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: &["00", "+", "1a"],
         doc: "Only the digits of a phone number, with `+` where the number is international (`+` or `00`).",
         examples: &[
             Example { call: r#"phone("0049 (30) 12-34")"#, result: r#""+49301234""# },
@@ -25,6 +26,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: &["@A"],
         doc: "Trimmed, with the domain in lower case; what stands before the `@` is the receiver's own business.",
         examples: &[Example { call: r#"email(" Jane@Contoso.COM ")"#, result: r#""Jane@contoso.com""# }],
         eval: |args| Ok(Value::text(email(text_of(&args[0])))),

@@ -37,6 +37,10 @@ pub struct Function {
     pub is_partial: bool,
     /// How a store says the same in a condition, where it does exactly that.
     pub push: Push,
+    /// It looks at where its text begins or ends, and a store that pads or cuts moves that place.
+    pub looks_at_ends: bool,
+    /// The texts that it looks for: beside a constant or at a cut they make it answer otherwise, and there the laws are tried.
+    pub sought: &'static [&'static str],
     pub doc: &'static str,
     pub examples: &'static [Example],
     pub eval: fn(&[Value]) -> Result<Value, String>,
@@ -76,6 +80,9 @@ impl Push {
     }
 }
 
+/// For functions of white space: a store drops blanks, and nothing else that is white.
+const WHITE: &[&str] = &["\t"];
+
 /// What most entries have in common; each names all the rest.
 const PLAIN: Function = Function {
     name: "",
@@ -85,6 +92,8 @@ const PLAIN: Function = Function {
     takes_null: false,
     is_partial: false,
     push: Push::NONE,
+    looks_at_ends: false,
+    sought: &[],
     doc: "",
     examples: &[],
     eval: |_| Ok(Value::Null),

@@ -2,7 +2,7 @@
 
 use super::results::{cased, grown, joined, known, length, literal_length, printed, same, taken};
 use super::{
-    Accepts, COUNT_MAX, Example, Function, Law, PLAIN, Parameter, count, filled, int_of, parameter, text_of, units, words,
+    Accepts, COUNT_MAX, Example, Function, Law, PLAIN, Parameter, WHITE, count, filled, int_of, parameter, text_of, units, words,
 };
 use crate::value::{Kind, Value};
 
@@ -79,6 +79,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: WHITE,
         doc: "Without white space at both ends.",
         examples: &[Example { call: r#"trim(" Contoso ")"#, result: r#""Contoso""# }],
         eval: |args| Ok(Value::text(text_of(&args[0]).trim())),
@@ -89,6 +90,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: WHITE,
         doc: "Without white space at the beginning.",
         examples: &[Example { call: r#"trim_start(" a ")"#, result: r#""a ""# }],
         eval: |args| Ok(Value::text(text_of(&args[0]).trim_start())),
@@ -99,6 +101,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: WHITE,
         doc: "Without white space at the end.",
         examples: &[Example { call: r#"trim_end(" a ")"#, result: r#"" a""# }],
         eval: |args| Ok(Value::text(text_of(&args[0]).trim_end())),
@@ -138,6 +141,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: WHITE,
         doc: "Trimmed, and each run of white space as one blank.",
         examples: &[Example { call: r#"normalize_space(" a   b ")"#, result: r#""a b""# }],
         eval: |args| Ok(Value::text(text_of(&args[0]).split_whitespace().collect::<Vec<_>>().join(" "))),
@@ -158,6 +162,7 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        sought: WHITE,
         doc: "Each line break as one blank.",
         examples: &[Example { call: r#"one_line("a\nb")"#, result: r#""a b""# }],
         eval: |args| Ok(Value::text(text_of(&args[0]).replace("\r\n", "\n").replace(['\r', '\n'], " "))),
@@ -221,6 +226,8 @@ pub const ALL: &[Function] = &[
         parameters: TEXT,
         result: same,
         law: Law::Canon,
+        looks_at_ends: true,
+        sought: &["0", "01"],
         doc: "Without leading zeros; the last digit stays.",
         examples: &[
             Example { call: r#"trim_zeros("00070")"#, result: r#""70""# },
@@ -315,6 +322,7 @@ pub const ALL: &[Function] = &[
         parameters: FIXED,
         result: joined,
         law: Law::Canon,
+        looks_at_ends: true,
         doc: "With this beginning, put there where it is missing.",
         examples: &[
             Example { call: r#"with_prefix("1", "C-")"#, result: r#""C-1""# },
@@ -331,6 +339,7 @@ pub const ALL: &[Function] = &[
         parameters: FIXED,
         result: joined,
         law: Law::Canon,
+        looks_at_ends: true,
         doc: "With this end, put there where it is missing.",
         examples: &[Example { call: r#"with_suffix("docs", "/")"#, result: r#""docs/""# }],
         eval: |args| {

@@ -9,7 +9,10 @@ mod rules;
 pub use convert::{convert, round, to_decimal, utf16_length};
 pub use flat::Prepared;
 pub use lookups::{Lookups, Query, Resolution, Stamp};
-pub use rules::{Rows, agree, guard_holds, in_scope, key, may_be_left_out, normalise, partition, put, read, write};
+pub use rules::{
+    Rows, agree, guard_holds, in_scope, is_no_key, key, may_be_left_out, normalise, partition, put, read, refer_alike, referring,
+    write,
+};
 
 use crate::change::Class;
 use crate::ir::Plan;

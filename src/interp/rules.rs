@@ -141,13 +141,11 @@ pub fn agree(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     let rule = plan.rule(id);
     let stored = |value: Value| plan.profiles.iter().fold(value, |it, (_, profile)| profile.store(&rule.kind, &it));
     // Stored before and after: a text in another case may be longer, and then another number of blanks fills it up.
-    let fold = |value: &Value| stored(fold_modulo(rule.modulo, &stored(value.clone())));
+    let fold = |value: &Value| unpadded(plan, rule.modulo, stored(fold_modulo(rule.modulo, &stored(value.clone()))));
     if plan.key.contains(&id) && fold_key(plan, left) == fold_key(plan, right) {
         return true;
     }
-    let referring: Vec<Side> = Side::BOTH.into_iter().filter(|it| rule.ends[*it].read.has_key_of()).collect();
-    let is_one = |side: &Side| plan.profiles[*side].fold_key(left) == plan.profiles[*side].fold_key(right);
-    if !referring.is_empty() && (is_no_key(left) && is_no_key(right) || referring.iter().all(is_one)) {
+    if refer_alike(plan, &referring(plan, id), left, right) {
         return true;
     }
     if has_one_empty(plan) && is_empty(left) && is_empty(right) {
@@ -169,8 +167,19 @@ fn same_tuple(plan: &Plan, id: RuleId, left: &Value, right: &Value) -> bool {
     }
 }
 
+/// The sides on which the rule reads a reference as a key.
+pub fn referring(plan: &Plan, id: RuleId) -> Vec<Side> {
+    Side::BOTH.into_iter().filter(|it| plan.rule(id).ends[*it].read.has_key_of()).collect()
+}
+
+/// References with these keys, held on these sides, lead to the same row.
+pub fn refer_alike(plan: &Plan, sides: &[Side], left: &Value, right: &Value) -> bool {
+    let is_one = |side: &Side| plan.profiles[*side].fold_key(left) == plan.profiles[*side].fold_key(right);
+    !sides.is_empty() && (is_no_key(left) && is_no_key(right) || sides.iter().all(is_one))
+}
+
 /// A reference with this key leads nowhere, see `id_of`.
-pub(super) fn is_no_key(value: &Value) -> bool {
+pub fn is_no_key(value: &Value) -> bool {
     match value {
         Value::Tuple(parts) => parts.iter().any(Value::is_blank),
         single => single.is_blank(),
@@ -189,6 +198,15 @@ fn is_empty(value: &Value) -> bool {
 /// One of the stores does not tell null from `""`.
 fn has_one_empty(plan: &Plan) -> bool {
     plan.profiles.iter().any(|(_, it)| it.text.null_is_blank || it.text.blank_is_null)
+}
+
+/// In the other case a text can be longer, so that a store pads it with fewer blanks.
+fn unpadded(plan: &Plan, modulo: crate::ir::Modulo, value: Value) -> Value {
+    let is_padded = modulo.case && plan.profiles.iter().any(|(_, it)| it.text.padded.is_some());
+    match &value {
+        Value::Text(text) if is_padded => Value::text(text.trim_end_matches(' ')),
+        _ => value,
+    }
 }
 
 fn fold_modulo(modulo: crate::ir::Modulo, value: &Value) -> Value {

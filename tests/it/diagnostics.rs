@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dwmap::check::{self, Given, SchemaProblem, Schemas, uses};
+use dwmap::check::premise::Premises;
+use dwmap::check::{self, Checked, Given, SchemaProblem, Schemas, uses};
 use dwmap::diag::render::{self, Color};
 use dwmap::diag::{Diagnostic, Diagnostics, codes};
 use dwmap::schema::{Schema, snapshot};
@@ -66,14 +67,20 @@ fn locked(text: &str) -> BTreeMap<String, String> {
 }
 
 fn problems(name: &str, text: &str) -> (Sources, Vec<Diagnostic>) {
+    let (sources, _, found) = compiled(name, text, Premises::default());
+    (sources, found)
+}
+
+/// One text with what stands in `used/`, by a checker that relies on these premises.
+pub fn compiled(name: &str, text: &str, premises: Premises) -> (Sources, Checked, Vec<Diagnostic>) {
     let mut sources = Sources::default();
     let file = sources.add(name, text).expect("a fixture is short");
     let mut diags = Diagnostics::default();
     let files = vec![syntax::parse(&sources, file, &mut diags)];
     let project = uses::load(files, &mut sources, &Beside, &mut diags);
-    let given = Given { overrides: locked(text), ..Given::default() };
-    check::check_project(&project, &given, &sources, &Beside, &mut diags);
-    (sources, diags.sorted())
+    let given = Given { overrides: locked(text), premises, ..Given::default() };
+    let checked = check::check_project(&project, &given, &sources, &Beside, &mut diags);
+    (sources, checked, diags.sorted())
 }
 
 fn check_marks(path: &Path) -> Result<BTreeSet<String>, String> {
@@ -89,7 +96,7 @@ fn check_marks(path: &Path) -> Result<BTreeSet<String>, String> {
     Err(format!("{name}\nmissing: {missing:?}\nunmarked: {extra:?}\n{}", render::emit(&found, &sources, Color::Never)))
 }
 
-fn fixtures() -> Vec<PathBuf> {
+pub fn fixtures() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/diagnostics");
     let entries = std::fs::read_dir(folder).expect("the fixtures are there").map(|it| it.expect("a folder can be listed").path());
     let mut files: Vec<PathBuf> = entries.filter(|it| it.extension().is_some_and(|it| it == "dwmap")).collect();

@@ -6,6 +6,7 @@
 
 use super::construct;
 use crate::change::{Side, Sides};
+use crate::interp;
 use crate::ir::{Certificate, End, Expr, Fallback, Guard, Laws, Origin, Plan, Rule, RuleId, TableId, ValueTable};
 use crate::schema::{Shape, ShapeField};
 use crate::value::{Record, Slot};
@@ -14,6 +15,8 @@ use crate::value::{Record, Slot};
 pub struct Alone {
     pub plan: Plan,
     pub id: RuleId,
+    /// The sides on which the rule reads a reference, whose key stands in its place in the plan.
+    pub referring: Vec<Side>,
     /// `None`: the plan is the whole map's, because the rule reads what others make.
     moved: Option<Moved>,
 }
@@ -40,7 +43,8 @@ impl Alone {
         let slots = Sides(Side::BOTH.map(|side| own_slots(plan, id, side)));
         let apart = apart(plan, id, &conditions, &slots);
         let moved = Moved { slots, widths: plan.shapes.map(|it| it.fields.len()) };
-        Self { plan: strict(apart, RuleId(0)), id: RuleId(0), moved: Some(moved) }
+        let referring = interp::referring(plan, id);
+        Self { plan: strict(apart, RuleId(0)), id: RuleId(0), referring, moved: Some(moved) }
     }
 
     /// The plan as it is, but for what no trial sees.
@@ -48,7 +52,7 @@ impl Alone {
         let mut whole = plan.clone();
         whole.rules[id.index()].guard = conditions.guard.cloned();
         whole.scope = conditions.scope.map(|it| it.cloned());
-        Self { plan: strict(whole, id), id, moved: None }
+        Self { plan: strict(whole, id), id, referring: interp::referring(plan, id), moved: None }
     }
 
     /// Nothing but this rule is in the plan.
@@ -251,7 +255,7 @@ mod tests {
                 let claim = Claim { is_lossless: true, is_canon: Sides::new(false, false), premises: Premises::default() };
                 let whole = Alone::among_others(&built.plan, id, &conditions(&built.plan, id));
                 let label = built.plan.rule(id).label.clone();
-                out.push((label, known.of(&built.plan, id, claim.clone()), tried(whole.plan, whole.id, &claim)));
+                out.push((label, known.of(&built.plan, id, claim.clone()), tried(&whole, &claim)));
             }
         }
         out

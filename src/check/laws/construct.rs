@@ -20,9 +20,6 @@ pub enum Form {
     Settled,
 }
 
-/// What these add looks for its place in the text, and a store that pads or cuts moves that place.
-const ADDS: [&str; 2] = ["with_prefix", "with_suffix"];
-
 /// One value of an end: a field, or a part of the key behind a reference, perhaps in a canonical or shortened form.
 #[derive(PartialEq)]
 struct Atom<'e> {
@@ -47,7 +44,10 @@ pub fn form(plan: &Plan, id: RuleId, premises: Premises) -> Option<Form> {
             let is_written = a.len() == b.len()
                 && writes_plainly(plan, Side::Left, left, &a, &b, &rule.kind)
                 && writes_plainly(plan, Side::Right, right, &b, &a, &rule.kind);
-            let adds = |it: &Atom<'_>| it.applied.as_ref().is_some_and(|it| ADDS.contains(&it.function));
+            let looks_at_ends = |it: &Atom<'_>| {
+                let function = it.applied.as_ref().and_then(|it| functions::find(it.function));
+                function.is_some_and(|it| it.looks_at_ends)
+            };
             // In the other case a letter can become several, and a function may drop one of them: İ is i with a dot of its own.
             let is_cased = plan.profiles.iter().any(|(_, it)| it.text.upper || it.text.lower);
             if is_cased && a.iter().chain(&b).any(|it| it.applied.is_some()) {
@@ -55,7 +55,7 @@ pub fn form(plan: &Plan, id: RuleId, premises: Premises) -> Option<Form> {
             }
             let is_single = a.len() == 1 || !premises.hold(Premise::Parts);
             let is_folded = (is_single || Side::BOTH.into_iter().all(|side| parts_are_folded(plan, id, side)))
-                && (!a.iter().chain(&b).any(adds) || stores_keep(plan, id) || !premises.hold(Premise::Affixes));
+                && (!a.iter().chain(&b).any(looks_at_ends) || stores_keep(plan, id) || !premises.hold(Premise::Affixes));
             if is_written && is_folded { of_atoms(&a, &b, premises) } else { None }
         }
         (Some(plain), None) if is_joined(right) => settled_beside(plan, Side::Left, left, &plain, &rule.kind),

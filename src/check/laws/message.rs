@@ -191,7 +191,7 @@ fn system<'a>(world: &'a World<'_>, plan: &Plan, side: Side) -> &'a str {
 }
 
 /// `FirstName = "a", LastName = "b"`: the fields that the rule looks at or writes.
-fn show_record(plan: &Plan, id: RuleId, side: Side, record: &Record) -> String {
+pub fn show_record(plan: &Plan, id: RuleId, side: Side, record: &Record) -> String {
     let end = &plan.rule(id).ends[side];
     let mut slots = end.read.slots();
     slots.extend(end.write.iter().map(|(slot, _)| *slot));

@@ -1,5 +1,6 @@
 //! A nasty corpus of values for each kind, simple ones first, so that the first witness is easy to read.
 
+use crate::functions;
 use crate::ir::Expr;
 use crate::value::{Date, Decimal, Float, Kind, Text, Time, Timestamp, Uuid, Value};
 
@@ -10,6 +11,8 @@ pub const SEED: u64 = 0x00D7_3A9D;
 const TEXT_UNITS_MAX: u32 = 5_000;
 /// Constants of a rule that are set beside each other and at its cuts.
 const PAIRED_MAX: usize = 4;
+/// Longest field that is filled to its end around a cut.
+const FILLED_MAX: usize = 100;
 
 /// All values of a small kind, or `None`.
 pub fn every(kind: &Kind) -> Option<Vec<Value>> {
@@ -104,6 +107,10 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         " ",
         "\t",
         "a\nb",
+        ".",
+        "-",
+        "0",
+        "\n",
     ];
     let mut out: Vec<String> = plain.map(str::to_owned).into();
     for constant in near {
@@ -112,7 +119,11 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                 let units = usize::try_from(*units).unwrap_or(0).min(limit);
                 out.extend([units.saturating_sub(1), units].map(|it| format!("{} {}", "x".repeat(it), "x")));
                 out.extend(["x".repeat(units), "x".repeat(units + 1), format!("{}y", "x".repeat(units))]);
-                out.extend([format!("x {}", "x".repeat(units.saturating_sub(1))), "İ".repeat(units)]);
+                let one_less = "x".repeat(units.saturating_sub(1));
+                out.extend([format!("x {one_less}"), "İ".repeat(units), "ß".repeat(units), format!("ß{one_less}")]);
+                out.extend([format!("İ{one_less}"), format!("{one_less}İ"), format!("{one_less}ß")]);
+                // A letter of two units is never cut in half: it is left out.
+                out.extend([format!("{one_less}😀x"), format!("x😀{one_less}"), one_less]);
             }
             Value::Text(part) => {
                 out.extend([
@@ -120,6 +131,7 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                     format!("a{part}b"),
                     format!("b{part}b"),
                     format!("a{part}a"),
+                    format!("a{part}b{part}a"),
                     format!("a{part}"),
                     format!("{part}a"),
                 ]);
@@ -173,6 +185,14 @@ fn paired(near: &[Value], limit: usize) -> Vec<String> {
                 format!("x{filled}{part}"),
                 format!("{part}{filled}x"),
             ]);
+            // Blanks that a store drops from a piece stand beside a constant.
+            let one_less = filled.get(1..).unwrap_or("");
+            out.extend([format!("{one_less} {part}"), format!("{part} {one_less}")]);
+            // A store that pads moves the cut, but for a text that fills its field.
+            if limit <= FILLED_MAX {
+                let rest = "x".repeat(limit.saturating_sub(units));
+                out.extend([format!("{rest}{part}{filled}"), format!("{filled}{part}{rest}")]);
+            }
         }
     }
     out
@@ -225,18 +245,7 @@ fn literals(expr: &Expr, out: &mut Vec<Value>) {
 
 fn sought(expr: &Expr, out: &mut Vec<Value>) {
     if let Expr::Call { function, .. } = expr {
-        out.extend(sought_by(function).iter().map(Value::text));
+        out.extend(functions::find(function).into_iter().flat_map(|it| it.sought).map(Value::text));
     }
     expr.operands().into_iter().for_each(|it| sought(it, out));
-}
-
-/// The texts that a function of the library looks for: beside a constant or at a cut they make it answer otherwise.
-fn sought_by(function: &str) -> &'static [&'static str] {
-    match function {
-        "trim_zeros" => &["0", "01"],
-        // A store drops blanks, and no other white space.
-        "trim" | "trim_start" | "trim_end" | "normalize_space" | "one_line" => &["\t"],
-        "email" => &["@A"],
-        _ => &[],
-    }
 }

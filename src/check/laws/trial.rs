@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use indexmap::IndexSet;
 
+use super::alone::Alone;
 use super::samples;
 use crate::change::{Side, Sides};
 use crate::check::premise::{Premise, Premises};
 use crate::functions::{self, Law};
 use crate::interp::{self, Cx, Lookups};
-use crate::ir::{Compare, Expr, Fallback, Plan, RuleId};
+use crate::ir::{Compare, Expr, Fallback, Missing, Plan, RuleId};
 use crate::value::{Kind, Record, Value};
 
 /// Most records that are tried for one side of a rule.
@@ -64,20 +65,27 @@ pub struct Trial {
     pub is_complete: bool,
     lookups: Lookups,
     premises: Premises,
+    /// The sides on which the rule reads a reference, whose keys stand here in its place.
+    referring: Vec<Side>,
 }
 
 impl Trial {
-    /// The plan is one that [`super::alone`] makes: without fallbacks and references.
-    pub fn new(plan: Plan, id: RuleId, premises: Premises) -> Self {
+    /// Of a plan without fallbacks and references, as [`Alone`] makes it.
+    pub fn new(alone: &Alone, premises: Premises) -> Self {
+        let Alone { plan, id, referring, .. } = alone;
+        let (plan, id, referring) = (plan.clone(), *id, referring.clone());
         let mut near = Vec::new();
         for (_, end) in plan.rule(id).ends.iter().filter(|_| premises.hold(Premise::Constants)) {
             samples::constants(&end.read, &mut near);
             end.write.iter().for_each(|(_, it)| samples::constants(it, &mut near));
         }
+        // Where a store pads to is as good a place for errors as a constant.
+        let padded = plan.profiles.iter().filter_map(|(_, it)| it.text.padded).map(|it| Value::Int(i64::from(it)));
+        near.extend(padded.filter(|_| premises.hold(Premise::Constants)));
         let mut is_complete = true;
         let left = records(&plan, id, Side::Left, &near, premises, &mut is_complete);
         let right = records(&plan, id, Side::Right, &near, premises, &mut is_complete);
-        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default(), premises }
+        Self { plan, id, records: Sides::new(left, right), is_complete, lookups: Lookups::default(), premises, referring }
     }
 
     /// Records that show a value: what cannot be read says nothing.
@@ -118,6 +126,7 @@ impl Trial {
     /// The row after the value was written to it, before the store had it.
     fn write(&self, side: Side, value: &Value, own: &Record) -> Option<Record> {
         let mut out = Record::absent(own.len());
+        let value = if self.referring.contains(&side) && self.refers_nowhere(value) { &Value::Null } else { value };
         // Fallbacks are taken out of the plan, so nothing reads the row that the value comes from.
         let rows = interp::Rows { own, from: &Record::absent(0) };
         interp::write(self.cx(), self.id, side, value, &Value::Absent, rows, &mut out).ok()?;
@@ -132,7 +141,12 @@ impl Trial {
     }
 
     fn agree(&self, left: &Value, right: &Value) -> bool {
-        interp::agree(&self.plan, self.id, left, right)
+        interp::refer_alike(&self.plan, &self.referring, left, right) || interp::agree(&self.plan, self.id, left, right)
+    }
+
+    /// A reference by a key without a value is none, whatever else stands in the key.
+    fn refers_nowhere(&self, key: &Value) -> bool {
+        !self.referring.is_empty() && interp::is_no_key(key)
     }
 
     fn blank(&self, side: Side) -> Record {
@@ -177,6 +191,12 @@ impl Trial {
 
     /// Lets the two stores answer each other until they agree, or one refuses.
     fn restless(&self, start: Side) -> Option<Finding> {
+        let may_miss = self.plan.rule(self.id).on_missing == Missing::Null && !self.referring.is_empty();
+        self.restless_with(start, true).or_else(|| if may_miss { self.restless_with(start, false) } else { None })
+    }
+
+    /// As it is where references are found by every key, or by none.
+    fn restless_with(&self, start: Side, are_found: bool) -> Option<Finding> {
         self.records[start].iter().find_map(|record| {
             let mut rows = Sides::new(self.blank(Side::Left), self.blank(Side::Right));
             rows[start] = record.clone();
@@ -185,7 +205,7 @@ impl Trial {
             let mut comes_to_rest = false;
             for _ in 0..SETTLE_STEPS {
                 let towards = from.other();
-                let answer = self.answer(towards, &rows);
+                let answer = self.answer(towards, &rows, are_found);
                 comes_to_rest = answer.is_none();
                 let Some(written) = answer else { break };
                 rows[towards] = written;
@@ -199,12 +219,14 @@ impl Trial {
     }
 
     /// What this side holds after the other one was carried over; `None`: they agree, or it is refused.
-    fn answer(&self, towards: Side, rows: &Sides<Record>) -> Option<Record> {
+    fn answer(&self, towards: Side, rows: &Sides<Record>, are_found: bool) -> Option<Record> {
         let wanted = self.read(towards.other(), &rows[towards.other()])?;
         if self.read(towards, &rows[towards]).is_some_and(|there| self.agree(&wanted, &there)) {
             return None;
         }
-        self.write(towards, &wanted, &rows[towards]).map(|it| self.stored(towards, &it))
+        let is_missing = !are_found && self.referring.contains(&towards);
+        let written = if is_missing { &Value::Null } else { &wanted };
+        self.write(towards, written, &rows[towards]).map(|it| self.stored(towards, &it))
     }
 
     fn lost(&self, side: Side) -> Option<Finding> {
@@ -219,13 +241,14 @@ impl Trial {
         if is_concat && !self.premises.hold(Premise::Joining) {
             return None;
         }
-        let mut seen: HashMap<Value, (&Record, Value)> = HashMap::new();
+        let mut seen: HashMap<Value, (&Record, Value, Option<Record>)> = HashMap::new();
         self.records[side].iter().find_map(|record| {
-            let value = self.read(side, record)?;
+            let value = self.read(side, record).filter(|it| !self.refers_nowhere(it))?;
             let input = inputs.read(side, record)?;
-            let both = self.write(side.other(), &value, &self.blank(side.other()))?;
-            let (first, earlier) = seen.entry(self.kept(value)).or_insert_with(|| (record, input.clone()));
-            let is_same = inputs.agree(earlier, &input);
+            // One that is refused is taken for the other all the same, where that is there already.
+            let both = self.write(side.other(), &value, &self.blank(side.other()));
+            let (first, earlier, sent) = seen.entry(self.kept(value)).or_insert_with(|| (record, input.clone(), both.clone()));
+            let (is_same, both) = (inputs.agree(earlier, &input), both.or_else(|| sent.clone())?);
             (!is_same).then(|| Finding::Lost { side, first: first.clone(), second: record.clone(), both, is_concat })
         })
     }
@@ -257,6 +280,7 @@ impl Trial {
             is_complete: false,
             lookups: Lookups::default(),
             premises: self.premises,
+            referring: Vec::new(),
         }
     }
 }
@@ -364,19 +388,24 @@ fn listed(plan: &Plan, id: RuleId, side: Side) -> Option<Vec<Value>> {
     refuses.then(|| table.pairs.iter().map(|(from, _)| from.clone()).collect())
 }
 
+fn few(columns: &[Vec<Value>], wanted: &[Value]) -> Vec<Vec<Value>> {
+    columns.iter().map(|column| column.iter().filter(|it| wanted.contains(it)).cloned().collect()).collect()
+}
+
 /// All rows of the few texts that stand closest to the rule's constants: where the columns have too many rows to try all of them,
 /// these must not be left to chance.
 fn close(columns: &[Vec<Value>], near: &[Value]) -> Vec<Vec<Value>> {
-    let mut wanted = vec![Value::text("a")];
-    for constant in near.iter().filter_map(Value::as_text).take(CLOSE_CONSTANTS_MAX) {
-        wanted.extend([Value::text(constant), Value::text(format!("a{constant}a"))]);
-    }
-    let few = |column: &Vec<Value>| -> Vec<Value> { column.iter().filter(|it| wanted.contains(it)).cloned().collect() };
-    let columns: Vec<Vec<Value>> = columns.iter().map(few).collect();
-    let all = columns.iter().try_fold(1usize, |product, it| product.checked_mul(it.len()));
-    if columns.len() < 2 || all.is_none_or(|it| it > RECORDS_MAX) {
-        return Vec::new();
-    }
+    let constants: Vec<&str> = near.iter().filter_map(Value::as_text).take(CLOSE_CONSTANTS_MAX).collect();
+    let narrow = constants.iter().flat_map(|it| [(*it).to_owned(), format!("a{it}a")]);
+    let wide = constants.iter().flat_map(|it| [format!("a{it}"), format!("{it}a")]);
+    let narrow: Vec<Value> = std::iter::once("a".to_owned()).chain(narrow).map(|it| Value::text(&it)).collect();
+    let wide: Vec<Value> = std::iter::once(String::new()).chain(wide).map(|it| Value::text(&it)).chain(narrow.clone()).collect();
+    let chosen = [wide, narrow].into_iter().map(|wanted| few(columns, &wanted));
+    let fits = |columns: &Vec<Vec<Value>>| {
+        let all = columns.iter().try_fold(1usize, |product, it| product.checked_mul(it.len()));
+        columns.len() >= 2 && all.is_some_and(|it| it <= RECORDS_MAX)
+    };
+    let Some(columns) = chosen.into_iter().find(fits) else { return Vec::new() };
     combinations(&columns, &mut true)
 }
 

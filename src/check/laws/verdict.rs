@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::alone::Alone;
 use super::samples;
 use super::trial::{Finding, Trial};
-use crate::change::Sides;
+use crate::change::{Side, Sides};
 use crate::check::premise::Premises;
 use crate::ir::{Certificate, Plan, RuleId};
 
@@ -32,8 +32,8 @@ pub struct Verdict {
     pub finding: Option<Finding>,
 }
 
-/// All that a trial depends on: the claim, and the SHA-256 of the canonical form of the plan of the rule alone.
-type Key = (Claim, [u8; 32]);
+/// All that a trial depends on: the claim, the sides that refer, and the SHA-256 of the canonical form of the plan of the rule alone.
+type Key = (Claim, Vec<Side>, [u8; 32]);
 
 /// Verdicts by what they depend on. A verdict is worked out from its key and nothing else, so it holds in any map and any run.
 #[derive(Default)]
@@ -46,12 +46,12 @@ impl Verdicts {
     pub fn of(&self, plan: &Plan, id: RuleId, claim: Claim) -> Verdict {
         let alone = Alone::new(plan, id);
         if !alone.is_apart() {
-            return tried(alone.plan, alone.id, &claim);
+            return tried(&alone, &claim);
         }
-        let key = (claim.clone(), fingerprint(&alone.plan));
+        let key = (claim.clone(), alone.referring.clone(), fingerprint(&alone.plan));
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let verdict = known.unwrap_or_else(|| {
-            let verdict = tried(alone.plan.clone(), alone.id, &claim);
+            let verdict = tried(&alone, &claim);
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() < KEPT_MAX {
                 kept.insert(key, verdict.clone());
@@ -67,9 +67,9 @@ fn fingerprint(plan: &Plan) -> [u8; 32] {
     Sha256::digest(&text).into()
 }
 
-/// Tries a rule of a plan that [`Alone`] made.
-pub(super) fn tried(plan: Plan, id: RuleId, claim: &Claim) -> Verdict {
-    let trial = Trial::new(plan, id, claim.premises);
+/// Tries a rule alone.
+pub(super) fn tried(alone: &Alone, claim: &Claim) -> Verdict {
+    let trial = Trial::new(alone, claim.premises);
     let tried = match (trial.cases(), trial.is_complete) {
         (0, _) => Certificate::Assumed,
         (cases, true) => Certificate::Enumerated { cases },

@@ -3,27 +3,25 @@
 
 use std::collections::HashMap;
 
-use super::entity;
 use super::filters::place;
+use super::{carried, entity};
 use crate::change::Side;
 use crate::check::built::Built;
+use crate::check::laws::{samples, show_record};
 use crate::check::names::World;
 use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
+use crate::interp;
 use crate::ir::push::{self, Dialect};
 use crate::ir::{Expr, Missing, Plan, Rule, RuleId, show};
 use crate::syntax::ast::{Arrow, ClauseKind, PolicyKind};
-use crate::value::{Date, Kind, Value};
+use crate::value::{Date, Kind, Record, Value};
 
 /// What one map says of itself.
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     residue(world, built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let fractions = if world.premises.hold(Premise::Instants) && world.premises.hold(Premise::Laws) {
-            fractions(built, index)
-        } else {
-            None
-        };
+        let fractions = if world.premises.hold(Premise::Instants) { fractions(built, index) } else { None };
         let found = fractions.or_else(|| no_date(built, index));
         out.extend(found.map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }
@@ -62,8 +60,27 @@ fn fractions(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
     let arrow = written.rule.arrow_span;
     let diagnostic = Diagnostic::new(codes::DATE_LOSS, holder.span, message, "may hold fractions of a second")
         .because(other.span, format!("stored as profile `{}` says", plan.profiles[finer.other()].name));
-    let diagnostic = diagnostic.counterexample("12:30:00.250  →  12:30:00");
+    let diagnostic = match cut_instant(plan, RuleId(index as u16), finer) {
+        Some(shown) => diagnostic.counterexample(shown),
+        None => diagnostic,
+    };
     Some(diagnostic.replace("write `<~>` and say what is lost with `loses`", arrow, "<~>", false))
+}
+
+/// A row of the finer side, and what the rule makes of it.
+fn cut_instant(plan: &Plan, id: RuleId, finer: Side) -> Option<String> {
+    let at = Value::DateTime("2024-02-29T12:30:00.25Z".parse().expect("this is an instant"));
+    let mut source = Record::absent(plan.shapes[finer].fields.len());
+    for slot in plan.rule(id).ends[finer].read.slots() {
+        let kind = &plan.shapes[finer].field(slot).kind;
+        let value = if *kind == Kind::DateTime { Some(at.clone()) } else { samples::nasty(kind, &[]).into_iter().next() };
+        source.set(slot, value?);
+    }
+    let source = interp::normalise(plan, finer, &source);
+    let cut = carried(plan, id, finer.other(), &source)?;
+    let back = carried(plan, id, finer, &cut)?;
+    let show = |side: Side, record: &Record| show_record(plan, id, side, record);
+    (back != source).then(|| format!("{}  →  {}", show(finer, &source), show(finer.other(), &cut)))
 }
 
 /// The side whose instants are finer than the other's, in a rule that writes both ways.

@@ -2,10 +2,10 @@
 //! row in scope on one side is so on the other.
 
 use super::overlap::{allowed, are_disjoint, excludes_value};
-use super::{because, declared, entity};
+use super::{because, carried, declared, entity};
 use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
-use crate::check::laws::samples;
+use crate::check::laws::{samples, show_record};
 use crate::check::names::World;
 use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, codes};
@@ -19,10 +19,8 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     exits(world, built, out);
     null_meaning(built, out);
     for (index, rule) in built.plan.rules.iter().enumerate() {
-        let has_laws = world.premises.hold(Premise::Laws);
-        let of_values = || if has_laws { image(built, index) } else { None };
-        let tried = || if has_laws && world.premises.hold(Premise::Image) { image_of_samples(built, index) } else { None };
-        let found = constant(built, index).or_else(of_values).or_else(tried).or_else(|| dead(built, index));
+        let tried = || if world.premises.hold(Premise::Image) { image_of_samples(built, index) } else { None };
+        let found = constant(built, index).or_else(|| image(built, index)).or_else(tried).or_else(|| dead(built, index));
         let loose = loose_in_filter(built, index);
         out.extend(found.into_iter().chain(loose).map(|it| Diagnostic { rule: Some(rule.label.clone()), ..it }));
     }
@@ -141,9 +139,10 @@ fn image(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         let (near, far) = (plan.scope[side.other()].as_ref()?, plan.scope[side].as_ref()?);
         let values = allowed((near, &plan.shapes[side.other()]), &plan.shapes[side.other()].field(*from).name)?;
         let far = (far, &plan.shapes[side]);
-        let carried = values.into_iter().find_map(|it| {
-            Some((it.clone(), carry(plan, index, side, *from, *to, &it)?))
-                .filter(|(_, to_value)| excludes_value(far, &plan.shapes[side].field(*to).name, to_value))
+        let is_held = |it: &Value| stored(plan, side.other(), *from, it) == *it;
+        let carried = values.into_iter().filter(is_held).find_map(|it| {
+            let carried = carry(plan, index, side, *from, *to, &it)?;
+            excludes_value(far, &plan.shapes[side].field(*to).name, &carried).then_some((it, carried))
         });
         Some((side, *from, *to, carried?))
     });
@@ -170,10 +169,9 @@ fn image_of_samples(built: &Built<'_>, index: usize) -> Option<Diagnostic> {
         let unselected = Plan { partition_in: None, scope, ..Plan::clone(plan) };
         let field = plan.shapes[side.other()].field(*from);
         let null = field.nullable.then_some(Value::Null);
-        let stored = |it: Value| plan.profiles[side.other()].store(&field.kind, &it);
-        samples::nasty(&field.kind, &constants).into_iter().chain(null).map(stored).find_map(|value| {
+        let held = |it: Value| stored(plan, side.other(), *from, &it);
+        samples::nasty(&field.kind, &constants).into_iter().chain(null).map(held).find_map(|value| {
             let carried = carry(plan, index, side, *from, *to, &value)?;
-            let carried = plan.profiles[side].store(&plan.shapes[side].field(*to).kind, &carried);
             let leaves = passes(&unselected, side.other(), *from, &value) && !passes(&unselected, side, *to, &carried);
             leaves.then(|| out_of_scope(built, index, side, (*from, &value), (*to, &carried)))
         })
@@ -197,16 +195,14 @@ fn about(scope: &Expr, slot: Slot) -> Option<Expr> {
 
 /// A row of which only this field is known passes the filter of its side.
 fn passes(plan: &Plan, side: Side, slot: Slot, value: &Value) -> bool {
-    let lookups = Lookups::default();
-    let mut record = Record::absent(plan.shapes[side].fields.len());
-    record.set(slot, value.clone());
+    let (lookups, record) = (Lookups::default(), only(plan, side, slot, value));
     interp::in_scope(Cx { plan, lookups: &lookups }, side, &record).unwrap_or(false)
 }
 
 fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value), to: (Slot, &Value)) -> Diagnostic {
     let plan = &built.plan;
-    let (value, carried) = (from.1, to.1);
-    let (from, to) = (&plan.shapes[side.other()].field(from.0).name, &plan.shapes[side].field(to.0).name);
+    let show =
+        |side: Side, (slot, value): (Slot, &Value)| show_record(plan, RuleId(index as u16), side, &only(plan, side, slot, value));
     let message = format!(
         "a row that is in scope on the {} arrives outside of the filter of the {} side",
         side.other().word(),
@@ -215,22 +211,26 @@ fn out_of_scope(built: &Built<'_>, index: usize, side: Side, from: (Slot, &Value
     Diagnostic::new(codes::IMAGE_OUT_OF_SCOPE, built.rules[index].span, message, "carried by this rule")
         .because(place(built, side.other()), "in scope here")
         .because(place(built, side), "not here")
-        .counterexample(format!("{from} = {value}  →  {to} = {carried}"))
+        .counterexample(format!("{}  →  {}", show(side.other(), from), show(side, to)))
         .advice("make the filters each other's image, or map the value otherwise")
 }
 
-/// The value after the rule has carried it, where no reference is needed for that.
+/// The value as its store gives it back.
+fn stored(plan: &Plan, side: Side, slot: Slot, value: &Value) -> Value {
+    plan.profiles[side].store(&plan.shapes[side].field(slot).kind, value)
+}
+
+/// The value after the rule has carried it and the store has it, where no reference is needed for that.
 fn carry(plan: &Plan, index: usize, towards: Side, from: Slot, to: Slot, value: &Value) -> Option<Value> {
-    let lookups = Lookups::default();
-    let (cx, id) = (Cx { plan, lookups: &lookups }, RuleId(index as u16));
-    let mut source = Record::absent(plan.shapes[towards.other()].fields.len());
-    source.set(from, value.clone());
-    let wanted = interp::read(cx, id, towards.other(), &source).ok()?;
-    let blank = Record::absent(plan.shapes[towards].fields.len());
-    let mut out = blank.clone();
-    let rows = interp::Rows { own: &blank, from: &source };
-    interp::write(cx, id, towards, &wanted, &Value::Absent, rows, &mut out).ok()?;
-    Some(out.get(to).clone()).filter(Value::is_known)
+    let source = only(plan, towards.other(), from, value);
+    Some(carried(plan, RuleId(index as u16), towards, &source)?.get(to).clone()).filter(Value::is_known)
+}
+
+/// A row of which only this field is known.
+fn only(plan: &Plan, side: Side, slot: Slot, value: &Value) -> Record {
+    let mut record = Record::absent(plan.shapes[side].fields.len());
+    record.set(slot, value.clone());
+    record
 }
 
 /// A guard that never holds for rows in scope.

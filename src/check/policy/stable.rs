@@ -1,20 +1,23 @@
 //! Keys that stay: no rule moves them, the stores tell them apart alike, and a company is not lost on the way.
 
-use super::{because, declared, entity};
+use super::{because, carried, declared, entity};
 use crate::change::Side;
 use crate::check::built::{Built, Role};
+use crate::check::laws::{samples, show_record};
 use crate::check::names::World;
-use crate::check::premise::Premise;
 use crate::diag::{Diagnostic, codes};
-use crate::ir::{Expr, Rule};
+use crate::interp::{self, Cx, Lookups};
+use crate::ir::{Plan, Rule, RuleId};
 use crate::syntax::ast::{MemberKind, PolicyKind};
-use crate::value::Kind;
+use crate::value::{Record, Slot, Value};
 
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     moved(built, out);
     rekeyed(world, built, out);
-    for (rule, written) in built.plan.rules.iter().zip(&built.rules).filter(|(_, it)| it.role == Role::Key) {
-        if let Some(side) = colliding(built, rule).filter(|_| world.premises.hold(Premise::Laws)) {
+    for (id, written) in built.plan.rule_ids().zip(&built.rules).filter(|(_, it)| it.role == Role::Key) {
+        let rule = built.plan.rule(id);
+        if let Some((side, [first, second])) = colliding(&built.plan, id) {
+            let show = |record: &Record| show_record(&built.plan, id, side, record);
             let end = if side == Side::Left { &written.rule.left } else { &written.rule.right };
             let message = format!("two keys of the {} side can be one for the {} side", side.word(), side.other().word());
             let what = format!(
@@ -23,7 +26,7 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
                 profile(built, side.other())
             );
             let diagnostic = Diagnostic::new(codes::KEY_COLLISION, end.span, message, "kept apart by letter case here")
-                .counterexample("\"a1\" and \"A1\"")
+                .counterexample(format!("{} and {}", show(&first), show(&second)))
                 .note("stores", what)
                 .advice(
                     "make the key one spelling with `upper(…)` on both sides, or state in the profile how the store compares",
@@ -112,15 +115,37 @@ fn rekeyed(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The side that keeps keys apart which the written other side does not.
-fn colliding(built: &Built<'_>, rule: &Rule) -> Option<Side> {
-    let plan = &built.plan;
-    Side::BOTH.into_iter().find(|&side| {
-        let ignores = |side: Side| plan.profiles[side].text.compare_ignoring_case;
-        let is_folded =
-            matches!(&rule.ends[side].read, Expr::Call { function, .. } if matches!(function.as_str(), "upper" | "lower"));
-        let is_text =
-            rule.ends[side].read.slots().iter().any(|it| matches!(plan.shapes[side].field(*it).kind, Kind::Text { .. }));
-        plan.writes[side.other()] && is_text && !ignores(side) && ignores(side.other()) && !is_folded
+/// Two rows of a side whose keys its store tells apart by letter case, and the other store does not.
+fn colliding(plan: &Plan, id: RuleId) -> Option<(Side, [Record; 2])> {
+    let ignores = |side: Side| plan.profiles[side].text.compare_ignoring_case;
+    let side = Side::BOTH.into_iter().find(|&it| plan.writes[it.other()] && !ignores(it) && ignores(it.other()))?;
+    let end = &plan.rule(id).ends[side];
+    let mut near = Vec::new();
+    samples::constants(&end.read, &mut near);
+    let values = |slot: &Slot| samples::nasty(&plan.shapes[side].field(*slot).kind, &near);
+    let mut simple = Record::absent(plan.shapes[side].fields.len());
+    let slots = end.read.slots();
+    slots.iter().for_each(|slot| simple.set(*slot, values(slot).first().cloned().unwrap_or(Value::Null)));
+    slots.iter().find_map(|slot| {
+        // Every store has a table of its own for the case of other letters.
+        let texts = values(slot).into_iter().filter_map(|it| it.as_text().filter(|it| it.is_ascii()).map(str::to_owned));
+        let spellings = texts.flat_map(|it| [it.to_lowercase(), it.to_uppercase()].map(|other| [it.clone(), other]));
+        let with = |text: String| {
+            let mut record = simple.clone();
+            record.set(*slot, Value::text(text));
+            interp::normalise(plan, side, &record)
+        };
+        spellings.map(|it| it.map(with)).find(|it| collide(plan, id, side, it)).map(|it| (side, it))
     })
+}
+
+fn collide(plan: &Plan, id: RuleId, side: Side, rows: &[Record; 2]) -> bool {
+    let lookups = Lookups::default();
+    let key = |side: Side, record: &Record| {
+        let key = interp::read(Cx { plan, lookups: &lookups }, id, side, record).ok().filter(Value::is_known);
+        key.map(|it| plan.profiles[side].fold_key(&it))
+    };
+    let own = rows.each_ref().map(|it| key(side, it));
+    let there = rows.each_ref().map(|it| carried(plan, id, side.other(), it).and_then(|it| key(side.other(), &it)));
+    own[0].is_some() && own[1].is_some() && own[0] != own[1] && there[0].is_some() && there[0] == there[1]
 }

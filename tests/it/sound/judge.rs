@@ -432,7 +432,10 @@ impl<'c> Judge<'c> {
         let has_one_empty = self.plan.profiles.iter().any(|(_, it)| it.text.null_is_blank || it.text.blank_is_null);
         let is_text = matches!(kind, Kind::Text { .. });
         let is_padded = self.plan.profiles.iter().any(|(_, it)| it.text.padded.is_some());
+        let is_cased = self.plan.profiles.iter().any(|(_, it)| it.text.upper || it.text.lower);
         let full = |it: Value| match it.as_text() {
+            // The small sigma has another form at the end of a word, and a text that is joined to it moves that end.
+            Some(text) if is_cased => Value::text(text.replace('ς', "σ").trim_end_matches(if is_padded { ' ' } else { '\0' })),
             Some(text) if is_padded => Value::text(text.trim_end_matches(' ')),
             None if is_text && has_one_empty && it == Value::Null => Value::text(""),
             Some(_) | None => it,

@@ -6,8 +6,11 @@ pub mod dice;
 mod families;
 mod faults;
 mod judge;
+mod printed;
+mod refused;
 mod values;
 mod world;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +31,7 @@ const MAPS_OF_FAMILY: u64 = if cfg!(debug_assertions) { 30 } else { 150 };
 /// Of a hundred rules so many are right at least; else the test would try little.
 const ACCEPTED_PERCENT: u64 = 60;
 /// So many failures are shown.
-const SHOWN_MAX: usize = 12;
+const SHOWN_MAX: usize = 60;
 
 fn compile(text: &str, premises: Premises) -> (Checked, Vec<Diagnostic>) {
     let mut sources = Sources::default();

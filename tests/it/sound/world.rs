@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dwmap::change::Side;
 use dwmap::interp::{self, Query, Resolution};
 use dwmap::ir::{Plan, RefColumn, RefTarget};
+use dwmap::schema::Profile;
 use dwmap::value::{Kind, Uuid, Value};
 
 use super::dice::Dice;
@@ -27,7 +28,8 @@ struct Row {
 }
 
 impl World {
-    /// A few rows for each table, of which no two have the same key for the store.
+    /// A few rows for each table, of which no two have the same key for either store. A profile that treats keys of another
+    /// store's rows as one says so of every text; that such rows can then not be told apart is no matter of one rule.
     pub fn draw(dice: &mut Dice, plan: &Plan, spice: &[Value]) -> Self {
         let mut tables: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         for reference in &plan.references {
@@ -105,13 +107,21 @@ fn draw_rows(dice: &mut Dice, plan: &Plan, side: Side, target: &RefTarget, spice
             continue;
         }
         let row = Row { id, columns };
-        let key = profile.fold_key(&key_of(target, &row, 0));
+        let folded = |row: &Row| whole(parts(&key_of(target, row, 0)).iter().map(|it| folded_by_all(plan, it)).collect());
+        let key = folded(&row);
         let is_blank = parts(&key).iter().any(Value::is_blank);
-        if !is_blank && !out.iter().any(|it| profile.fold_key(&key_of(target, it, 0)) == key) {
+        if !is_blank && !out.iter().any(|it| folded(it) == key) {
             out.push(row);
         }
     }
     out
+}
+
+/// One form for all values that one of the stores does not keep or tell apart.
+fn folded_by_all(plan: &Plan, value: &Value) -> Value {
+    let text = Kind::Text { max: None };
+    let fold = |it: Value, profile: &Profile| profile.fold_key(&profile.store(&text, &it));
+    (0..2).fold(value.clone(), |it, _| plan.profiles.iter().fold(it, |it, (_, profile)| fold(it, profile)))
 }
 
 /// The key columns of a row, but for the first ones.
