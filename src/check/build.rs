@@ -9,11 +9,14 @@ use super::built::{Built, Role, Written};
 use super::expr::{both, loose};
 use super::names::{MapInfo, World, unknown};
 use super::rule::{Block, Setting, label, towards};
-use super::scope::{Fields, Scope, SideScope};
+use super::scope::{FIELDS_MAX, Fields, Scope, SideScope};
 use super::table::Rows;
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::ir::{Conflict, DeleteAction, Exit, Expr, Group, Missing, OnError, Origin, Plan, Rekey, Rule, RuleId};
+use crate::ir::{
+    self, Conflict, DeleteAction, EXPRESSION_DEPTH_MAX, Exit, Expr, Fallback, Group, Missing, OnError, Origin, Plan, Rekey, Rule,
+    RuleId,
+};
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{self, Arrow, ClauseKind, ConflictKind, ExprKind, MapHead, Member, MemberKind, PolicyKind};
 use crate::value::{Kind, Slot, Value};
@@ -67,6 +70,7 @@ pub fn map<'a>(
         references: Vec::new(),
         has_partition,
         depth: 0,
+        grown: 0,
         locals: None,
         is_wrong: map.is_broken,
     };
@@ -191,7 +195,8 @@ fn add<'a>(
         return;
     }
     let setting = Setting { writes: setting.writes.clone(), is_key: role != Role::Ordinary, ..*setting };
-    let Some(lowered) = cx.rule(rule, &setting, block) else {
+    let lowered = cx.rule(rule, &setting, block).filter(|it| expressions(it).into_iter().all(|it| is_flat(cx, it, span)));
+    let Some(lowered) = lowered else {
         cx.is_wrong = true;
         out.is_partial = true;
         return;
@@ -213,6 +218,29 @@ fn add<'a>(
     out.written.push(Written { rule, role, span });
 }
 
+/// Everything of a rule that is worked out.
+fn expressions(rule: &Rule) -> Vec<&Expr> {
+    let ends = rule.ends.iter().flat_map(|(_, it)| std::iter::once(&it.read).chain(it.write.iter().map(|(_, expr)| expr)));
+    let otherwise = rule.otherwise.iter().filter_map(|(_, it)| match it {
+        Some(Fallback::Expr(expr)) => Some(&**expr),
+        Some(Fallback::Reject | Fallback::Park | Fallback::Skip | Fallback::Value(_)) | None => None,
+    });
+    ends.chain(otherwise).chain(rule.guard.iter().map(|it| &it.condition)).collect()
+}
+
+/// The expression can be worked out without a deep stack, and read back once it is written.
+fn is_flat(cx: &mut Scope<'_, '_>, expr: &Expr, span: Span) -> bool {
+    let is_flat = ir::is_within(expr, EXPRESSION_DEPTH_MAX);
+    if !is_flat {
+        let message = format!("an expression nests more than {EXPRESSION_DEPTH_MAX} levels deep, operators in a row counted");
+        let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "nested too deep");
+        cx.report(
+            diagnostic.advice("write `X in { … }` for many comparisons, a value map for many conditions, or several rules"),
+        );
+    }
+    is_flat
+}
+
 /// `partition in { … }`: values of the partition's canonical kind.
 fn partition_values(cx: &mut Scope<'_, '_>, set: &ast::Expr, span: Span, out: &Gathered<'_>) -> Option<Vec<Value>> {
     let Some(id) = out.partition else {
@@ -227,6 +255,7 @@ fn partition_values(cx: &mut Scope<'_, '_>, set: &ast::Expr, span: Span, out: &G
 }
 
 fn filter<'a>(cx: &mut Scope<'a, '_>, side: Side, condition: &'a ast::Expr, out: &mut Gathered<'a>) {
+    cx.grown = 0;
     let Some(typed) = cx.condition(side, condition) else {
         out.is_partial = true;
         return;
@@ -234,11 +263,14 @@ fn filter<'a>(cx: &mut Scope<'a, '_>, side: Side, condition: &'a ast::Expr, out:
     for span in &typed.partial {
         cx.error(codes::PARTIAL, *span, "a filter cannot fail", "can fail");
     }
-    let before = out.scope[side].take();
-    out.scope[side] = Some(match before {
+    let whole = match out.scope[side].take() {
         Some(before) => Expr::And(before.boxed(), typed.expr.boxed()),
         None => typed.expr,
-    });
+    };
+    match is_flat(cx, &whole, condition.span) {
+        true => out.scope[side] = Some(whole),
+        false => out.is_partial = true,
+    }
 }
 
 fn seal(cx: &mut Scope<'_, '_>, labels: &[ast::Name], members: &[Member]) {
@@ -294,6 +326,11 @@ fn for_block(cx: &mut Scope<'_, '_>, field: &ast::Name, set: &ast::Expr, out: &G
 }
 
 fn finish<'a>(mut cx: Scope<'a, '_>, map: &'a ast::Map, span: Span, writes: Sides<bool>, gathered: Gathered<'a>) -> Built<'a> {
+    for side in Side::BOTH.into_iter().filter(|it| cx.sides[*it].fields.is_full).collect::<Vec<_>>() {
+        let message = format!("the map uses more than {FIELDS_MAX} fields of `{}`", cx.sides[side].entity.name);
+        let diagnostic = Diagnostic::new(codes::SYNTAX, map.name.span, message, "too many fields");
+        cx.report(diagnostic.advice("divide the map by a `filter`, or map fewer fields"));
+    }
     let policy = policies(&mut cx, &gathered);
     let groups = groups(&gathered.rules, &policy.together, &policy.conflicts);
     let position = cx.sources.position(map.name.span);

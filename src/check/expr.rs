@@ -56,6 +56,11 @@ impl Typed {
     pub fn is_null(&self) -> bool {
         self.constant == Some(Value::Null)
     }
+
+    /// The expression, for a larger one to hold: a copy at every level of a long chain would cost its square.
+    fn take(&mut self) -> Expr {
+        std::mem::replace(&mut self.expr, Expr::It)
+    }
 }
 
 /// Without the parentheses that group one expression.
@@ -86,8 +91,8 @@ impl Scope<'_, '_> {
             ExprKind::Path(path) => self.path(side, path, expected),
             ExprKind::Call { function, arguments } => self.call(side, function, arguments, span),
             ExprKind::Unary { op: UnaryOp::Not, operand } => {
-                let operand = self.condition(side, operand)?;
-                Some(Typed::condition(Expr::Not(operand.expr.clone().boxed()), &[&operand], span))
+                let mut operand = self.condition(side, operand)?;
+                Some(Typed::condition(Expr::Not(operand.take().boxed()), &[&operand], span))
             }
             ExprKind::Unary { op: UnaryOp::Negate, operand } => self.negate(side, operand, expected, span),
             ExprKind::Binary { op, op_span, left, right } => self.binary(side, *op, *op_span, left, right, expected, span),
@@ -197,7 +202,8 @@ impl Scope<'_, '_> {
             && path.segments.len() == 1
             && let Some((_, typed)) = locals.iter().find(|(local, _)| *local == name.text)
         {
-            return Some(typed.clone());
+            let typed = typed.clone();
+            return self.grown(&typed.expr, path.span).then_some(typed);
         }
         if self.world.params.contains_key(&self.world.project.key(path)) && !self.is_named_otherwise(side, name, expected) {
             return self.parameter(path);
@@ -356,9 +362,9 @@ impl Scope<'_, '_> {
         if let ExprKind::Number(digits) = &bare(operand).kind {
             return self.number(&format!("-{digits}"), expected, span);
         }
-        let operand = self.numeric(side, operand)?;
+        let mut operand = self.numeric(side, operand)?;
         let zero = Expr::Const(Value::Int(0)).boxed();
-        let expr = Expr::Math { op: Math::Subtract, left: zero, right: operand.expr.clone().boxed() };
+        let expr = Expr::Math { op: Math::Subtract, left: zero, right: operand.take().boxed() };
         Some(Typed::computed(expr, operand.kind.clone(), &[&operand], span))
     }
 
@@ -386,8 +392,8 @@ impl Scope<'_, '_> {
     ) -> Option<Typed> {
         match op {
             BinaryOp::Or | BinaryOp::And => {
-                let (left, right) = both(self.condition(side, left), self.condition(side, right))?;
-                let (a, b) = (left.expr.clone().boxed(), right.expr.clone().boxed());
+                let (mut left, mut right) = both(self.condition(side, left), self.condition(side, right))?;
+                let (a, b) = (left.take().boxed(), right.take().boxed());
                 let expr = if op == BinaryOp::Or { Expr::Or(a, b) } else { Expr::And(a, b) };
                 Some(Typed::condition(expr, &[&left, &right], span))
             }
@@ -439,8 +445,8 @@ impl Scope<'_, '_> {
     }
 
     fn compare(&mut self, side: Side, op: Compare, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<Typed> {
-        let (left, right, _) = self.pair(side, left, right, None)?;
-        let expr = Expr::Compare { op, left: left.expr.clone().boxed(), right: right.expr.clone().boxed() };
+        let (mut left, mut right, _) = self.pair(side, left, right, None)?;
+        let expr = Expr::Compare { op, left: left.take().boxed(), right: right.take().boxed() };
         Some(Typed::condition(expr, &[&left, &right], span))
     }
 
@@ -453,7 +459,7 @@ impl Scope<'_, '_> {
         expected: Option<&Kind>,
         span: Span,
     ) -> Option<Typed> {
-        let (first, second, kind) = self.pair(side, left, right, expected)?;
+        let (mut first, mut second, kind) = self.pair(side, left, right, expected)?;
         let is_blank_null = matches!(first.expr, Expr::Slot(_)) && self.is_blank_null(side, &first.kind);
         if !first.nullable && !is_blank_null {
             let message = format!("`{}` is never null, so this default is never used", self.text(first.span));
@@ -462,17 +468,17 @@ impl Scope<'_, '_> {
         let expr = if is_blank_null {
             Expr::If {
                 condition: self.or_blank(side, &first.expr).boxed(),
-                then: second.expr.clone().boxed(),
-                otherwise: first.expr.clone().boxed(),
+                then: second.take().boxed(),
+                otherwise: first.take().boxed(),
             }
         } else {
-            Expr::Coalesce(first.expr.clone().boxed(), second.expr.clone().boxed())
+            Expr::Coalesce(first.take().boxed(), second.take().boxed())
         };
         Some(Typed { nullable: second.nullable, ..Typed::computed(expr, kind, &[&first, &second], span) })
     }
 
     fn concat(&mut self, side: Side, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<Typed> {
-        let (left, right) = both(self.textual(side, left), self.textual(side, right))?;
+        let (mut left, mut right) = both(self.textual(side, left), self.textual(side, right))?;
         let length = |it: &Typed| match &it.kind {
             Kind::Text { max } => *max,
             _ => None,
@@ -481,12 +487,13 @@ impl Scope<'_, '_> {
         if !self.world.premises.hold(Premise::Sum) {
             max = length(&left).max(length(&right));
         }
-        let mut parts = Vec::new();
-        for part in [&left, &right] {
-            match &part.expr {
-                Expr::Concat(inner) => parts.extend(inner.iter().cloned()),
-                other => parts.push(other.clone()),
-            }
+        let mut parts = match left.take() {
+            Expr::Concat(parts) => parts,
+            other => vec![other],
+        };
+        match right.take() {
+            Expr::Concat(more) => parts.extend(more),
+            other => parts.push(other),
         }
         Some(Typed::computed(Expr::Concat(parts), Kind::Text { max }, &[&left, &right], span))
     }
@@ -504,9 +511,9 @@ impl Scope<'_, '_> {
     }
 
     fn math(&mut self, side: Side, op: Math, op_span: Span, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<Typed> {
-        let (left, right) = both(self.numeric(side, left), self.numeric(side, right))?;
+        let (mut left, mut right) = both(self.numeric(side, left), self.numeric(side, right))?;
         let kind = math_kind(op, &left.kind, &right.kind);
-        let expr = Expr::Math { op, left: left.expr.clone().boxed(), right: right.expr.clone().boxed() };
+        let expr = Expr::Math { op, left: left.take().boxed(), right: right.take().boxed() };
         let mut out = Typed::computed(expr, kind, &[&left, &right], span);
         let is_zero = |it: &Value| interp::to_decimal(it).is_none_or(Decimal::is_zero);
         if op == Math::Divide && right.constant.as_ref().is_none_or(is_zero) {
@@ -519,9 +526,9 @@ impl Scope<'_, '_> {
     }
 
     fn membership(&mut self, side: Side, operand: &ast::Expr, set: &ast::Expr, span: Span) -> Option<Typed> {
-        let operand = self.lower(side, operand, None)?;
+        let mut operand = self.lower(side, operand, None)?;
         let set = self.constants(side, set, &loose(&operand.kind))?;
-        let expr = Expr::In { operand: operand.expr.clone().boxed(), set };
+        let expr = Expr::In { operand: operand.take().boxed(), set };
         Some(Typed::condition(expr, &[&operand], span))
     }
 
@@ -563,12 +570,9 @@ impl Scope<'_, '_> {
     ) -> Option<Typed> {
         let condition = self.condition(side, condition);
         let pair = self.pair(side, branches[0], branches[1], expected);
-        let (condition, (then, otherwise, kind)) = both(condition, pair)?;
-        let expr = Expr::If {
-            condition: condition.expr.clone().boxed(),
-            then: then.expr.clone().boxed(),
-            otherwise: otherwise.expr.clone().boxed(),
-        };
+        let (mut condition, (mut then, mut otherwise, kind)) = both(condition, pair)?;
+        let expr =
+            Expr::If { condition: condition.take().boxed(), then: then.take().boxed(), otherwise: otherwise.take().boxed() };
         let nullable = then.nullable || otherwise.nullable;
         Some(Typed { nullable, ..Typed::computed(expr, kind, &[&condition, &then, &otherwise], span) })
     }
@@ -662,7 +666,8 @@ impl Scope<'_, '_> {
         if !self.world.premises.hold(Premise::Growth) && matches!(kinds[0], Kind::Text { .. }) {
             kind = kinds[0].clone();
         }
-        if function.name == "is_null" && self.is_blank_null(side, &kinds[0]) {
+        let is_small = |it: &mut Self| (0..BLANK_COPIES).all(|_| it.grown(&arguments[0].expr, span));
+        if function.name == "is_null" && self.is_blank_null(side, &kinds[0]) && is_small(self) {
             return Typed::condition(self.or_blank(side, &arguments[0].expr), &[&arguments[0]], span);
         }
         let expr =
@@ -695,6 +700,9 @@ fn never_fails(function: &Function, kinds: &[Kind], result: &Kind) -> bool {
     matches!(function.name, "int" | "decimal")
         && (matches!(kinds[0], Kind::Bool) || matches!(fit::fit(&kinds[0], result), fit::Fit::Same | fit::Fit::Converted))
 }
+
+/// How often a text stands in the question whether it is null, beside once.
+const BLANK_COPIES: usize = 2;
 
 /// Whole numbers with more digits may not fit 64 bits.
 const INT64_SAFE_DIGITS: usize = 18;

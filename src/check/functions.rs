@@ -93,6 +93,7 @@ fn lowered(
         references: Vec::new(),
         has_partition: false,
         depth: 0,
+        grown: 0,
         locals: None,
         is_wrong: false,
     };

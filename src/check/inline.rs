@@ -17,6 +17,12 @@ use crate::value::{Kind, Value};
 /// Most calls inside calls; functions do not call themselves.
 const DEPTH_MAX: u32 = 8;
 
+/// Most parts that functions may add to the expressions of one rule.
+pub const EXPRESSION_SIZE_MAX: usize = 10_000;
+
+/// How often the value of an `iso` with a range stands in what is made of it, beside once.
+const RANGE_COPIES: usize = 2;
+
 /// The kind that a declared type stands for, where it is one that values of several systems can have.
 pub fn declared(world: &World<'_>, ty: &ast::Type) -> Option<Kind> {
     let TypeKind::Named { path, arguments } = &ty.kind else { return None };
@@ -48,7 +54,7 @@ impl Scope<'_, '_> {
             self.arguments(side, key, &function.name, &function.parameters.iter().collect::<Vec<_>>(), arguments, span)?;
         let locals = function.parameters.iter().zip(&lifted).map(|(it, typed)| (it.name.text.clone(), typed.clone())).collect();
         let lowered = self.body(side, &function.name, &function.body, locals)?;
-        Some(null_for_null(lowered, &lifted, span))
+        self.null_for_null(lowered, &lifted, span)
     }
 
     /// The call of the first half of an `iso`.
@@ -57,12 +63,12 @@ impl Scope<'_, '_> {
         let locals = vec![(iso.parameter.name.text.clone(), lifted[0].clone())];
         let lowered = self.body(side, &iso.name, &iso.forward, locals)?;
         let target = declared(self.world, &iso.target)?;
-        let ranged = self.ranged(iso, lowered, &target);
-        Some(null_for_null(ranged, &lifted, span))
+        let ranged = self.ranged(iso, lowered, &target)?;
+        self.null_for_null(ranged, &lifted, span)
     }
 
     /// The value in the kind of the `iso`'s other half; outside of its range there is none.
-    fn ranged(&mut self, iso: &ast::Iso, value: Typed, target: &Kind) -> Typed {
+    fn ranged(&mut self, iso: &ast::Iso, value: Typed, target: &Kind) -> Option<Typed> {
         let mut out = value;
         if fit::fit(&out.kind, target) != Fit::Same {
             if matches!(fit::fit(&out.kind, target), Fit::Narrow(_)) {
@@ -72,6 +78,9 @@ impl Scope<'_, '_> {
             out.kind = target.clone();
         }
         if let Some((low, high)) = range(iso, target) {
+            for _ in 0..RANGE_COPIES {
+                self.grown(&out.expr, out.span).then_some(())?;
+            }
             out.partial.push(out.span);
             let compare =
                 |op, with: Value| Expr::Compare { op, left: out.expr.clone().boxed(), right: Expr::Const(with).boxed() };
@@ -83,7 +92,7 @@ impl Scope<'_, '_> {
             let condition = Expr::Or(is_low.boxed(), is_high.boxed()).boxed();
             out.expr = Expr::If { condition, then: fails.boxed(), otherwise: out.expr.boxed() };
         }
-        out
+        Some(out)
     }
 
     /// Writing through an `iso` is its second half.
@@ -92,7 +101,7 @@ impl Scope<'_, '_> {
         let expr = self.fit_into(side, given, &target, None)?;
         let it =
             Typed { expr, kind: target.clone(), nullable: given.nullable, constant: None, partial: Vec::new(), span: given.span };
-        let it = self.ranged(iso, it, &target);
+        let it = self.ranged(iso, it, &target)?;
         let partial = it.partial.clone();
         let back = self.body(side, &iso.name, &iso.backward, vec![("it".to_owned(), Typed { partial: Vec::new(), ..it })])?;
         if !partial.is_empty() || !back.partial.is_empty() {
@@ -146,6 +155,41 @@ impl Scope<'_, '_> {
         lowered
     }
 
+    /// Own functions give null for null, as those of the library do. What can fail is shown at the call: there stands the rule
+    /// that needs the `else`.
+    fn null_for_null(&mut self, body: Typed, arguments: &[Typed], span: Span) -> Option<Typed> {
+        let nullable: Vec<&Typed> = arguments.iter().filter(|it| it.nullable).collect();
+        let mut expr = body.expr;
+        for argument in &nullable {
+            self.grown(&argument.expr, span).then_some(())?;
+            expr = Expr::If {
+                condition: Expr::Call { function: "is_null".to_owned(), arguments: vec![argument.expr.clone()] }.boxed(),
+                then: Expr::Const(Value::Null).boxed(),
+                otherwise: expr.boxed(),
+            };
+        }
+        let partial = if body.partial.is_empty() { Vec::new() } else { vec![span] };
+        let nullable = body.nullable || !nullable.is_empty();
+        Some(Typed { expr, nullable, span, partial, kind: body.kind, constant: body.constant })
+    }
+
+    /// A part is put into the expression once more. Functions that use what they are given several times, called in one another,
+    /// double it each time; past [`EXPRESSION_SIZE_MAX`] this is an error, and `false`.
+    pub fn grown(&mut self, part: &Expr, span: Span) -> bool {
+        let before = self.grown;
+        self.grown += size(part, EXPRESSION_SIZE_MAX);
+        if self.grown <= EXPRESSION_SIZE_MAX {
+            return true;
+        }
+        self.is_wrong = true;
+        if before <= EXPRESSION_SIZE_MAX {
+            let message = format!("with all functions in their places this has more than {EXPRESSION_SIZE_MAX} parts");
+            let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "one use too many");
+            self.report(diagnostic.advice("use the parameter less often, or call fewer functions within one another"));
+        }
+        false
+    }
+
     /// The argument as the parameter declares it. One that may not fit needs the rule's `else`, like every value that may not.
     fn taken(&mut self, side: Side, parameter: &ast::Parameter, argument: Typed) -> Option<Typed> {
         let Some(kind) = declared(self.world, &parameter.ty) else { return Some(argument) };
@@ -191,15 +235,14 @@ pub fn range(iso: &ast::Iso, target: &Kind) -> Option<(Value, Value)> {
     bound(low).zip(bound(high))
 }
 
-/// Own functions give null for null, as those of the library do. What can fail is shown at the call: there stands the rule
-/// that needs the `else`.
-fn null_for_null(body: Typed, arguments: &[Typed], span: Span) -> Typed {
-    let nullable: Vec<&Typed> = arguments.iter().filter(|it| it.nullable).collect();
-    let expr = nullable.iter().fold(body.expr, |body, argument| Expr::If {
-        condition: Expr::Call { function: "is_null".to_owned(), arguments: vec![argument.expr.clone()] }.boxed(),
-        then: Expr::Const(Value::Null).boxed(),
-        otherwise: body.boxed(),
-    });
-    let partial = if body.partial.is_empty() { Vec::new() } else { vec![span] };
-    Typed { expr, nullable: body.nullable || !nullable.is_empty(), span, partial, kind: body.kind, constant: body.constant }
+/// Parts of an expression; counting ends above `max`.
+fn size(expr: &Expr, max: usize) -> usize {
+    let mut out = 1;
+    for operand in expr.operands() {
+        if out > max {
+            break;
+        }
+        out += size(operand, max - out.min(max));
+    }
+    out
 }

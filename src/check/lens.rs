@@ -37,6 +37,9 @@ pub enum Split {
 
 pub type Writes = Vec<(Slot, Expr)>;
 
+/// Most separators at which a joined text is taken apart again: each part is what the one before it leaves.
+const SEPARATORS_MAX: usize = 64;
+
 impl Scope<'_, '_> {
     /// The writers that make `end` read as the given value.
     pub fn writers(&mut self, side: Side, end: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
@@ -299,6 +302,12 @@ impl Scope<'_, '_> {
             self.nothing_between(side, end.span, &parts);
             return None;
         };
+        if separators.len() > SEPARATORS_MAX {
+            let message = format!("a text is taken apart at {SEPARATORS_MAX} separators at most, not {}", separators.len());
+            let diagnostic = Diagnostic::new(codes::SYNTAX, end.span, message, "joined here");
+            self.report(diagnostic.advice("make the rule one-way, or join fewer fields"));
+            return None;
+        }
         let has_ends = !head.is_empty() || !tail.is_empty();
         if has_ends {
             self.may_fail(side, given.span, "a text that does not begin and end so cannot be taken apart");

@@ -54,7 +54,12 @@ const MAPS_AT_A_TIME: usize = 8;
 pub enum SchemaProblem {
     Missing(String),
     Unreadable(String),
-    LockMismatch { locked: String, found: String },
+    LockMismatch {
+        locked: String,
+        found: String,
+    },
+    /// The lock names other snapshots, and not this one, which stands at this path.
+    NotLocked(String),
 }
 
 /// Reads what maps name; the caller does the IO.

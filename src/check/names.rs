@@ -274,6 +274,10 @@ fn schema_problem(path: &ast::Quoted, problem: &SchemaProblem) -> Diagnostic {
             format!("the schema `{}` is not the one that dwmap.lock names ({found} instead of {locked})", path.text),
             "review what changed, then run `dwmap schema lock`".to_owned(),
         ),
+        SchemaProblem::NotLocked(file) => (
+            format!("the schema `{}` is not among those that dwmap.lock names", path.text),
+            format!("review the snapshot, then run `dwmap schema lock {file}` where dwmap.lock stands"),
+        ),
     };
     Diagnostic::new(codes::SCHEMA, path.span, message, "named here").advice(advice)
 }

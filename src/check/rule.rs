@@ -16,6 +16,9 @@ use crate::source::Span;
 use crate::syntax::ast::{self, ActionKind, Arrow, ClauseKind, ExprKind};
 use crate::value::{Kind, Value};
 
+/// Most parts of a tuple: an index of a store has a dozen columns.
+const TUPLE_PARTS_MAX: usize = 100;
+
 /// The rows of the map that a rule stands in: its `for` block.
 #[derive(Clone)]
 pub struct Block {
@@ -88,6 +91,7 @@ pub fn label(cx: &Scope<'_, '_>, rule: &ast::Rule) -> String {
 impl<'a> Scope<'a, '_> {
     /// The rule as equation. `None`: something in it is wrong, and that was reported.
     pub fn rule(&mut self, rule: &'a ast::Rule, setting: &Setting, block: Option<&Block>) -> Option<Rule> {
+        self.grown = 0;
         let clauses = self.clauses(rule)?;
         let arrow = towards(rule.arrow);
         if !setting.is_key && arrow.iter().any(|(side, writes)| *writes && !setting.writes[side]) {
@@ -271,6 +275,13 @@ impl<'a> Scope<'a, '_> {
     /// Both ends, with what `via` puts between them.
     fn faces(&mut self, rule: &'a ast::Rule, clauses: &Clauses<'a>, written: &[Side]) -> Option<Sides<Face<'a>>> {
         let lists = Sides::new(ends(&rule.left), ends(&rule.right));
+        let mut ends = [&rule.left, &rule.right].into_iter().zip(&lists.0);
+        if let Some((end, list)) = ends.find(|(_, it)| it.len() > TUPLE_PARTS_MAX) {
+            let message = format!("a tuple has {TUPLE_PARTS_MAX} parts at most, not {}", list.len());
+            let diagnostic = Diagnostic::new(codes::SYNTAX, end.span, message, "too long");
+            self.report(diagnostic.advice("write several rules"));
+            return None;
+        }
         let (left, right) = match clauses.via {
             None => {
                 let (left, right) = self.plain_faces(&lists, written)?;

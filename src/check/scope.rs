@@ -1,5 +1,7 @@
 //! What is at hand while one map is lowered, and the fields that it turns out to use.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 
 use super::expr::Typed;
@@ -50,6 +52,8 @@ pub struct Scope<'a, 'd> {
     pub has_partition: bool,
     /// Calls of own functions that are being put in place.
     pub depth: u32,
+    /// Parts that own functions have added to the expressions of the rule, see [`Scope::grown`].
+    pub grown: usize,
     /// The names that the body of an own function knows; it sees no fields.
     pub locals: Option<Vec<(String, Typed)>>,
     /// An error was reported: the map takes no part in the program.
@@ -89,9 +93,18 @@ impl Scope<'_, '_> {
         self.sources.text(span)
     }
 
-    /// Null can be read from this field: it may hold null, or the store's own word for it.
+    /// Null can be read from this field: it may hold null, or what the store makes null of.
     pub fn is_nullable(&self, side: Side, field: &ShapeField) -> bool {
-        field.nullable && !self.is_blank_null(side, &field.kind) || self.has_null_date(side, &field.kind)
+        field.nullable && !self.is_blank_null(side, &field.kind)
+            || self.has_null_date(side, &field.kind)
+            || self.makes_blank_null(side, field)
+    }
+
+    /// The store gives null where `""` was written, also in a field that takes no null; one that is `required` takes no `""` either.
+    fn makes_blank_null(&self, side: Side, field: &ShapeField) -> bool {
+        let own = &self.sides[side];
+        let is_required = own.entity.fields.get(&field.name).is_some_and(|it| it.required);
+        matches!(field.kind, Kind::Text { .. }) && own.system.profile.text.blank_is_null && !is_required
     }
 
     /// One day stands for null in this store, so that every date of it may be null.
@@ -122,12 +135,18 @@ pub struct Fields<'a> {
     pub entity: &'a Entity,
     schema: &'a Schema,
     pub list: Vec<ShapeField>,
+    by_name: HashMap<String, Slot>,
+    /// More than [`FIELDS_MAX`] were asked for; what was asked for last is not among them.
+    pub is_full: bool,
 }
+
+/// Most fields of one entity that a map uses.
+pub const FIELDS_MAX: usize = 5_000;
 
 impl<'a> Fields<'a> {
     /// Starts with the fields that are always needed: the primary key.
     pub fn new(schema: &'a Schema, entity: &'a Entity) -> Self {
-        let mut out = Self { entity, schema, list: Vec::new() };
+        let mut out = Self { entity, schema, list: Vec::new(), by_name: HashMap::new(), is_full: false };
         for field in &entity.key {
             out.slot(field);
         }
@@ -136,14 +155,20 @@ impl<'a> Fields<'a> {
 
     /// Goes on with a shape that was made before.
     pub fn resume(schema: &'a Schema, entity: &'a Entity, shape: &Shape) -> Self {
-        Self { entity, schema, list: shape.fields.clone() }
+        let slots = shape.fields.iter().enumerate().map(|(index, it)| (it.name.clone(), Slot(index as u16)));
+        Self { entity, schema, list: shape.fields.clone(), by_name: slots.collect(), is_full: false }
     }
 
     pub fn slot(&mut self, name: &str) -> Option<Slot> {
-        if let Some(index) = self.list.iter().position(|it| it.name == name) {
-            return Some(Slot(index as u16));
+        if let Some(slot) = self.by_name.get(name) {
+            return Some(*slot);
         }
         let field: &Field = self.entity.fields.get(name)?;
+        if self.list.len() == FIELDS_MAX {
+            // Any field does: nothing is made of a map with too many.
+            self.is_full = true;
+            return Some(Slot(0));
+        }
         let lookup_sets = match &field.kind {
             Kind::Lookup(targets) => targets.iter().map(|it| set_name(self.schema, it)).collect(),
             _ => Vec::new(),
@@ -155,7 +180,9 @@ impl<'a> Fields<'a> {
             readonly: field.readonly,
             lookup_sets,
         });
-        Some(Slot((self.list.len() - 1) as u16))
+        let slot = Slot((self.list.len() - 1) as u16);
+        self.by_name.insert(name.to_owned(), slot);
+        Some(slot)
     }
 
     pub fn into_shape(mut self) -> Shape {

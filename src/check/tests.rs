@@ -57,6 +57,7 @@ fn one<'a>(
         references: Vec::new(),
         has_partition: plan.partition.is_some(),
         depth: 0,
+        grown: 0,
         locals: None,
         is_wrong: false,
     };

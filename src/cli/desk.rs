@@ -60,6 +60,8 @@ pub struct Desk {
     pub project: Project,
     pub program: Program,
     pub state: PathBuf,
+    /// Some maps have errors, and are not in the program.
+    has_errors: bool,
 }
 
 impl Desk {
@@ -71,19 +73,24 @@ impl Desk {
         let project = Project::find(paths)?;
         let place = project.config.as_ref().map_or_else(StorePlace::default, |it| it.store.clone());
         let state = project.root.join(&place.path);
-        let checked = project.compile()?.checked;
-        if !checked.wrong.is_empty() {
-            let names: Vec<String> = checked.wrong.iter().map(|it| format!("`{}`", it.name)).collect();
-            eprintln!("note: maps with errors are not shown where no process runs: {}; see `dwmap check`", names.join(", "));
+        let compiled = project.compile()?;
+        let has_errors = compiled.has_errors;
+        if has_errors {
+            let names: Vec<String> = compiled.checked.wrong.iter().map(|it| format!("`{}`", it.name)).collect();
+            let which = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+            eprintln!("note: maps with errors are not shown where no process runs{which}; see `dwmap check`");
         }
-        let program = checked.program;
-        Ok(Self { project, program, state })
+        Ok(Self { project, program: compiled.checked.program, state, has_errors })
     }
 
     /// Asks the process that runs, else the state.
     pub fn ask(&self, request: &Request) -> Result<Answered, Stopped> {
-        self.names(&request.ask).map_err(stopped)?;
-        let (via, answer) = match (self.holder(), request.ask.is_question()) {
+        let holder = self.holder();
+        // A process has its maps as they were when it took them up: what is wrong in the files by now is not wrong for it.
+        if !(self.has_errors && matches!(holder, Holder::Process(_))) {
+            self.names(&request.ask).map_err(|it| stopped(self.or_has_errors(it)))?;
+        }
+        let (via, answer) = match (holder, request.ask.is_question()) {
             (Holder::Process(place), _) => (Via::Process, block_on(async { Ok(client::ask(&place, request).await) })?),
             (Holder::Nobody | Holder::Silent, true) => (Via::State, self.look(&request.ask)?),
             (Holder::Nobody, false) if request.ask == Ask::Renew => {
@@ -116,6 +123,16 @@ impl Desk {
             | Ask::Resolve { map, .. }
             | Ask::Trace { map, .. } => find::plan(&self.program, map).map(drop),
             Ask::Status | Ask::Renew => Ok(()),
+        }
+    }
+
+    /// A map that is not there may be one with errors.
+    fn or_has_errors(&self, problem: Problem) -> Problem {
+        match problem {
+            Problem::Usage(text) if self.has_errors => {
+                Problem::Usage(format!("{text}\n  = note: maps with errors are not among them; see `dwmap check`"))
+            }
+            other => other,
         }
     }
 

@@ -19,6 +19,9 @@ pub struct Args {
     /// The folder that the files are written into.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Write over files that are there.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,6 +36,10 @@ pub fn run(args: &Args, color: Color) -> Result {
     };
     for note in &exported.notes {
         eprintln!("{note}");
+    }
+    let paths = exported.files.iter().map(|it| args.out.join(&it.name));
+    if let Some(path) = paths.filter(|it| it.exists()).find(|_| !args.force) {
+        return Err(Stopped::usage(format!("`{}` is there already; choose another folder, or say --force", path.display())));
     }
     for file in &exported.files {
         let path = args.out.join(&file.name);

@@ -27,6 +27,9 @@ pub struct Args {
     force: bool,
 }
 
+/// What an input may be.
+const INPUTS: &str = "saved maps as JSON, a Web API answer, a solution's customizations.xml, or the zip or cabinet that holds it";
+
 /// Largest file that is read.
 const INPUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -58,7 +61,12 @@ pub fn run(args: &Args) -> Result {
 
 fn input(path: &Path) -> std::result::Result<(String, Vec<u8>), Stopped> {
     let unreadable = |error: std::io::Error| Stopped::environment(format!("`{}` cannot be read: {error}", path.display()));
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    let found = std::fs::metadata(path).map_err(unreadable)?;
+    if found.is_dir() {
+        let text = format!("`{}` is a folder\n  = fix: name the files in it: {INPUTS}", path.display());
+        return Err(Stopped::usage(text));
+    }
+    let length = found.len();
     if length > INPUT_BYTES_MAX {
         return Err(Stopped::usage(format!("`{}` has {length} bytes; at most {INPUT_BYTES_MAX} are read", path.display())));
     }

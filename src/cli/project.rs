@@ -1,7 +1,7 @@
 //! Finding the files of a project, reading them, and checking them together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::standard;
@@ -206,6 +206,25 @@ fn setting(param: &config::Param) -> Setting {
     }
 }
 
+/// What the lock calls a file: its path from the lock's folder, by the shortest way.
+pub fn named(root: &Path, file: &Path) -> String {
+    let (root, file) = (straight(root), straight(file));
+    file.strip_prefix(&root).unwrap_or(&file).display().to_string()
+}
+
+/// The path without steps into a folder and back out of it.
+fn straight(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match (part, out.components().next_back()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => drop(out.pop()),
+            _ => out.push(part),
+        }
+    }
+    out
+}
+
 pub fn shown(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
@@ -288,13 +307,14 @@ impl Schemas for Snapshots {
             return Err(SchemaProblem::Missing(file.display().to_string()));
         }
         let text = std::fs::read_to_string(&file).map_err(|error| SchemaProblem::Unreadable(error.to_string()))?;
-        if let Some(lock) = &self.lock {
-            let named = file.strip_prefix(&self.root).map_or_else(|_| path.to_owned(), |it| it.display().to_string());
-            match lock.verify(&named, &text) {
+        // A lock of overrides alone locks no snapshot.
+        if let Some(lock) = self.lock.as_ref().filter(|it| !it.schemas.is_empty()) {
+            match lock.verify(&named(&self.root, &file), &text) {
                 Ok(()) => {}
                 Err(lock::LockError::Changed { locked, found, .. }) => {
                     return Err(SchemaProblem::LockMismatch { locked, found });
                 }
+                Err(lock::LockError::Missing { path }) => return Err(SchemaProblem::NotLocked(path)),
                 Err(other) => return Err(SchemaProblem::Unreadable(other.to_string())),
             }
         }

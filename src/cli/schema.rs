@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::output::{self, Color};
-use super::project::{Compiled, Project, read_text, shown};
+use super::project::{Compiled, Project, named, read_text, shown};
 use super::{Exit, Result, Stopped, block_on, systems};
 use crate::change::Side;
 use crate::connect::sqlite;
@@ -80,7 +80,7 @@ fn lock_all(snapshots: &[PathBuf]) -> Result {
     for file in snapshots {
         let text = read_text(file)?;
         snapshot::parse(&text).map_err(|error| Stopped::usage(format!("`{}` is no snapshot: {error}", file.display())))?;
-        all.set(&file.strip_prefix(".").unwrap_or(file).display().to_string(), &text);
+        all.set(&named(Path::new("."), file), &text);
     }
     write(&path, &all.format())?;
     eprintln!("{} holds {} snapshots", path.display(), all.schemas.len());

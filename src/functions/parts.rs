@@ -2,7 +2,7 @@
 
 use super::results::{boolean, int32, same};
 use super::{Accepts, Example, Function, Law, PLAIN, Parameter, Push, constant, filled, int_of, parameter, text_of, units};
-use crate::value::Value;
+use crate::value::{Value, fold_case};
 
 const TEXT: &[Parameter] = &[parameter("text", Accepts::Text)];
 const PAIR: &[Parameter] = &[parameter("text", Accepts::Text), parameter("part", Accepts::Text)];
@@ -60,7 +60,7 @@ pub const ALL: &[Function] = &[
         result: boolean,
         doc: "Whether both are the same text in lower case.",
         examples: &[Example { call: r#"equals_ignoring_case("AG", "ag")"#, result: r#"true"# }],
-        eval: |args| Ok(Value::Bool(text_of(&args[0]).to_lowercase() == text_of(&args[1]).to_lowercase())),
+        eval: |args| Ok(Value::Bool(fold_case(text_of(&args[0])) == fold_case(text_of(&args[1])))),
         ..PLAIN
     },
     Function {

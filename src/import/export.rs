@@ -23,6 +23,9 @@ pub struct Exported {
     pub maps: usize,
 }
 
+const UNVERSIONED: &str =
+    "has no `version`, so 1.0.0.0 is written; say `version` and a number in the map to tell its states apart";
+
 /// What maps name: value maps and other maps, by their names.
 struct Project<'p> {
     values: HashMap<&'p str, &'p ast::Values>,
@@ -48,8 +51,17 @@ pub fn export(files: &[ast::File], schemas: &BTreeMap<String, Schema>) -> Export
             let mapping = Exporter { project: &project, map, notes: &mut notes }.mapping(item);
             match mapping.filter(|_| notes.iter().all(|it| !it.is_error)) {
                 Some(mapping) => {
-                    out.maps += 1;
-                    out.files.push(File { name: wire::file_name(&mapping), text: wire::text(&mapping) });
+                    let file = File { name: wire::file_name(&mapping), text: wire::text(&mapping) };
+                    if mapping.version.is_none() {
+                        notes.push(Note::warning(&map.name.text, None, UNVERSIONED));
+                    }
+                    if out.files.iter().any(|it| it.name == file.name) {
+                        let why = format!("another map is written as `{}` already, which would be lost", file.name);
+                        notes.push(Note::error(&map.name.text, None, why));
+                    } else {
+                        out.maps += 1;
+                        out.files.push(file);
+                    }
                 }
                 None => notes.push(Note::warning(&map.name.text, None, "is not written")),
             }

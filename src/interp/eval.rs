@@ -69,7 +69,10 @@ pub fn eval(scope: Scope<'_>, expr: &Expr) -> Result<Value> {
         Expr::If { condition, then, otherwise } => value(if truth(scope, condition)? { then } else { otherwise }),
         Expr::Tuple(parts) => Ok(Value::Tuple(parts.iter().map(value).collect::<Result<Arc<[Value]>>>()?)),
         Expr::Part { operand, index } => match value(operand)? {
-            Value::Tuple(parts) => Ok(parts[*index as usize].clone()),
+            Value::Tuple(parts) => parts
+                .get(usize::from(*index))
+                .cloned()
+                .ok_or_else(|| Trouble::Misfit(format!("a tuple of {} parts has no part {index}", parts.len()))),
             other => Ok(other),
         },
         Expr::Table { table, operand } => table_lookup(scope, *table, value(operand)?),

@@ -2,7 +2,8 @@
 //!
 //! A rule is an equation between a *reader* on each side; where it may be written there are *writers*, one
 //! expression per written field. All names are slots, all member names are values. The form is data: it is
-//! serialised, versioned and hashed, and read back or refused.
+//! serialised, versioned and hashed, and read back or refused: one that is read fits together, and running it cannot fail for its own
+//! fault.
 
 mod certificate;
 mod expr;
@@ -10,6 +11,7 @@ mod program;
 pub mod push;
 pub mod show;
 mod test;
+mod valid;
 
 pub use certificate::{Certificate, Law, Laws, Strength};
 pub use expr::{Compare, Expr, Math, ValueTable};
@@ -18,6 +20,7 @@ pub use program::{
     ReadError, RefColumn, RefTarget, Reference, Rekey, Rule, System,
 };
 pub use test::{Expectation, Test, TestStep};
+pub use valid::{EXPRESSION_DEPTH_MAX, Flaw, check as check_valid, is_within};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::valid::{self, EXPRESSION_DEPTH_MAX, Flaw};
 use super::{Expr, Laws, PlanId, RefId, RuleId, TableId, ValueTable};
 use crate::change::{Side, Sides};
 use crate::schema::{Profile, Shape};
@@ -9,6 +10,9 @@ use crate::value::{Kind, Slot, Value};
 
 /// The version of this form. A reader refuses any other.
 pub const FORMAT: u32 = 2;
+
+/// Deepest brackets of a program's text: an expression takes three for each of its levels, and stands in some itself.
+const JSON_DEPTH_MAX: usize = 3 * EXPRESSION_DEPTH_MAX + 32;
 
 /// All compiled maps of a project.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -244,8 +248,12 @@ pub enum ReadError {
     OtherFormat {
         found: u64,
     },
+    /// Its brackets nest deeper than those of any program.
+    TooDeep,
     /// The content does not have the hash it claims.
     Damaged,
+    /// It names what is not there, or could not be run for another reason.
+    Flawed(Flaw),
 }
 
 impl std::fmt::Display for ReadError {
@@ -255,7 +263,9 @@ impl std::fmt::Display for ReadError {
             Self::OtherFormat { found } => {
                 write!(out, "the compiled program has format {found}, this dwmap reads format {FORMAT}; compile it again")
             }
+            Self::TooDeep => write!(out, "not a compiled program: its brackets nest more than {JSON_DEPTH_MAX} levels deep"),
             Self::Damaged => out.write_str("the compiled program does not have the hash it claims; compile it again"),
+            Self::Flawed(flaw) => write!(out, "the compiled program cannot be run: {flaw}; compile it again"),
         }
     }
 }
@@ -280,6 +290,7 @@ impl Program {
         serde_json::to_string_pretty(self).expect("a program has no map with keys that JSON cannot hold")
     }
 
+    /// Reads what [`Program::to_json`] wrote. Everything in the program that is read fits together, see [`valid::check`].
     pub fn parse_json(text: &str) -> Result<Self, ReadError> {
         #[derive(Deserialize)]
         struct Head {
@@ -289,11 +300,25 @@ impl Program {
         if head.format != u64::from(FORMAT) {
             return Err(ReadError::OtherFormat { found: head.format });
         }
-        let program: Self = serde_json::from_str(text).map_err(ReadError::NotAProgram)?;
+        let program = Self::parse_whole(text)?;
         let unsealed = Self { hash: String::new(), ..program.clone() };
         if Self::hash_of(&unsealed) != program.hash {
             return Err(ReadError::Damaged);
         }
+        valid::check(&program).map_err(ReadError::Flawed)?;
+        Ok(program)
+    }
+
+    /// The text as it stands, whatever it says of itself. Its depth is limited here, for the reader's own limit is lower than
+    /// what maps may hold.
+    fn parse_whole(text: &str) -> Result<Self, ReadError> {
+        if json_depth(text) > JSON_DEPTH_MAX {
+            return Err(ReadError::TooDeep);
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        reader.disable_recursion_limit();
+        let program = Self::deserialize(&mut reader).map_err(ReadError::NotAProgram)?;
+        reader.end().map_err(ReadError::NotAProgram)?;
         Ok(program)
     }
 
@@ -355,4 +380,21 @@ impl Rule {
     pub fn refers(&self, side: Side) -> Vec<RefId> {
         self.ends[side].write.iter().flat_map(|(_, expr)| expr.ids_of()).collect()
     }
+}
+
+/// How deep the brackets of a JSON text nest, those within texts left out.
+fn json_depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth += 1,
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }

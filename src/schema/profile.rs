@@ -6,7 +6,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Date, Kind, Rounding, Text, Timestamp, Value};
+use crate::value::{Date, Kind, Rounding, Text, Timestamp, Value, fold_case};
 
 /// What a store does to texts, dates, times and decimals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ impl Profile {
                     text = text.trim_end_matches(' ').to_owned().into();
                 }
                 if self.text.compare_ignoring_case {
-                    text = text.to_lowercase().into();
+                    text = fold_case(&text).into();
                 }
                 Value::Text(Text::new(text))
             }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-pub use decimal::{Decimal, DecimalError, Rounding};
+pub use decimal::{DIGITS_MAX, Decimal, DecimalError, Rounding};
 pub use jiff::{Timestamp, civil::Date, civil::Time};
 pub use kind::{EnumType, Kind, Member};
 pub use uuid::Uuid;
@@ -147,6 +147,12 @@ impl std::fmt::Display for Value {
             }
         }
     }
+}
+
+/// The form in which texts are compared where letter case does not count. It goes letter by letter: the usual small letters write a
+/// sigma at the end of a word unlike any other sigma, so that `ΟΔΟΣ` and `οδοσ` would be two texts.
+pub fn fold_case(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().replace('ς', "σ") }
 }
 
 /// The position of a field in a record; what it names is said by the shape.

@@ -671,3 +671,85 @@ fn a_desk_says_which_maps_it_cannot_show() {
     let said = folder.dwmap(&["errors", "list"]);
     assert!(said.messages.contains("maps with errors are not shown where no process runs: `"), "{said:?}");
 }
+
+/// A map for dual-write.
+const WIDGETS: &str = "system fo profile finops\nsystem dv profile dataverse\n\n\
+    entity fo.Widgets {\n  key Number: text<20>\n}\n\nentity dv.xyz_widget {\n  key xyz_widgetid: guid\n  unique (xyz_number)\n  xyz_number: text<20>?\n}\n\n\
+    map Widgets: fo.Widgets <-> dv.xyz_widget {\n  version 1.0.0.3\n  key Number <-> xyz_number\n  on conflict prefer dv\n  on delete <-> delete\n}\n";
+
+#[test]
+fn an_export_writes_over_nothing_unless_it_is_told_to() {
+    let folder = Folder::new("export");
+    folder.write("widgets.dwmap", WIDGETS);
+    let export =
+        |more: &[&str]| folder.dwmap(&[&["export", "widgets.dwmap", "--to", "dual-write", "--out", "out"], more].concat());
+    let first = export(&[]);
+    assert_eq!(first.exit, Some(0), "{first:?}");
+    let name = std::fs::read_dir(folder.path.join("out")).expect("it was made").next().expect("it holds a file");
+    let name = format!("out/{}", name.expect("it can be listed").file_name().to_string_lossy());
+    folder.write(&name, "mine");
+    let again = export(&[]);
+    assert_eq!((again.exit, folder.read(&name)), (Some(2), "mine".to_owned()), "{again:?}");
+    assert!(again.messages.contains("is there already; choose another folder, or say --force"), "{again:?}");
+    assert_eq!(export(&["--force"]).exit, Some(0));
+    assert!(folder.read(&name).contains("1.0.0.3"));
+}
+
+#[test]
+fn an_import_of_a_folder_says_what_it_wants() {
+    let folder = Folder::new("import");
+    std::fs::create_dir(folder.path.join("saved")).expect("a folder can be made");
+    let said = folder.dwmap(&["import", "saved", "--out", "maps"]);
+    assert_eq!(said.exit, Some(2), "{said:?}");
+    assert!(said.messages.contains("`saved` is a folder") && said.messages.contains("fix: name the files in it"), "{said:?}");
+}
+
+#[test]
+fn overrides_are_locked_beside_snapshots_that_are_not_or_lie_elsewhere() {
+    let folder = Folder::new("lock");
+    for name in ["base", "layer"] {
+        std::fs::create_dir(folder.path.join(name)).expect("a folder can be made");
+    }
+    folder.sql("a.db", "CREATE TABLE item (number TEXT PRIMARY KEY, name TEXT)");
+    assert_eq!(folder.dwmap(&["schema", "read", "a.db", "-o", "base/a.json"]).exit, Some(0));
+    let systems =
+        |place: &str| format!("system a from \"{place}a.json\" profile exact\nsystem b from \"{place}a.json\" profile exact\n");
+    let lines = "  key number <-> number\n  name <-> name\n  on conflict prefer a\n  on delete <-> refuse\n";
+    folder.write("base/base.dwmap", &format!("{}map Items: a.item <-> b.item {{\n{lines}}}\n", systems("")));
+    let layer = "map Items extends base.Items {\n  override name: trim(name) <-> trim(name)\n}\n";
+    folder.write("layer/layer.dwmap", &format!("use \"../base/base.dwmap\" as base\n{}{layer}", systems("../base/")));
+    let ok = |arguments: &[&str]| {
+        let said = folder.dwmap(arguments);
+        assert_eq!(said.exit, Some(0), "{arguments:?}: {said:?}");
+    };
+    ok(&["check", "base", "layer"]);
+    // A lock of overrides alone asks for no snapshot.
+    ok(&["schema", "lock-overrides", "base", "layer"]);
+    ok(&["check", "base", "layer"]);
+    // Whichever way a map takes to a snapshot, the lock has one name for it.
+    ok(&["schema", "lock", "layer/../base/a.json"]);
+    assert!(folder.read("dwmap.lock").contains("\"base/a.json\"") && folder.read("dwmap.lock").contains("Items.name"));
+    ok(&["check", "base", "layer"]);
+    folder.write("base/b.json", &folder.read("base/a.json"));
+    with_edit(&folder, "layer/layer.dwmap", "system b from \"../base/a.json\"", "system b from \"../base/b.json\"");
+    let said = folder.dwmap(&["check", "base", "layer"]);
+    assert!(
+        said.out.contains("dwmap schema lock base/b.json") || said.messages.contains("dwmap schema lock base/b.json"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_desk_says_that_maps_with_errors_are_not_shown() {
+    let folder = synced_pair();
+    with_edit(&folder, "items.dwmap", "map Items: erp.item", "map Items: erp.itm");
+    let listed = folder.dwmap(&["errors", "list"]);
+    assert!(listed.messages.contains("maps with errors are not shown"), "{listed:?}");
+    let shown = folder.dwmap(&["errors", "show", "Items", "A-1"]);
+    assert_eq!(shown.exit, Some(2), "{shown:?}");
+    assert!(shown.messages.contains("maps with errors are not among them; see `dwmap check`"), "{shown:?}");
+    // A text that does not even parse hides its map as well.
+    folder.write("items.dwmap", "map Items: erp.item <->\n");
+    let listed = folder.dwmap(&["errors", "list"]);
+    assert!(listed.messages.contains("maps with errors are not shown"), "{listed:?}");
+}

@@ -1,48 +1,9 @@
 //! The formatter: one form, the same tree, every comment.
 
-use dwmap::diag::Diagnostics;
-use dwmap::source::Sources;
-use dwmap::syntax::{self, ast, format};
+use dwmap::syntax::format;
 use proptest::prelude::*;
 
-fn parse(text: &str) -> (Sources, ast::File) {
-    let mut sources = Sources::default();
-    let id = sources.add("test.dwmap", text).expect("the text is short");
-    let tree = syntax::parse(&sources, id, &mut Diagnostics::default());
-    (sources, tree)
-}
-
-/// The tree as text, without its places and comments.
-fn erased(file: &ast::File) -> String {
-    let text = format!("{:?}", file.items);
-    let mut parts = text.split("Span {");
-    let mut out = parts.next().expect("a split has a first part").to_owned();
-    for part in parts {
-        out.push_str(part.split_once('}').expect("a span ends").1);
-    }
-    out
-}
-
-fn comments(text: &str) -> Vec<(String, bool)> {
-    let (sources, tree) = parse(text);
-    tree.comments.iter().map(|it| (sources.text(it.span).trim_end().to_owned(), it.is_trailing)).collect()
-}
-
-/// Formats a text and holds what is true of every formatted text. `None`: the text does not parse.
-fn check_format(text: &str) -> Option<String> {
-    let (sources, tree) = parse(text);
-    let Some(formatted) = format::format(&sources, &tree) else {
-        assert!(tree.is_broken, "only a broken file is refused");
-        return None;
-    };
-    let (again_sources, again) = parse(&formatted);
-    assert!(!again.is_broken, "the output does not parse:\n{text}\n=>\n{formatted}");
-    assert_eq!(erased(&tree), erased(&again), "the tree changed:\n{text}\n=>\n{formatted}");
-    assert_eq!(comments(text), comments(&formatted), "a comment moved:\n{text}\n=>\n{formatted}");
-    assert_eq!(format::format(&again_sources, &again).as_deref(), Some(formatted.as_str()), "not settled:\n{text}");
-    assert!(formatted.lines().all(|line| line.trim_end() == line), "blanks at a line's end:\n{formatted}");
-    Some(formatted)
-}
+use super::fuzz::properties::format::formatted as check_format;
 
 fn check_becomes(text: &str, expected: &str) {
     let formatted = check_format(text).unwrap_or_else(|| panic!("the text does not parse:\n{text}"));

@@ -443,3 +443,25 @@ fn a_canoniser_changes_nothing_the_second_time() {
     check_clean(&with("trim(take(s, 4))"));
     check_found(&with("drop(s, 1)"), &[("DW0306", "drop(s, 1)")]);
 }
+
+#[test]
+fn two_layers_over_one_base_are_one_mistake() {
+    let fields = |name: &str| (0..45).map(|it| format!("  {name}{it}: int32\n")).collect::<String>();
+    let rules = (0..45).map(|it| format!("  F{it} <-> f{it}\n")).collect::<String>();
+    let base = format!(
+        "system a\nsystem b\nentity a.Item {{\n  key Id: text<9>\n{}}}\nentity b.item {{\n  key id: text<9>\n{}}}\n\
+         map Base: a.Item <-> b.item {{\n  key Id <-> id\n{rules}  on conflict prefer a\n  on delete <-> refuse\n}}\n",
+        fields("F"),
+        fields("f")
+    );
+    let found = |more: &str| check_files(&[("test.dwmap", &format!("{base}{more}"))], &Given::default()).found();
+    let first = "map One extends Base {\n  drop f1 because \"x\"\n}\n";
+    for second in [
+        "map Two extends Base {\n}\n",
+        "map Two extends Base {\n  drop f2 because \"x\"\n}\n",
+        "map Two extends Base {\n  override f3: F3 -> f3\n}\n",
+    ] {
+        let found = found(&format!("{first}{second}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+}

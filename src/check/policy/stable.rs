@@ -29,8 +29,9 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
                 .counterexample(format!("{} and {}", show(&first), show(&second)))
                 .note("stores", what)
                 .advice(
-                    "make the key one spelling with `upper(…)` on both sides, or state in the profile how the store compares",
-                );
+                    "make the key one spelling: `upper(…)` on both sides with `else reject`, and `<->`, for a key loses nothing",
+                )
+                .advice("or state in the profile how the store compares");
             out.push(Diagnostic { rule: Some(rule.label.clone()), ..diagnostic });
         }
     }

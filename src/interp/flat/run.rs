@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
             }
             Make::Tuple(list) => Value::Tuple(self.list(list).iter().map(|it| get(*it).clone()).collect()),
             Make::Part(source, index) => match get(source) {
-                Value::Tuple(parts) => parts[usize::from(index)].clone(),
+                Value::Tuple(parts) => parts.get(usize::from(index)).ok_or(Stray::Misfit)?.clone(),
                 other => other.clone(),
             },
             Make::Call(function, list) => self.call(registers, function, list)?,

@@ -6,7 +6,7 @@ use crate::diag::suggest::nearest;
 use crate::engine::link::{Link, LinkState};
 use crate::ir::{Plan, Program};
 use crate::store::Store;
-use crate::value::{Uuid, Value};
+use crate::value::{Uuid, Value, fold_case};
 
 /// Records with one key that are told apart.
 const TWINS_MAX: usize = 10;
@@ -79,13 +79,13 @@ pub fn link(store: &mut dyn Store, plan: &Plan, text: &str) -> Found<Link> {
 fn spellings(text: &str) -> Vec<String> {
     let quoted = |it: &str| Value::text(it.trim()).to_string();
     let mut out = vec![text.to_owned(), format!("({text})"), format!("({})", quoted(text))];
-    for other in [text.to_lowercase(), text.to_uppercase()] {
+    for other in [fold_case(text), text.to_uppercase()] {
         out.push(format!("({})", quoted(&other)));
     }
     if text.contains(',') {
         let parts: Vec<String> = text.split(',').map(quoted).collect();
         let whole = format!("({})", parts.join(", "));
-        out.extend([whole.to_lowercase(), whole.to_uppercase(), whole]);
+        out.extend([fold_case(&whole), whole.to_uppercase(), whole]);
     }
     out
 }

@@ -64,7 +64,8 @@ impl FileParser<'_> {
             return None;
         };
         if slice::bracket_depth(&self.tokens[line.tokens.clone()]) > slice::NESTING_MAX {
-            self.report(self.tokens[line.tokens.start], "this is nested too deep", "use one `for` block");
+            let message = format!("this is nested more than {} levels deep", slice::NESTING_MAX);
+            self.report(self.tokens[line.tokens.start], &message, "use one `for` block");
             return None;
         }
         let (builder, pair) = self.pair(Rule::for_head, braced.head)?;

@@ -197,3 +197,29 @@ fn a_default_of_one_direction_is_that_of_the_row() {
         assert_eq!(leg["fieldMappings"][1]["valueTransforms"][0]["defaultValue"].as_str(), default, "{rule}");
     }
 }
+
+#[test]
+fn the_version_of_the_map_is_written_and_a_missing_one_is_said() {
+    let of = |version: &str| {
+        let text = format!("{HEAD}{version}\n  First <-> xyz_name   modulo trim   else reject\n{POLICIES}}}\n");
+        let exported = exported(&[File { name: "widgets.dwmap".to_owned(), text }]);
+        let row: serde_json::Value = serde_json::from_str(&exported.files[0].text).expect("JSON");
+        let notes: Vec<String> = exported.notes.iter().map(ToString::to_string).collect();
+        (row["msdyn_version"].as_str().map(str::to_owned), notes)
+    };
+    assert_eq!(of("  version 2.0.1.7"), (Some("2.0.1.7".to_owned()), Vec::new()));
+    let (version, notes) = of("");
+    assert_eq!(version.as_deref(), Some("1.0.0.0"));
+    assert!(notes.len() == 1 && notes[0].contains("has no `version`, so 1.0.0.0 is written"), "{notes:?}");
+}
+
+#[test]
+fn two_maps_that_would_be_one_file_are_refused() {
+    let rule = format!("  version 1.0.0.0\n  First <-> xyz_name   modulo trim   else reject\n{POLICIES}}}\n");
+    let second = HEAD.find("map Widgets").map(|at| HEAD[at..].replace("map Widgets", "map Others")).expect("there is a map");
+    let text = format!("{HEAD}\n  filter Places == 1 ->\n{rule}\n{second}\n  filter Places == 2 ->\n{rule}");
+    let exported = exported(&[File { name: "widgets.dwmap".to_owned(), text }]);
+    assert_eq!((exported.files.len(), exported.maps), (1, 1));
+    let refused = refusals(&exported);
+    assert!(refused.len() == 1 && refused[0].contains("another map is written as"), "{refused:?}");
+}
