@@ -68,7 +68,10 @@ fn files(below: &str) -> Vec<(String, String)> {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path: PathBuf = entry.expect("the folder can be listed").path();
             let name = path.strip_prefix(root()).expect("it lies below").display().to_string();
-            let is_foreign = ["target", ".git", "node_modules"].iter().any(|it| path.file_name().is_some_and(|name| name == *it));
+            // Not ours, or written by a tool: a lock file must name the registry.
+            let is_foreign = ["target", ".git", "node_modules", "Cargo.lock"]
+                .iter()
+                .any(|it| path.file_name().is_some_and(|name| name == *it));
             match () {
                 () if is_foreign => {}
                 () if path.is_dir() => folders.push(path),
