@@ -69,6 +69,7 @@ fn files(below: &str) -> Vec<(String, String)> {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path: PathBuf = entry.expect("the folder can be listed").path();
             let name = path.strip_prefix(root()).expect("it lies below").display().to_string();
+            // Not ours, or written by a tool: a lock file must name the registry.
             let is_foreign = ["target", ".git", "node_modules", "Cargo.lock"]
                 .iter()
                 .any(|it| path.file_name().is_some_and(|name| name == *it));

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use tokio::sync::Mutex;
 
 use super::discover::{self, Discovered};
 use super::navigation::{self, Navigation};
-use super::page::{self, RawPage};
+use super::page::{self, Page as Read};
+use super::rows::{Columns, Part, Row};
 use super::{Dialect, error, text, wire};
 use crate::change::{Answer, Change, Class, Failure, LinkId, Page, RemoteId, Seen, Token, Version, Write};
 use crate::connect::http::{self, Client, Method, Settings};
@@ -77,16 +78,21 @@ impl Dataverse {
         format!("odata.maxpagesize={}", limit.clamp(1, self.page_size))
     }
 
-    async fn read(&self, shape: &Shape, path: &str, prefer: &str) -> Result<RawPage, Failure> {
-        page::get(&self.client, &format!("reading `{}`", shape.set), path, prefer).await
+    async fn read<T>(
+        &self,
+        shape: &Shape,
+        path: &str,
+        prefer: &str,
+        make: impl Fn(&Shape, &Row<'_, '_>) -> Result<T, Failure>,
+    ) -> Result<Read<T>, Failure> {
+        page::read(&self.client, path, prefer, &Columns::dataverse(shape), |row| make(shape, row)).await
     }
 
     /// Rows of a query, over all its pages, at most about `limit`.
     async fn rows(&self, shape: &Shape, path: String, prefer: &str, limit: usize) -> Result<Vec<Seen>, Failure> {
         let read = async |path: String| {
-            let page = self.read(shape, &path, prefer).await?;
-            let rows: Result<Vec<Seen>, Failure> = page.rows.iter().map(|row| seen(shape, row)).collect();
-            Ok((rows?, page.next))
+            let page = self.read(shape, &path, prefer, seen).await?;
+            Ok((page.rows, page.next))
         };
         page::all(&shape.set, path, limit, read).await
     }
@@ -150,7 +156,8 @@ impl Dataverse {
             return Err(unclear(error::failure(&self.client, what, answer)));
         }
         // A write whose answer cannot be read has taken effect all the same.
-        let row = page::object(what, &answer.body).and_then(|row| seen(shape, &row));
+        let columns = Columns::dataverse(shape);
+        let row = page::row(&columns, what, &answer.body).and_then(|row| seen(shape, &row));
         row.map(Answer::Written).map_err(|failure| Failure { is_ambiguous: true, ..failure })
     }
 }
@@ -174,8 +181,8 @@ impl Connector for Dataverse {
             None => format!("{ROOT}{}?$select={}", text::escape(&shape.set), select(shape)?),
             Some(token) => token.0.clone(),
         };
-        let page = self.read(shape, &path, &prefer).await?;
-        let changes = page.rows.iter().map(|row| change(shape, row)).collect::<Result<_, _>>()?;
+        let page = self.read(shape, &path, &prefer, change).await?;
+        let changes = page.rows;
         match (page.next, page.delta) {
             (Some(next), _) => Ok(Page { changes, next: Token(next), is_last: false }),
             (None, Some(delta)) => Ok(Page { changes, next: Token(delta), is_last: true }),
@@ -238,10 +245,9 @@ impl Connector for Dataverse {
             }
             Some(token) => token.0.clone(),
         };
-        let page = self.read(shape, &path, &self.prefer(limit)).await?;
-        let changes = page.rows.iter().map(|row| change(shape, row)).collect::<Result<_, _>>()?;
+        let page = self.read(shape, &path, &self.prefer(limit), change).await?;
         let is_last = page.next.is_none();
-        Ok(Page { changes, next: Token(page.next.unwrap_or_default()), is_last })
+        Ok(Page { changes: page.rows, next: Token(page.next.unwrap_or_default()), is_last })
     }
 }
 
@@ -269,13 +275,13 @@ fn select(shape: &Shape) -> Result<String, Failure> {
     Ok(shape.fields.iter().map(|it| wire::name(Dialect::Dataverse, it)).collect::<Vec<_>>().join(","))
 }
 
-fn change(shape: &Shape, row: &Map<String, Json>) -> Result<Change, Failure> {
+fn change(shape: &Shape, row: &Row<'_, '_>) -> Result<Change, Failure> {
     // Microsoft, use-change-tracking-synchronize-data-external-systems.md: a deleted row is an id with a context of its own.
-    let is_deleted = row.get("@odata.context").and_then(Json::as_str).is_some_and(|it| it.ends_with("/$deletedEntity"));
+    let is_deleted = row.context().is_some_and(|it| it.ends_with("/$deletedEntity"));
     if !is_deleted {
         return seen(shape, row).map(Change::Upsert);
     }
-    let id = row.get("id").and_then(Json::as_str).and_then(|it| it.parse::<Uuid>().ok());
+    let id = row.id().and_then(|it| it.parse::<Uuid>().ok());
     let id = id.ok_or_else(|| Failure::new(Class::Schema, format!("`{}`: a deleted row has no id", shape.set)))?;
     Ok(Change::Delete { id: RemoteId(id.to_string()) })
 }
@@ -285,39 +291,30 @@ fn row_version(version: &Version) -> Option<&str> {
     version.0.strip_prefix("W/\"")?.strip_suffix('"')
 }
 
-fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
-    let (record, problem) = wire::record(Dialect::Dataverse, shape, row);
+fn seen(shape: &Shape, row: &Row<'_, '_>) -> Result<Seen, Failure> {
+    let (record, problem) = row.record();
     let missing = |what: &str| Failure::new(Class::Schema, format!("`{}`: a row has no {what}", shape.set));
     let Value::Guid(id) = *record.get(key_slot(shape)?) else { return Err(missing("primary key")) };
-    let version = row.get("@odata.etag").and_then(Json::as_str).ok_or_else(|| missing("ETag"))?;
+    let version = row.etag().ok_or_else(|| missing("ETag"))?;
     let modified = match shape.modified.map(|it| record.get(it)) {
         Some(Value::DateTime(at)) => Some(*at),
         _ => None,
     };
-    let (id, version) = (RemoteId(id.to_string()), Version(version.to_owned()));
+    let (id, version) = (RemoteId(id.to_string()), Version(version.into_owned()));
     let correlation = id.0.parse().ok().map(LinkId);
     Ok(Seen { id, version, record, modified, correlation, problem })
 }
 
 /// Only what the record says; the key stands in the URL.
 fn body(shape: &Shape, record: &Record, navigation: &Navigation) -> Result<String, Failure> {
-    let mut body = Map::new();
-    for (slot, value) in record.slots() {
+    Columns::dataverse(shape).body(record, |slot, value| {
         let field = shape.field(slot);
-        if !value.is_known() || field.readonly || shape.key.contains(&slot) {
-            continue;
-        }
         match &field.kind {
-            Kind::Lookup(targets) => {
-                let (name, json) = bind(field, targets, value, navigation)?;
-                body.insert(name, json);
-            }
-            _ => {
-                body.insert(field.name.clone(), wire::to_json(Dialect::Dataverse, field, value)?);
-            }
+            _ if field.readonly || shape.key.contains(&slot) => Ok(Part::LeftOut),
+            Kind::Lookup(targets) => bind(field, targets, value, navigation).map(|(name, json)| Part::Bound { name, json }),
+            _ => Ok(Part::Plain),
         }
-    }
-    Ok(Json::Object(body).to_string())
+    })
 }
 
 // Microsoft, webapi/associate-disassociate-entities-using-web-api.md. A lookup with several targets has a navigation property

@@ -94,7 +94,7 @@ pub async fn definitions(client: &Client, root: &str, wanted: &[String], found: 
             let cast = format!(
                 "{path}/Attributes/Microsoft.Dynamics.CRM.{class}AttributeMetadata?$select=LogicalName&$expand=OptionSet"
             );
-            for column in page::get(client, &format!("reading the choices of `{name}`"), &cast, "").await?.rows {
+            for column in page::objects(client, &format!("reading the choices of `{name}`"), &cast).await? {
                 choices(&column, *is_several, &mut entity, &mut found.schema);
             }
         }

@@ -6,7 +6,9 @@
 //! asked for once more and, if it is still missing, deleted; a row with another ETag than the one that went out was
 //! missed by the poll and goes out now.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
@@ -21,7 +23,8 @@ use tokio::time::Instant;
 
 use super::discover::{self, Discovered};
 use super::memory::Memory;
-use super::page::{self, RawPage};
+use super::page::{self, Page as Read};
+use super::rows::{Columns, Part, Row};
 use super::{Dialect, error, text, wire};
 use crate::change::{Answer, Change, Class, Failure, Page, RemoteId, Seen, Token, Version, Write};
 use crate::connect::http::{self, Client, Method, Settings};
@@ -107,15 +110,20 @@ impl Finops {
         discover::metadata(&self.client, ROOT, wanted).await
     }
 
-    async fn read(&self, shape: &Shape, path: &str, limit: usize) -> Result<RawPage, Failure> {
+    async fn read<T>(
+        &self,
+        shape: &Shape,
+        path: &str,
+        limit: usize,
+        make: impl Fn(&Shape, &Row<'_, '_>) -> Result<T, Failure>,
+    ) -> Result<Read<T>, Failure> {
         let prefer = format!("odata.maxpagesize={}", limit.clamp(1, self.polling.page_size));
-        page::get(&self.client, &format!("reading `{}`", shape.set), path, &prefer).await
+        page::read(&self.client, path, &prefer, &Columns::finops(shape), |row| make(shape, row)).await
     }
 
     async fn rows(&self, shape: &Shape, path: &str, limit: usize) -> Result<(Vec<Seen>, Option<String>), Failure> {
-        let page = self.read(shape, path, limit).await?;
-        let rows: Result<Vec<Seen>, Failure> = page.rows.iter().map(|row| seen(shape, row)).collect();
-        Ok((rows?, page.next))
+        let page = self.read(shape, path, limit, seen).await?;
+        Ok((page.rows, page.next))
     }
 
     /// The rows of a query that are meant, over all its pages, at most about `limit`.
@@ -195,9 +203,9 @@ impl Finops {
             if nth == PAGES_PER_SWEEP_MAX {
                 return Err(page::endless(&shape.set));
             }
-            let page = self.read(shape, &own, self.polling.page_size).await?;
-            for row in &page.rows {
-                let (id, version) = (id(shape, row)?, version(shape, row)?);
+            let address = |shape: &Shape, row: &Row<'_, '_>| Ok((row_id(shape, row)?, version(shape, row)?));
+            let page = self.read(shape, &own, self.polling.page_size, address).await?;
+            for (id, version) in page.rows {
                 if memory.sweep_over(id.clone(), version) && changed.len() < SWEEP_FINDS_MAX {
                     changed.push(id);
                 }
@@ -235,7 +243,8 @@ impl Finops {
         let answer = self.client.send(&request).await?;
         let what = format!("creating a row of `{}`", shape.set);
         if answer.is_success() {
-            let row = page::object(&what, &answer.body).and_then(|row| seen(shape, &row));
+            let columns = Columns::finops(shape);
+            let row = page::row(&columns, &what, &answer.body).and_then(|row| seen(shape, &row));
             return row.map(Answer::Written).map_err(|failure| Failure { is_ambiguous: true, ..failure });
         }
         let failure = error::failure(&self.client, &what, &answer);
@@ -292,7 +301,8 @@ impl Finops {
     // is unclear, and the engine looks for itself what of the row is ours.
     async fn after_update(&self, shape: &Shape, id: &RemoteId, what: &str, answer: &http::Answer) -> Result<Answer, Failure> {
         if !answer.body.is_empty() {
-            return Ok(Answer::Written(seen(shape, &page::object(what, &answer.body)?)?));
+            let columns = Columns::finops(shape);
+            return Ok(Answer::Written(seen(shape, &page::row(&columns, what, &answer.body)?)?));
         }
         let row = self.fetch(shape, std::slice::from_ref(id)).await?.into_iter().next().flatten();
         match row {
@@ -453,17 +463,23 @@ fn keys(shape: &Shape) -> String {
     key_fields(shape).map(|it| it.name.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// The id of a row: its key fields as a JSON object, in the order of the key.
-pub(super) fn id(shape: &Shape, row: &Map<String, Json>) -> Result<RemoteId, Failure> {
-    let mut parts = Vec::with_capacity(shape.key.len());
-    for field in key_fields(shape) {
-        let value = row.get(&field.name).ok_or_else(|| lacks(shape, &format!("`{}`, which is part of its key", field.name)))?;
-        parts.push(format!("{}:{value}", Json::from(field.name.as_str())));
+/// The id of a row: its key fields as a JSON object, in the order of the key. `json` gives a field's JSON, without spaces.
+pub(super) fn id<'a>(shape: &Shape, json: impl Fn(Slot) -> Option<Cow<'a, str>>) -> Result<RemoteId, Failure> {
+    let mut out = String::from("{");
+    for (slot, field) in shape.key.iter().zip(key_fields(shape)) {
+        let value = json(*slot).ok_or_else(|| lacks(shape, &format!("`{}`, which is part of its key", field.name)))?;
+        let comma = if out.len() == 1 { "" } else { "," };
+        write!(out, "{comma}{}:{value}", Json::from(field.name.as_str())).expect("writing to a string cannot fail");
     }
-    if parts.is_empty() {
+    if out.len() == 1 {
         return Err(Failure::new(Class::Schema, format!("`{}` has no key", shape.entity)));
     }
-    Ok(RemoteId(format!("{{{}}}", parts.join(","))))
+    out.push('}');
+    Ok(RemoteId(out))
+}
+
+fn row_id(shape: &Shape, row: &Row<'_, '_>) -> Result<RemoteId, Failure> {
+    id(shape, |slot| row.json(slot))
 }
 
 fn key_values(shape: &Shape, id: &RemoteId) -> Result<Vec<Value>, Failure> {
@@ -493,37 +509,31 @@ fn address(shape: &Shape, id: &RemoteId) -> Result<String, Failure> {
     Ok(format!("{}({})?cross-company=true", set(shape), parts.join(",")))
 }
 
-fn version(shape: &Shape, row: &Map<String, Json>) -> Result<Version, Failure> {
-    let etag = row.get("@odata.etag").and_then(Json::as_str);
-    etag.map(|it| Version(it.to_owned())).ok_or_else(|| lacks(shape, "ETag"))
+fn version(shape: &Shape, row: &Row<'_, '_>) -> Result<Version, Failure> {
+    row.etag().map(|it| Version(it.into_owned())).ok_or_else(|| lacks(shape, "ETag"))
 }
 
 fn lacks(shape: &Shape, what: &str) -> Failure {
     Failure::new(Class::Schema, format!("`{}`: a row has no {what}", shape.set))
 }
 
-fn seen(shape: &Shape, row: &Map<String, Json>) -> Result<Seen, Failure> {
-    let (record, problem) = wire::record(Dialect::Finops, shape, row);
+fn seen(shape: &Shape, row: &Row<'_, '_>) -> Result<Seen, Failure> {
+    let (record, problem) = row.record();
     let modified = match shape.modified.map(|it| record.get(it)) {
         Some(Value::DateTime(at)) => Some(*at),
         _ => None,
     };
-    Ok(Seen { id: id(shape, row)?, version: version(shape, row)?, record, modified, correlation: None, problem })
+    Ok(Seen { id: row_id(shape, row)?, version: version(shape, row)?, record, modified, correlation: None, problem })
 }
 
 /// Only what the record says. A key field goes along on create, or where it is to become another one, which the system
 /// refuses in its own words.
 fn body(shape: &Shape, record: &Record, own_key: Option<&[Value]>) -> Result<String, Failure> {
-    let mut body = Map::new();
-    for (slot, value) in record.slots() {
-        let field = shape.field(slot);
+    Columns::finops(shape).body(record, |slot, value| {
         let key = shape.key.iter().position(|it| *it == slot);
         let is_own_key = key.zip(own_key).is_some_and(|(key, own)| own.get(key) == Some(value));
-        if value.is_known() && !field.readonly && !is_own_key {
-            body.insert(field.name.clone(), wire::to_json(Dialect::Finops, field, value)?);
-        }
-    }
-    Ok(Json::Object(body).to_string())
+        Ok(if shape.field(slot).readonly || is_own_key { Part::LeftOut } else { Part::Plain })
+    })
 }
 
 // A server that fails with 5xx may have done the work before.

@@ -8,6 +8,7 @@ mod memory;
 mod navigation;
 pub mod notice;
 mod page;
+pub mod rows;
 mod text;
 mod wire;
 

@@ -30,9 +30,9 @@ pub async fn fetch(client: &Client, root: &str, entity: &str) -> Result<Navigati
         "{root}EntityDefinitions(LogicalName={name})/ManyToOneRelationships\
          ?$select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName"
     );
-    let page = page::get(client, &format!("reading the relationships of `{entity}`"), &path, "").await?;
-    let mut names = HashMap::with_capacity(page.rows.len());
-    for row in &page.rows {
+    let rows = page::objects(client, &format!("reading the relationships of `{entity}`"), &path).await?;
+    let mut names = HashMap::with_capacity(rows.len());
+    for row in &rows {
         let field = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
         if let (Some(column), Some(target), Some(name)) =
             (field("ReferencingAttribute"), field("ReferencedEntity"), field("ReferencingEntityNavigationPropertyName"))

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::finops;
 use crate::change::{Hint, RemoteId};
 use crate::schema::Shape;
-use crate::value::Uuid;
+use crate::value::{Slot, Uuid};
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,11 +104,6 @@ fn plain(value: Json) -> Json {
 
 /// The row's id, where all fields of its key are told.
 fn key_of(shape: &Shape, told: &Map<String, Json>) -> Option<RemoteId> {
-    let mut row = Map::new();
-    for slot in &shape.key {
-        let name = &shape.field(*slot).name;
-        let value = told.get(&name.to_lowercase()).filter(|it| it.is_string() || it.is_number())?;
-        row.insert(name.clone(), value.clone());
-    }
-    finops::id(shape, &row).ok()
+    let told = |slot: Slot| told.get(&shape.field(slot).name.to_lowercase()).filter(|it| it.is_string() || it.is_number());
+    finops::id(shape, |slot| told(slot).map(|it| it.to_string().into())).ok()
 }

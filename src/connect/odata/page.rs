@@ -3,13 +3,14 @@
 use serde_json::{Map, Value as Json};
 
 use super::error;
+use super::rows::{self, Columns, Row};
 use crate::change::{Class, Failure};
 use crate::connect::http::{Answer, Client, Method, Request};
 
-/// A page as the server sent it.
+/// What was made of the rows of a page.
 #[derive(Debug, Default)]
-pub struct RawPage {
-    pub rows: Vec<Map<String, Json>>,
+pub struct Page<T> {
+    pub rows: Vec<T>,
     /// Path and query of the next page.
     pub next: Option<String>,
     /// Path and query of the next reading of changes.
@@ -45,36 +46,46 @@ pub fn request(client: &Client, method: Method, path_and_query: &str) -> Result<
     Ok(request.with("accept", "application/json").with("odata-version", "4.0").with("odata-maxversion", "4.0"))
 }
 
-/// Sends a GET and reads a page.
-pub async fn get(client: &Client, what: &str, path_and_query: &str, prefer: &str) -> Result<RawPage, Failure> {
+/// Sends a GET, reads a page, and makes something of every row.
+pub async fn read<T>(
+    client: &Client,
+    path_and_query: &str,
+    prefer: &str,
+    columns: &Columns<'_>,
+    make: impl Fn(&Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Page<T>, Failure> {
+    let what = format!("reading `{}`", columns.set());
+    let answer = get(client, &what, path_and_query, prefer).await?;
+    let page = rows::page(columns, &answer.body, make).map_err(|error| unreadable(&what, &error.to_string()))?;
+    let path = |link: Option<String>| link.map(|it| client.path_of(&it)).transpose();
+    Ok(Page { rows: page.rows?, next: path(page.next)?, delta: path(page.delta)? })
+}
+
+/// Sends a GET and reads a list of objects of which nothing is known before.
+pub async fn objects(client: &Client, what: &str, path_and_query: &str) -> Result<Vec<Map<String, Json>>, Failure> {
+    let answer = get(client, what, path_and_query, "").await?;
+    let Some(Json::Array(values)) = object(what, &answer.body)?.remove("value") else {
+        return Err(unreadable(what, "there is no list `value` in it"));
+    };
+    let object = |value| match value {
+        Json::Object(row) => Ok(row),
+        _ => Err(unreadable(what, "an entry of `value` is no object")),
+    };
+    values.into_iter().map(object).collect()
+}
+
+async fn get(client: &Client, what: &str, path_and_query: &str, prefer: &str) -> Result<Answer, Failure> {
     let mut request = request(client, Method::GET, path_and_query)?;
     if !prefer.is_empty() {
         request = request.with("prefer", prefer);
     }
     let answer = client.send(&request).await?;
-    if !answer.is_success() {
-        return Err(error::failure(client, what, &answer));
-    }
-    page(client, what, &answer)
+    if answer.is_success() { Ok(answer) } else { Err(error::failure(client, what, &answer)) }
 }
 
-fn page(client: &Client, what: &str, answer: &Answer) -> Result<RawPage, Failure> {
-    let mut body = object(what, &answer.body)?;
-    let Some(Json::Array(values)) = body.remove("value") else {
-        return Err(unreadable(what, "there is no list `value` in it"));
-    };
-    let mut rows = Vec::with_capacity(values.len());
-    for value in values {
-        match value {
-            Json::Object(row) => rows.push(row),
-            _ => return Err(unreadable(what, "an entry of `value` is no object")),
-        }
-    }
-    let mut link = |name: &str| match body.remove(name) {
-        Some(Json::String(link)) => client.path_of(&link).map(Some),
-        _ => Ok(None),
-    };
-    Ok(RawPage { rows, next: link("@odata.nextLink")?, delta: link("@odata.deltaLink")? })
+/// A body that must be one row.
+pub fn row<'a, 'b>(columns: &'a Columns<'a>, what: &str, body: &'b [u8]) -> Result<Row<'a, 'b>, Failure> {
+    columns.row(body).map_err(|error| unreadable(what, &error.to_string()))
 }
 
 /// A body that must be a JSON object. What was cut off, or came from a gateway, is worth another try.

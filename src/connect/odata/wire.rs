@@ -1,5 +1,7 @@
 //! Values as the two dialects write them in JSON, by kind. Numbers are read and written as digits.
 
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -29,7 +31,7 @@ pub fn record(dialect: Dialect, shape: &Shape, row: &Map<String, Json>) -> (Reco
         let name = name(dialect, field);
         values.push(match row.get(&name) {
             Some(json) => from_json(dialect, &field.kind, json).unwrap_or_else(|| {
-                problem.get_or_insert(strange(shape, field, json));
+                problem.get_or_insert(strange(shape, field, &json.to_string()));
                 Value::Absent
             }),
             None => Value::Absent,
@@ -38,8 +40,9 @@ pub fn record(dialect: Dialect, shape: &Shape, row: &Map<String, Json>) -> (Reco
     (Record::from_values(values), problem)
 }
 
-fn strange(shape: &Shape, field: &ShapeField, json: &Json) -> String {
-    let shown: String = json.to_string().chars().take(100).collect();
+/// Why this JSON is no value of the field.
+pub fn strange(shape: &Shape, field: &ShapeField, json: &str) -> String {
+    let shown: String = json.chars().take(100).collect();
     format!("{}.{}: {shown} is no {}", shape.entity, field.name, field.kind)
 }
 
@@ -51,6 +54,30 @@ fn from_json(dialect: Dialect, kind: &Kind, json: &Json) -> Option<Value> {
         Json::String(it) => from_text(dialect, kind, it),
         Json::Array(_) | Json::Object(_) => None,
     }
+}
+
+/// As `from_json`, of JSON as it stands in an answer, without spaces around it.
+pub fn from_raw(dialect: Dialect, kind: &Kind, json: &str) -> Option<Value> {
+    match json.as_bytes().first()? {
+        b'n' => Some(Value::Null),
+        b't' | b'f' => matches!(kind, Kind::Bool).then(|| Value::Bool(json == "true")),
+        b'"' => from_text(dialect, kind, &unescaped(json)?),
+        b'[' | b'{' => None,
+        _ => from_text(dialect, kind, &number(json)),
+    }
+}
+
+/// A number or a word as a general value prints it: exponents have a form of their own there.
+pub fn number(json: &str) -> Cow<'_, str> {
+    let is_plain = !json.bytes().any(|it| matches!(it, b'e' | b'E')) || json.starts_with(['t', 'f']);
+    let number = if is_plain { None } else { serde_json::from_str::<Number>(json).ok() };
+    number.map_or(Cow::Borrowed(json), |it| Cow::Owned(it.to_string()))
+}
+
+/// What a JSON text says; `None`: it is no text, or half a letter.
+pub fn unescaped(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
 fn from_text(dialect: Dialect, kind: &Kind, text: &str) -> Option<Value> {
@@ -121,31 +148,35 @@ fn choices(text: &str) -> Option<Value> {
 
 /// A value as it is sent.
 pub fn to_json(dialect: Dialect, field: &ShapeField, value: &Value) -> Result<Json, Failure> {
-    let json = match (dialect, value) {
-        (Dialect::Finops, Value::Null) => unset(&field.kind),
-        (_, Value::Null) => Json::Null,
-        (_, Value::Bool(it)) => Json::Bool(*it),
-        (_, Value::Int(it)) => Json::Number((*it).into()),
-        (_, Value::Decimal(it)) => Json::Number(digits(*it)),
-        (_, Value::Float(it)) => Json::Number(Number::from_f64(it.0).ok_or_else(|| unsendable(field, value))?),
-        (_, Value::Text(it)) => Json::String(it.to_string()),
-        (_, Value::Guid(it)) => Json::String(it.to_string()),
-        (Dialect::Dataverse, Value::Date(it)) => Json::String(it.to_string()),
-        (Dialect::Finops, Value::Date(it)) => Json::String(format!("{it}T12:00:00Z")),
-        (Dialect::Dataverse, Value::Time(it)) => Json::String(it.strftime("%H:%M:%S").to_string()),
-        (Dialect::Finops, Value::Time(it)) => {
-            let seconds = i64::from(it.hour()) * 3600 + i64::from(it.minute()) * 60 + i64::from(it.second());
-            Json::Number(seconds.into())
-        }
-        (_, Value::DateTime(it)) => Json::String(it.to_string()),
-        (_, Value::Set(it)) => Json::String(it.iter().map(i64::to_string).collect::<Vec<_>>().join(",")),
-        (_, Value::Absent | Value::Binary(_) | Value::Tuple(_)) => return Err(unsendable(field, value)),
-    };
-    Ok(json)
+    let mut out = Vec::new();
+    write(&mut out, dialect, field, value)?;
+    Ok(serde_json::from_slice(&out).expect("what is sent is JSON"))
 }
 
-fn digits(value: Decimal) -> Number {
-    value.to_string().parse().expect("a decimal's text is a JSON number")
+/// Appends a value as it is sent.
+pub fn write(out: &mut Vec<u8>, dialect: Dialect, field: &ShapeField, value: &Value) -> Result<(), Failure> {
+    let written = match (dialect, value) {
+        (Dialect::Finops, Value::Null) => write!(out, "{}", unset(&field.kind)),
+        (_, Value::Null) => out.write_all(b"null"),
+        (_, Value::Bool(it)) => write!(out, "{it}"),
+        (_, Value::Int(it)) => write!(out, "{it}"),
+        (_, Value::Decimal(it)) => write!(out, "{it}"),
+        (_, Value::Float(it)) => write!(out, "{}", Number::from_f64(it.0).ok_or_else(|| unsendable(field, value))?),
+        (_, Value::Text(it)) => serde_json::to_writer(&mut *out, it.as_str()).map_err(Into::into),
+        (_, Value::Guid(it)) => write!(out, "\"{it}\""),
+        (Dialect::Dataverse, Value::Date(it)) => write!(out, "\"{it}\""),
+        (Dialect::Finops, Value::Date(it)) => write!(out, "\"{it}T12:00:00Z\""),
+        (Dialect::Dataverse, Value::Time(it)) => write!(out, "\"{}\"", it.strftime("%H:%M:%S")),
+        (Dialect::Finops, Value::Time(it)) => {
+            let seconds = i64::from(it.hour()) * 3600 + i64::from(it.minute()) * 60 + i64::from(it.second());
+            write!(out, "{seconds}")
+        }
+        (_, Value::DateTime(it)) => write!(out, "\"{it}\""),
+        (_, Value::Set(it)) => write!(out, "\"{}\"", it.iter().map(i64::to_string).collect::<Vec<_>>().join(",")),
+        (_, Value::Absent | Value::Binary(_) | Value::Tuple(_)) => return Err(unsendable(field, value)),
+    };
+    written.expect("writing to memory cannot fail");
+    Ok(())
 }
 
 fn unsendable(field: &ShapeField, value: &Value) -> Failure {

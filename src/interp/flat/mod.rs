@@ -156,8 +156,8 @@ impl Prepared {
 
     /// As [`super::in_scope`].
     pub fn in_scope(&self, lookups: &Lookups, side: Side, record: &Record) -> Result<bool> {
-        let judged = self.scope[side].as_ref().and_then(|it| run::value(it, record.values()));
-        judged.map_or_else(|| rules::in_scope(self.cx(lookups), side, record), |it| Ok(it == Value::Bool(true)))
+        let judged = self.scope[side].as_ref().and_then(|it| run::holds(it, record.values()));
+        judged.map_or_else(|| rules::in_scope(self.cx(lookups), side, record), Ok)
     }
 
     /// The fields of a rule on one side, read or written.
@@ -207,8 +207,8 @@ impl Prepared {
     /// As [`super::guard_holds`].
     pub fn guard_holds(&self, lookups: &Lookups, id: RuleId, side: Side, record: &Record) -> Result<bool> {
         let is_asked = self.plan.rule(id).guard.as_ref().is_some_and(|it| it.side == side);
-        let judged = self.guards[id.index()].as_ref().filter(|_| is_asked).and_then(|it| run::value(it, record.values()));
-        judged.map_or_else(|| rules::guard_holds(self.cx(lookups), id, side, record), |it| Ok(it == Value::Bool(true)))
+        let judged = self.guards[id.index()].as_ref().filter(|_| is_asked).and_then(|it| run::holds(it, record.values()));
+        judged.map_or_else(|| rules::guard_holds(self.cx(lookups), id, side, record), Ok)
     }
 }
 

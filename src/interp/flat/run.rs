@@ -26,9 +26,16 @@ trait Sink {
     fn emit(&mut self, value: Value);
 }
 
+/// A row with room for all of its fields.
 impl Sink for Vec<Value> {
+    #[inline(always)]
     fn emit(&mut self, value: Value) {
-        self.push(value);
+        // There is room: code gives each field one value. Said here, it saves every place that makes one a way to grow the row.
+        if self.len() < self.capacity() {
+            self.push(value);
+        } else {
+            std::mem::forget(value);
+        }
     }
 }
 
@@ -38,10 +45,21 @@ impl Sink for Option<Value> {
     }
 }
 
+/// Whether what is made is true.
+struct Truth(bool);
+
+impl Sink for Truth {
+    #[inline(always)]
+    fn emit(&mut self, value: Value) {
+        self.0 = value == Value::Bool(true);
+    }
+}
+
 /// The row that is made; what stands aside is absent in it.
 pub fn outputs(code: &Code, from: &[Value], slots: usize, aside: &mut Vec<RuleId>) -> Vec<Value> {
     let mut out = Vec::with_capacity(slots);
     run(Run { from, ..Run::of(code) }, &mut out, aside);
+    assert_eq!(out.len(), slots, "code for a row makes each field once");
     out
 }
 
@@ -57,11 +75,18 @@ pub fn value(code: &Code, record: &[Value]) -> Option<Value> {
     value.filter(|_| aside.is_empty())
 }
 
+/// Whether the value is true; `None`: the plain evaluation must say.
+pub fn holds(code: &Code, record: &[Value]) -> Option<bool> {
+    let (mut truth, mut aside) = (Truth(false), Vec::new());
+    run(Run { from: record, ..Run::of(code) }, &mut truth, &mut aside);
+    aside.is_empty().then_some(truth.0)
+}
+
 /// What a writer makes of the value that it is given, one field after another; `None`: the plain evaluation must say.
 pub fn written(code: &Code, own: &[Value], given: &Value, fields: usize) -> Option<Vec<Value>> {
     let (mut out, mut aside) = (Vec::with_capacity(fields), Vec::new());
     run(Run { from: own, given, ..Run::of(code) }, &mut out, &mut aside);
-    aside.is_empty().then_some(out)
+    (aside.is_empty() && out.len() == fields).then_some(out)
 }
 
 /// What an operation may look at.
@@ -84,6 +109,25 @@ fn run(run: Run<'_>, out: &mut impl Sink, aside: &mut Vec<RuleId>) {
     }
 }
 
+/// Hands over a copy. Said kind by kind, it is made where it is kept.
+#[inline(always)]
+fn copied(value: &Value, mut keep: impl FnMut(Value) -> bool) -> bool {
+    match value {
+        Value::Absent => keep(Value::Absent),
+        Value::Null => keep(Value::Null),
+        Value::Bool(it) => keep(Value::Bool(*it)),
+        Value::Int(it) => keep(Value::Int(*it)),
+        Value::Decimal(it) => keep(Value::Decimal(*it)),
+        Value::Float(it) => keep(Value::Float(*it)),
+        Value::Text(it) => keep(Value::Text(it.clone())),
+        Value::Guid(it) => keep(Value::Guid(*it)),
+        Value::Date(it) => keep(Value::Date(*it)),
+        Value::Time(it) => keep(Value::Time(*it)),
+        Value::DateTime(it) => keep(Value::DateTime(*it)),
+        Value::Set(_) | Value::Binary(_) | Value::Tuple(_) => keep(value.clone()),
+    }
+}
+
 impl<'a> Run<'a> {
     fn of(code: &'a Code) -> Self {
         Self { code, from: &[], own: &[], given: &Value::Absent }
@@ -93,32 +137,49 @@ impl<'a> Run<'a> {
         let operations = self.code.operations.as_slice();
         let mut at = 0;
         while let Some(operation) = operations.get(at) {
-            let made = match operation.verb {
-                Verb::Turn(turn) => match self.turn(registers, turn) {
+            let target = operation.target;
+            // Nobody but the one place where it goes touches a value: carried from hand to hand, it costs more than it took to make.
+            let mut keep = |value: Value| {
+                let is_wanted = target != Target::FilledOutput || value.is_value();
+                if is_wanted {
+                    out.emit(value);
+                } else {
+                    // Null holds nothing that would have to be given back.
+                    std::mem::forget(value);
+                }
+                is_wanted
+            };
+            let done = match (operation.verb, target) {
+                (Verb::Turn(turn), _) => match self.turn(registers, turn) {
                     Ok(to) => {
                         at = to.map_or(at + 1, usize::from);
                         continue;
                     }
                     Err(stray) => Err(stray),
                 },
-                Verb::Move(number) => Ok(std::mem::take(&mut registers[usize::from(number)])),
-                Verb::Make(make) => self.make(registers, make),
+                (Verb::Move(from), Target::Register(to)) => {
+                    registers[usize::from(to)] = std::mem::take(&mut registers[usize::from(from)]);
+                    Ok(true)
+                }
+                (Verb::Move(from), Target::Output | Target::FilledOutput) => {
+                    Ok(keep(std::mem::take(&mut registers[usize::from(from)])))
+                }
+                (Verb::Make(make), Target::Register(to)) => {
+                    let mut made = Value::Absent;
+                    let done = self.make(registers, make, |value| {
+                        made = value;
+                        true
+                    });
+                    registers[usize::from(to)] = made;
+                    done
+                }
+                (Verb::Make(make), Target::Output | Target::FilledOutput) => self.make(registers, make, keep),
             };
-            at = match (made, operation.target) {
-                (Ok(value), Target::Register(number)) => {
-                    registers[usize::from(number)] = value;
-                    at + 1
-                }
-                (Ok(value), Target::Output) => {
-                    out.emit(value);
-                    usize::from(operation.end)
-                }
-                (Ok(value), Target::FilledOutput) if value.is_value() => {
-                    out.emit(value);
-                    usize::from(operation.end)
-                }
+            at = match (done, target) {
+                (Ok(true), Target::Register(_)) => at + 1,
+                (Ok(true), Target::Output | Target::FilledOutput) => usize::from(operation.end),
                 (Err(Stray::Misfit), _) if operation.on_failure != ASIDE => usize::from(operation.on_failure),
-                (Ok(_) | Err(Stray::Misfit | Stray::Odd), _) => {
+                (Ok(false) | Err(Stray::Misfit | Stray::Odd), _) => {
                     out.emit(Value::Absent);
                     aside.push(operation.rule);
                     usize::from(operation.end)
@@ -145,85 +206,95 @@ impl<'a> Run<'a> {
         &self.code.lists[usize::from(list.start)..][..usize::from(list.count)]
     }
 
+    /// Hands what is made to `keep`; the answer says whether it was wanted.
     #[inline(always)]
-    fn make(&self, registers: &Registers, make: Make) -> Result<Value> {
+    fn make(&self, registers: &Registers, make: Make, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
         let get = |source: Source| self.get(registers, source);
         Ok(match make {
-            Make::Copy(source) => get(source).clone(),
+            Make::Copy(source) => copied(get(source), keep),
             Make::Text(verb, source) => match get(source) {
-                Value::Text(text) => self.of_text(verb, text)?,
-                value @ (Value::Null | Value::Absent) => value.clone(),
+                Value::Text(text) => return self.of_text(verb, text, keep),
+                Value::Null => keep(Value::Null),
+                Value::Absent => keep(Value::Absent),
                 _ => return Err(Stray::Odd),
             },
             Make::Value(verb, source) => match get(source) {
-                value @ (Value::Null | Value::Absent) => value.clone(),
-                value => self.of_value(verb, value)?,
+                Value::Null => keep(Value::Null),
+                Value::Absent => keep(Value::Absent),
+                value => return self.of_value(verb, value, keep),
             },
-            Make::Concat(list) => self.concat(registers, list),
-            Make::Math(op, left, right) => eval::math(op, get(left), get(right)).map_err(|_| Stray::Misfit)?,
+            Make::Concat(list) => keep(self.concat(registers, list)),
+            Make::Math(op, left, right) => keep(eval::math(op, get(left), get(right)).map_err(|_| Stray::Misfit)?),
             Make::Table(source, table) => match get(source) {
-                Value::Absent => Value::Absent,
-                value => self.code.tables[usize::from(table)].get(value).ok_or(Stray::Misfit)?.clone(),
+                Value::Absent => keep(Value::Absent),
+                value => copied(self.code.tables[usize::from(table)].get(value).ok_or(Stray::Misfit)?, keep),
             },
             Make::Coalesce(first, second) => {
                 let first = get(first);
-                if first.is_value() { first.clone() } else { get(second).clone() }
+                copied(if first.is_value() { first } else { get(second) }, keep)
             }
-            Make::Tuple(list) => Value::Tuple(self.list(list).iter().map(|it| get(*it).clone()).collect()),
+            Make::Tuple(list) => keep(Value::Tuple(self.list(list).iter().map(|it| get(*it).clone()).collect())),
             Make::Part(source, index) => match get(source) {
-                Value::Tuple(parts) => parts.get(usize::from(index)).ok_or(Stray::Misfit)?.clone(),
-                other => other.clone(),
+                Value::Tuple(parts) => keep(parts.get(usize::from(index)).ok_or(Stray::Misfit)?.clone()),
+                other => keep(other.clone()),
             },
-            Make::Call(function, list) => self.call(registers, function, list)?,
+            Make::Call(function, list) => keep(self.call(registers, function, list)?),
         })
     }
 
     #[inline(always)]
-    fn of_text(&self, verb: OfText, value: &Text) -> Result<Value> {
+    fn of_text(&self, verb: OfText, value: &Text, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
         let needle = |number: u16| &self.code.needles[usize::from(number)];
-        let made = match verb {
-            OfText::Trim => Text::new(value.trim()),
-            OfText::Lower => texts::lower(value),
-            OfText::TrimLower => texts::lower(value.trim()),
-            OfText::Upper => texts::upper(value),
-            OfText::Title => texts::title(value),
-            OfText::Take(units) if value.len() <= units as usize => value.clone(),
-            OfText::Take(units) => Text::new(texts::take(value, units)),
-            OfText::Before(part) => Text::new(needle(part).split(value, false).map_or(value.as_str(), |(head, _)| head)),
-            OfText::After(part) => Text::new(needle(part).split(value, false).map_or("", |(_, tail)| tail)),
+        let mut part = |part: &str| keep(Value::Text(Text::new(part)));
+        Ok(match verb {
+            OfText::Trim => part(value.trim()),
+            OfText::Take(units) if value.len() > units as usize => part(texts::take(value, units)),
+            OfText::Before(separator) => part(needle(separator).split(value, false).map_or(value.as_str(), |(head, _)| head)),
+            OfText::After(separator) => part(needle(separator).split(value, false).map_or("", |(_, tail)| tail)),
             OfText::Split { separator, from_end, tail } => {
                 let (head, rest) = needle(separator).split(value, from_end).ok_or(Stray::Misfit)?;
-                Text::new(if tail { rest } else { head })
+                part(if tail { rest } else { head })
             }
-            OfText::Fit(max) if value.len() <= max as usize || texts::length(value) <= max as usize => value.clone(),
+            OfText::Lower => keep(Value::Text(texts::lower(value))),
+            OfText::TrimLower => keep(Value::Text(texts::lower(value.trim()))),
+            OfText::Upper => keep(Value::Text(texts::upper(value))),
+            OfText::Title => keep(Value::Text(texts::title(value))),
+            OfText::Take(_) => keep(Value::Text(value.clone())),
+            OfText::Fit(max) if value.len() <= max as usize || texts::length(value) <= max as usize => {
+                keep(Value::Text(value.clone()))
+            }
             OfText::Fit(_) => return Err(Stray::Misfit),
-            OfText::Length => return Ok(Value::Int(texts::length(value) as i64)),
+            OfText::Length => keep(Value::Int(texts::length(value) as i64)),
             OfText::ParseDate(pattern) => {
                 let moment = self.code.patterns[usize::from(pattern)].read(value).map_err(|_| Stray::Misfit)?;
-                return Ok(Value::Date(moment.date));
+                keep(Value::Date(moment.date))
             }
-        };
-        Ok(Value::Text(made))
+        })
     }
 
     #[inline(always)]
-    fn of_value(&self, verb: OfValue, value: &Value) -> Result<Value> {
+    fn of_value(&self, verb: OfValue, value: &Value, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
         Ok(match (verb, value) {
-            (OfValue::ToText, value) => Value::Text(texts::plain(value)),
-            (OfValue::ToInt, Value::Int(_)) => value.clone(),
-            (OfValue::ToInt, Value::Decimal(number)) => number.to_int().map(Value::Int).ok_or(Stray::Odd)?,
-            (OfValue::Round(scale), Value::Decimal(number)) => Value::Decimal(number.round(scale, Rounding::HalfUp)),
+            (OfValue::ToText, value) => keep(Value::Text(texts::plain(value))),
+            (OfValue::ToInt, Value::Int(number)) => keep(Value::Int(*number)),
+            (OfValue::ToInt, Value::Decimal(number)) => keep(Value::Int(number.to_int().ok_or(Stray::Odd)?)),
+            (OfValue::Round(scale), Value::Decimal(number)) => keep(Value::Decimal(number.round(scale, Rounding::HalfUp))),
             (OfValue::FitDecimal { precision, scale }, Value::Decimal(number)) => {
                 let fits = number.scale() <= scale && number.integer_digits() <= u32::from(precision - scale);
-                if fits { value.clone() } else { return Err(Stray::Misfit) }
+                if !fits {
+                    return Err(Stray::Misfit);
+                }
+                keep(Value::Decimal(*number))
             }
-            (OfValue::Convert(kind), value) => convert(&self.code.kinds[usize::from(kind)], value).map_err(|_| Stray::Misfit)?,
+            (OfValue::Convert(kind), value) => {
+                keep(convert(&self.code.kinds[usize::from(kind)], value).map_err(|_| Stray::Misfit)?)
+            }
             (OfValue::FormatDate(pattern), Value::Date(date)) => {
                 let moment = Moment { date: *date, time: Time::midnight() };
-                Value::Text(self.code.patterns[usize::from(pattern)].format(&moment))
+                keep(Value::Text(self.code.patterns[usize::from(pattern)].format(&moment)))
             }
-            (OfValue::Day, Value::Date(_)) => value.clone(),
-            (OfValue::Day, Value::DateTime(at)) => Value::Date(jiff::tz::Offset::UTC.to_datetime(*at).date()),
+            (OfValue::Day, Value::Date(date)) => keep(Value::Date(*date)),
+            (OfValue::Day, Value::DateTime(at)) => keep(Value::Date(jiff::tz::Offset::UTC.to_datetime(*at).date())),
             (OfValue::ToInt | OfValue::Round(_) | OfValue::FitDecimal { .. } | OfValue::FormatDate(_) | OfValue::Day, _) => {
                 return Err(Stray::Odd);
             }
