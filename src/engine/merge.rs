@@ -296,11 +296,7 @@ impl<'a> Merging<'a> {
 
     /// The rule is another than when the two last agreed.
     fn is_rebased(&self, id: RuleId) -> bool {
-        let has_mark = |side: Side| {
-            let shadow = self.look.shadows[side];
-            shadow.is_some_and(|it| self.slots(id, side).iter().any(|&slot| is_rebased(it.get(slot))))
-        };
-        Side::BOTH.into_iter().any(has_mark)
+        has_rebased(self.plan(), id, &self.look.shadows)
     }
 
     /// Sides that count as changed where the rule itself has changed, and the two differ by it: the one that was edited since. If
@@ -499,8 +495,14 @@ impl<'a> Merging<'a> {
     }
 }
 
+/// The rule is another than when these shadows were agreed upon.
+pub fn has_rebased(plan: &Prepared, id: RuleId, shadows: &Sides<Option<&Record>>) -> bool {
+    let has_mark = |side: Side| shadows[side].is_some_and(|it| plan.slots(id, side).iter().any(|&slot| is_rebased(it.get(slot))));
+    Side::BOTH.into_iter().any(has_mark)
+}
+
 /// The values of a shadow without the marks.
-fn unmarked_record(shadow: &Record) -> Record {
+pub fn unmarked_record(shadow: &Record) -> Record {
     Record::from_values(shadow.values().iter().map(|it| unmarked(it).clone()).collect())
 }
 

@@ -15,7 +15,7 @@ impl Flight {
             self.under_way = Some((intent.op, true));
             // What was sent is sent again, to the letter: the row may be there already.
             let write = Write::Create { link: self.link.id, record: intent.payload.clone() };
-            return self.commit_then(at, AfterCommit::Send { side: target, write });
+            return self.make(at, target, write);
         }
         if !self.plan.writes[target] {
             return self.skip(at);
@@ -49,9 +49,15 @@ impl Flight {
                     is_delete: false,
                 });
                 let write = Write::Create { link: self.link.id, record: payload };
-                self.commit_then(at, AfterCommit::Send { side: target, write })
+                self.make(at, target, write)
             }
         }
+    }
+
+    /// What is on file is sent, or looked for first.
+    fn make(&mut self, at: Moment, side: Side, write: Write) -> Effect {
+        let then = if self.looks_first { AfterCommit::Find { side, write } } else { AfterCommit::Send { side, write } };
+        self.commit_then(at, then)
     }
 
     fn has_same_key(&self, source: Side, row: &Seen) -> bool {
@@ -106,6 +112,11 @@ impl Flight {
                 retried(at, effect)
             }
             (None, _) if self.seen[source].is_none() => self.bury(at),
+            (None, _) if self.looks_first => {
+                self.looks_first = false;
+                let write = Write::Create { link: self.link.id, record: intent.payload };
+                self.make(at, target, write)
+            }
             (None, _) => {
                 let failure = Failure::new(Class::Transient, "the create met a row that cannot be found; trying again");
                 self.hold_failure(at, &failure)
@@ -119,7 +130,10 @@ impl Flight {
                     self.seen[target] = Some(seen);
                     return if is_ours { self.delete_row(at, target, "its source is gone") } else { self.bury(at) };
                 }
-                self.link_up(at, target, seen, is_ours.then_some(intent))
+                // Where the state may be older than the row, so may the create that made it: what was sent then is not known.
+                let is_as_sent = || settle::holds(&self.plan, target, &intent.payload, &seen.record);
+                let is_known = is_ours && (!self.looks_first || is_as_sent());
+                self.link_up(at, target, seen, is_known.then_some(intent))
             }
         }
     }
@@ -131,19 +145,8 @@ impl Flight {
         self.link.state = LinkState::Live;
         let before = std::mem::take(&mut self.link.shadows);
         if let Some(intent) = ours {
-            let mut shadow = seen.record.clone();
-            for (slot, sent) in interp::normalise(&self.plan, target, &intent.payload).slots() {
-                if sent.is_known() {
-                    shadow.set(slot, sent.clone());
-                }
-            }
-            // A new row had nothing there: what stands there now came later, and counts as an edit.
-            for slot in self.left_out_slots(target, &intent.payload) {
-                shadow.set(slot, Value::Null);
-            }
-            self.link.shadows[target] = Some(self.without_left_out(target, shadow, &intent.payload));
-            self.link.shadows[target.other()] = Some(self.baseline(target.other(), &intent));
-            self.keep_rebased(&before);
+            let row = self.as_made(target, &intent, &before, seen.record.clone());
+            self.agree_on_create(target, row, &intent, &before);
         }
         self.lookups.forget_missing();
         self.tally.linked = true;
@@ -152,60 +155,67 @@ impl Flight {
         self.commit_then(at, AfterCommit::Look)
     }
 
-    /// The create may be older than the rules of today.
-    fn keep_rebased(&mut self, before: &Sides<Option<Record>>) {
-        for side in Side::BOTH {
-            if let Some(after) = &mut self.link.shadows[side] {
-                keep_rebased(before[side].as_ref(), after);
+    /// The row as the create made it, whatever stands there now.
+    fn as_made(&self, target: Side, create: &Intent, before: &Sides<Option<Record>>, now: Record) -> Record {
+        let mut row = now;
+        for (slot, sent) in interp::normalise(&self.plan, target, &create.payload).slots() {
+            if sent.is_known() {
+                row.set(slot, sent.clone());
             }
         }
+        // A new row had nothing there: what stands there now came later, and counts as an edit.
+        for rule in self.left_out(target, &create.payload, before) {
+            for (slot, _) in &self.plan.rule(rule).ends[target].write {
+                row.set(*slot, Value::Null);
+            }
+        }
+        row
     }
 
-    /// The source as the create knew it. Its fields that follow from the new row, and those that the create left out, are not
-    /// agreed upon yet.
-    fn baseline(&self, source: Side, create: &Intent) -> Record {
+    /// The agreement after a create: the source as the create knew it, and the new row. `before` has the marks of rules that came
+    /// while it was under way. Fields that follow from the new row, and those that the create left out, are not agreed upon yet.
+    fn agree_on_create(&mut self, target: Side, mut row: Record, create: &Intent, before: &Sides<Option<Record>>) {
+        let (plan, source) = (self.plan.clone(), target.other());
         let mut base = create.base.clone();
-        for rule in self.left_out(source.other(), &create.payload).into_iter().filter(|&it| self.plan.rule(it).is_two_way()) {
-            for slot in merge::rule_slots(&self.plan, rule, source) {
-                base.set(slot, Value::Absent);
+        let mut marks = before.clone();
+        for id in self.left_out(target, &create.payload, before) {
+            let rule = plan.rule(id);
+            if rule.is_two_way() {
+                merge::rule_slots(&plan, id, source).into_iter().for_each(|slot| base.set(slot, Value::Absent));
+                for side in Side::BOTH {
+                    let Some(marks) = &mut marks[side] else { continue };
+                    merge::rule_slots(&plan, id, side).into_iter().for_each(|slot| marks.set(slot, Value::Absent));
+                }
+            } else {
+                // They do not follow their source yet.
+                for (slot, _) in &rule.ends[target].write {
+                    let old = stale(row.get(*slot));
+                    row.set(*slot, old);
+                }
             }
         }
-        for rule in self.plan.rules.iter().filter(|it| it.writes(source) && !it.writes(source.other())) {
-            for (slot, _) in &rule.ends[source].write {
-                base.set(*slot, Value::Absent);
-            }
+        for rule in plan.rules.iter().filter(|it| it.writes(source) && !it.writes(target)) {
+            rule.ends[source].write.iter().for_each(|(slot, _)| base.set(*slot, Value::Absent));
         }
-        base
+        keep_rebased(marks[source].as_ref(), &mut base);
+        keep_rebased(marks[target].as_ref(), &mut row);
+        self.link.shadows[source] = Some(base);
+        self.link.shadows[target] = Some(row);
     }
 
-    /// Rules whose reference could wait, and did: the create says nothing of their fields.
-    fn left_out(&self, target: Side, payload: &Record) -> Vec<RuleId> {
+    /// Rules of which the create says nothing: their reference could wait, and did, or they are newer than the create.
+    fn left_out(&self, target: Side, payload: &Record, before: &Sides<Option<Record>>) -> Vec<RuleId> {
         let plan = &self.plan;
         let can_wait = |rule: &Rule| rule.refers(target).iter().any(|&it| plan.reference(it).is_deferrable);
         let may_dangle = |id: RuleId| plan.rule(id).reads_keys(target.other()) && interp::may_be_left_out(plan, id, target);
+        let is_newer = |id: RuleId| merge::has_rebased(plan, id, &before.as_ref());
         let is_left_out = |id: &RuleId| {
             let rule = plan.rule(*id);
             !rule.on_update
-                && (can_wait(rule) || may_dangle(*id))
+                && (can_wait(rule) || may_dangle(*id) || is_newer(*id))
                 && rule.ends[target].write.iter().all(|(slot, _)| !payload.get(*slot).is_known())
         };
         plan.rule_ids().filter(is_left_out).collect()
-    }
-
-    fn left_out_slots(&self, target: Side, payload: &Record) -> Vec<Slot> {
-        let rules = self.left_out(target, payload);
-        rules.into_iter().flat_map(|it| self.plan.rule(it).ends[target].write.iter().map(|(slot, _)| *slot)).collect()
-    }
-
-    /// The new row, with the fields of one-way rules that were left out marked: they do not follow their source yet.
-    fn without_left_out(&self, target: Side, mut shadow: Record, payload: &Record) -> Record {
-        for rule in self.left_out(target, payload).into_iter().filter(|&it| !self.plan.rule(it).is_two_way()) {
-            for (slot, _) in &self.plan.rule(rule).ends[target].write {
-                let old = stale(shadow.get(*slot));
-                shadow.set(*slot, old);
-            }
-        }
-        shadow
     }
 
     /// An earlier copy of the create made the row, its answer was lost, and somebody deleted the row before it was linked: a
@@ -218,7 +228,9 @@ impl Flight {
             return self.bury(at);
         }
         self.link.state = LinkState::Live;
-        self.link.shadows[side.other()] = Some(self.baseline(side.other(), &intent));
+        let before = std::mem::take(&mut self.link.shadows);
+        let row = self.as_made(side, &intent, &before, Record::absent(intent.payload.len()));
+        self.agree_on_create(side, row, &intent, &before);
         self.decide_delete(at, side)
     }
 
@@ -228,9 +240,7 @@ impl Flight {
         self.link.ids[side] = Some(seen.id.clone());
         self.link.state = LinkState::Live;
         let before = std::mem::take(&mut self.link.shadows);
-        self.link.shadows[side] = Some(self.without_left_out(side, seen.record.clone(), &intent.payload));
-        self.link.shadows[side.other()] = Some(self.baseline(side.other(), &intent));
-        self.keep_rebased(&before);
+        self.agree_on_create(side, seen.record.clone(), &intent, &before);
         self.lookups.forget_missing();
         self.tally.created[side] += 1;
         self.note_answer(at, ActivityKind::Created, &intent, &seen);

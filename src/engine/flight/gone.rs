@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::link::unmarked;
+use crate::ir::RuleId;
 
 impl Flight {
     // One side is gone: the policy of that side says what it means for the other.
@@ -84,11 +85,24 @@ impl Flight {
     pub(super) fn edited_since(&self, side: Side) -> Option<String> {
         let row = self.seen[side].as_ref()?;
         let Some(shadow) = &self.link.shadows[side] else { return Some("row".to_owned()) };
-        let edited = |id: &crate::ir::RuleId| {
+        let edited = |id: &RuleId| {
             let slots = merge::rule_slots(&self.plan, *id, side);
-            slots.into_iter().any(|slot| row.record.get(slot) != unmarked(shadow.get(slot)))
+            slots.into_iter().any(|slot| row.record.get(slot) != unmarked(shadow.get(slot))) || self.was_never_agreed(*id)
         };
         self.plan.rule_ids().find(edited).map(|id| self.plan.rule(id).label.clone())
+    }
+
+    /// The rule is newer than the agreement, and what the two sides showed then differs by it: neither side knew the other's value.
+    fn was_never_agreed(&self, id: RuleId) -> bool {
+        if !self.plan.rule(id).is_two_way() || !merge::has_rebased(&self.plan, id, &self.link.shadows.as_ref()) {
+            return false;
+        }
+        let then = self.link.shadows.as_ref().map(|it| it.map(merge::unmarked_record));
+        let read = |side: Side| self.plan.read(&self.lookups, id, side, then[side].as_ref()?).ok().filter(|it| it.is_known());
+        match (read(Side::Left), read(Side::Right)) {
+            (Some(left), Some(right)) => !interp::agree(&self.plan, id, &left, &right),
+            (Some(_) | None, Some(_) | None) => true,
+        }
     }
 
     pub(super) fn delete_row(&mut self, at: Moment, side: Side, why: &str) -> Effect {

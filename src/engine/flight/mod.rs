@@ -125,6 +125,7 @@ impl Tally {
 
 #[derive(Debug)]
 enum AfterCommit {
+    Find { side: Side, write: Write },
     Send { side: Side, write: Write },
     Look,
     Finish,
@@ -140,6 +141,8 @@ pub struct Flight {
     lookups: Lookups,
     seen: Sides<Option<Seen>>,
     master: Option<Side>,
+    /// Before a row is made, one with its key is looked for.
+    looks_first: bool,
     sent: Option<(Side, Write)>,
     /// The intent of the request that is being sent, and whether the same request may have been sent before.
     under_way: Option<(OpId, bool)>,
@@ -201,6 +204,7 @@ impl Flight {
             lookups: Lookups::default(),
             seen: Sides::default(),
             master,
+            looks_first: false,
             sent: None,
             under_way: None,
             after_commit: None,
@@ -210,6 +214,13 @@ impl Flight {
             resolves: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// For a state that may be older than the systems: a create first looks for a row with its key, which an earlier worker may
+    /// have made under a link that the state does not know.
+    pub fn looking_first(mut self, looks_first: bool) -> Self {
+        self.looks_first = looks_first;
+        self
     }
 
     pub fn link(&self) -> &Link {
@@ -524,6 +535,7 @@ impl Flight {
                 self.land()
             }
             AfterCommit::Look => self.decide(at),
+            AfterCommit::Find { side, write } => self.find(side, write),
             AfterCommit::Send { side, write } => {
                 self.sent = Some((side, write.clone()));
                 Effect::Send { side, write }

@@ -7,8 +7,8 @@ use dwmap::engine::link::{Link, LinkState};
 use dwmap::value::{Record, Slot, Value};
 
 use super::driver::Driver;
-use super::plans::{Case, Field};
-use super::world::{Halt, World, address, number, pair};
+use super::plans::{CODE, Case, Field, GROUPED};
+use super::world::{Halt, Overwrite, World, address, number, pair};
 
 type Checked = Result<(), String>;
 
@@ -18,12 +18,8 @@ pub fn check(driver: &mut Driver) -> Checked {
     both_sides_agree(driver)?;
     every_row_has_one_link(driver)?;
     nothing_is_doubled(driver)?;
-    // Where a create cannot be told from a user's row with the same key, the two are matched by policy: an older value may
-    // win, but the loser is in the ledger.
-    if driver.world.has_correlation {
-        nothing_is_corrupted(driver)?;
-        nothing_is_put_back(driver)?;
-    }
+    nothing_is_corrupted(driver)?;
+    nothing_is_put_back(driver)?;
     nothing_is_lost(driver)?;
     nothing_is_torn_apart(driver)?;
     no_intent_is_open_on_a_moved_row(driver)
@@ -45,6 +41,7 @@ fn both_sides_agree(driver: &Driver) -> Checked {
     let right = &driver.world.systems[Side::Right];
     for link in driver.store.links.values().filter(|it| it.state != LinkState::Dead) {
         if link.state == LinkState::Dormant {
+            is_out(&driver.world, link)?;
             is_marked(&driver.world, link)?;
             continue;
         }
@@ -80,6 +77,19 @@ fn both_sides_agree(driver: &Driver) -> Checked {
         }
     }
     Ok(())
+}
+
+/// The row of a link that sleeps is out of the filter.
+fn is_out(world: &World, link: &Link) -> Checked {
+    let left = &world.systems[Side::Left];
+    let active = left.fields.iter().position(|it| *it == Field::Active).map(|it| Slot(it as u16));
+    let row = link.ids[Side::Left].as_ref().and_then(|it| left.rows.get(it));
+    match (active, row) {
+        (Some(slot), Some(row)) if *row.record.get(slot) != Value::text("on") => Ok(()),
+        // It was deleted while it was out, and its partner was detached for good.
+        (Some(_), None) => Ok(()),
+        (_, row) => Err(format!("a link sleeps whose row takes part: {row:?}")),
+    }
 }
 
 /// The partner of a row that left the filter, where the map marks it.
@@ -150,24 +160,26 @@ fn nothing_is_doubled(driver: &Driver) -> Checked {
 fn nothing_is_corrupted(driver: &Driver) -> Checked {
     let left = &driver.world.systems[Side::Left];
     for row in left.rows.values() {
-        for (value, field) in row.record.values().iter().zip(&left.fields) {
+        for ((slot, value), field) in row.record.slots().zip(&left.fields) {
             if !matches!(field, Field::Text | Field::Amount) {
                 continue;
             }
             let Some(number) = number(value) else {
                 // A version of the map that leaves the field alone makes rows without it.
-                if driver.case == Case::Renewed && *value == Value::Null {
+                if driver.case == Case::Renewed && slot == Slot(CODE) && *value == Value::Null {
                     continue;
                 }
                 return Err(format!("{value} was never written"));
             };
-            // What came back by a write over an unseen edit came by way of the other side.
-            if driver.world.lineage.raced.iter().any(|(_, by)| *by == number) {
-                continue;
-            }
             let (side, written) = &driver.world.lineage.origins[number as usize];
             let wanted = driver.world.systems[*side].keep(written);
-            if wanted != *value {
+            let by_way_of_the_right = driver.world.systems[Side::Right].keep(written);
+            // An edited twin of a row is a user's row where no id says otherwise, or nobody knows the id any more. It gets a partner
+            // of its own.
+            let has_unknown_twins = matches!(driver.case, Case::NaturalKey | Case::Restored);
+            let is_twins = has_unknown_twins && left.made.contains(&row.id);
+            let came_by_the_right = is_twins || has_come_back(driver, slot, number);
+            if wanted != *value && !(by_way_of_the_right == *value && came_by_the_right) {
                 return Err(format!("{wanted} was written and became {value}"));
             }
         }
@@ -175,23 +187,59 @@ fn nothing_is_corrupted(driver: &Driver) -> Checked {
     Ok(())
 }
 
+/// The left has the value back from the right, and is allowed to: it displaced a newer one.
+fn has_come_back(driver: &Driver, slot: Slot, number: u64) -> bool {
+    let written = driver.world.lineage.overwritten.iter().enumerate().filter(|(_, it)| it.slot == slot && it.new == number);
+    written.into_iter().any(|(nth, it)| it.write.0 == Side::Left && (it.is_unseen || may_go_back(driver, nth)))
+}
+
 fn nothing_is_put_back(driver: &Driver) -> Checked {
-    let (lineage, ledger) = (&driver.world.lineage, &driver.store.ledger);
-    // Where a rule is new, nobody knows which of the two values is the older one: the policy decides, and the ledger keeps the other.
-    // Where fields lose together, one goes back that only its fellow was edited against.
-    let is_decided = |old: u64| matches!(driver.case, Case::Renewed | Case::Grouped) && ledger.contains(&old);
-    let is_put_back =
-        |(old, new): &(u64, u64)| lineage.descends(*old, *new) && !is_decided(*old) && !lineage.follows_a_race(*old, *new);
-    match lineage.overwritten.iter().find(|it| is_put_back(it)) {
-        Some((old, new)) => Err(format!("{old} was put back to the older {new}")),
-        None => Ok(()),
+    let lineage = &driver.world.lineage;
+    for (nth, Overwrite { old, new, is_unseen, .. }) in lineage.overwritten.iter().enumerate() {
+        if lineage.descends(*old, *new) && !is_unseen && !may_go_back(driver, nth) {
+            return Err(format!("{old} was put back to the older {new}"));
+        }
     }
+    Ok(())
+}
+
+/// Why an older value may have displaced a newer one.
+fn may_go_back(driver: &Driver, nth: usize) -> bool {
+    let (lineage, ledger) = (&driver.world.lineage, &driver.store.ledger);
+    let it = &lineage.overwritten[nth];
+    let is_on_file = ledger.contains(&it.old);
+    match driver.case {
+        // Where a rule is new, nobody knows which of the two values is the older one: the policy decides.
+        Case::Renewed => is_on_file && it.slot == Slot(CODE),
+        // The field lost together with its fellow, which was edited on the winning side.
+        Case::Grouped => {
+            let is_fellow = |other: &&Overwrite| other.write == it.write && other.slot != it.slot;
+            let fellows = lineage.overwritten.iter().filter(is_fellow);
+            is_on_file && GROUPED.contains(&it.slot) && fellows.into_iter().any(|it| !lineage.descends(it.old, it.new))
+        }
+        // A row that one side made is matched with a user's row of the same key: no agreement is known, and the policy decides.
+        Case::NaturalKey => is_on_file,
+        // An older agreement takes what was carried since for an edit: two edits, and the policy decides.
+        Case::Restored => is_on_file && driver.world.was_restored,
+        Case::Unguarded => follows_a_race(driver, nth),
+        Case::Plain | Case::Toggles | Case::Manual | Case::Derived | Case::Filter | Case::Marked | Case::Lookup => false,
+    }
+}
+
+/// The value was brought back before, by a late request to a row that had moved, to a system that did not mind. It looks like an
+/// edit since: it displaces what the late request displaced and what that was made from, and may win a conflict.
+fn follows_a_race(driver: &Driver, nth: usize) -> bool {
+    let (lineage, ledger) = (&driver.world.lineage, &driver.store.ledger);
+    let it = &lineage.overwritten[nth];
+    let races = lineage.overwritten[..nth].iter().filter(|race| race.is_unseen && race.slot == it.slot && race.new == it.new);
+    races.into_iter().any(|race| ledger.contains(&it.old) || lineage.descends(race.old, it.old))
 }
 
 fn nothing_is_lost(driver: &Driver) -> Checked {
     let (lineage, ledger) = (&driver.world.lineage, &driver.store.ledger);
-    for &(old, new) in &lineage.overwritten {
-        if !lineage.descends(new, old) && !ledger.contains(&old) && !lineage.follows_a_race(old, new) {
+    for (nth, Overwrite { old, new, is_unseen, .. }) in lineage.overwritten.iter().enumerate() {
+        let is_known = lineage.descends(*new, *old) || ledger.contains(old);
+        if !is_known && !is_unseen && !follows_a_race(driver, nth) {
             return Err(format!("{old} was overwritten by {new} and is not in the ledger"));
         }
     }

@@ -6,7 +6,7 @@ use dwmap::engine::link::LinkState;
 use dwmap::value::{Slot, Value};
 
 use super::checks;
-use super::driver::Driver;
+use super::driver::{Driver, Store};
 use super::plans::Case;
 use super::world::{Halt, Point, number};
 
@@ -47,6 +47,30 @@ impl Script {
     fn crash(&mut self, point: Point, nth: u32) {
         self.driver.world.crash_at = Some((point, nth));
         assert_eq!(self.driver.settle(), Err(Halt::Crash));
+    }
+
+    /// Works until the worker stands still at the n-th passing of this point, and another takes over.
+    fn stall(&mut self, point: Point, nth: u32) {
+        self.driver.world.has_rivals = true;
+        self.driver.world.crash_at = Some((point, nth));
+        self.driver.world.is_stall = true;
+        assert_eq!(self.driver.settle(), Err(Halt::Stall));
+        self.driver.world.is_stall = false;
+        self.driver.restart();
+    }
+
+    /// The worker that stood still goes on, and ends.
+    fn go_on(&mut self) {
+        assert_eq!(self.driver.stalled.len(), 1);
+        self.driver.end_stalled().expect("nothing crashes here");
+    }
+
+    fn restore(&mut self, copy: &Store) {
+        self.driver.restore(copy).expect("nobody is under way");
+    }
+
+    fn rows(&self) -> [usize; 2] {
+        self.driver.world.systems.0.each_ref().map(|it| it.rows.len())
     }
 
     fn edit(&mut self, side: Side, slot: Slot) -> u64 {
@@ -249,6 +273,116 @@ fn row_12_entry_told_again_is_known_by_its_token() {
     assert_eq!((&script.driver.store.links, script.writes()), (&links, writes));
     assert_eq!(script.driver.world.crash_at.take(), Some((Point::Observed, 1)));
     script.finish();
+}
+
+#[test]
+fn row_13_write_of_a_worker_that_was_taken_over_cannot_displace_a_newer_one() {
+    let mut script = Script::with_a_pair();
+    script.edit(Side::Left, NAME);
+    script.stall(Point::BeforeSend, 1);
+    let newer = script.edit(Side::Left, NAME);
+    script.work();
+    let (links, writes) = (script.driver.store.links.clone(), script.writes());
+    script.go_on();
+    assert_eq!((script.writes(), script.value(Side::Right, NAME)), (writes, Some(newer)), "the version that it names has passed");
+    assert_eq!(script.driver.store.links, links, "and it has no say in the state");
+    script.finish();
+}
+
+#[test]
+fn row_13_write_that_lands_before_the_next_worker_looks_is_settled_by_it() {
+    let mut script = Script::with_a_pair();
+    let edit = script.edit(Side::Left, NAME);
+    script.stall(Point::BeforeSend, 1);
+    script.go_on();
+    let writes = script.writes();
+    assert_eq!(script.value(Side::Right, NAME), Some(edit));
+    script.work();
+    assert_eq!((script.writes(), script.intents()), (writes, 0));
+    script.finish();
+}
+
+#[test]
+fn row_13_agreement_of_a_worker_that_was_taken_over_is_refused() {
+    let mut script = Script::with_a_pair();
+    script.edit(Side::Left, NAME);
+    script.stall(Point::Applied, 1);
+    let theirs = script.edit(Side::Right, NAME);
+    script.work();
+    let links = script.driver.store.links.clone();
+    script.go_on();
+    assert_eq!(script.driver.store.links, links);
+    assert_eq!((script.value(Side::Left, NAME), script.value(Side::Right, NAME)), (Some(theirs), Some(theirs)));
+    script.finish();
+}
+
+#[test]
+fn row_13_create_of_a_worker_that_was_taken_over_makes_no_second_row() {
+    let mut script = Script::with_a_new_row();
+    script.stall(Point::BeforeSend, 1);
+    script.work();
+    script.go_on();
+    assert_eq!((script.writes(), script.rows()), ([0, 1], [1, 1]));
+    script.finish();
+}
+
+#[test]
+fn row_14_older_state_adopts_what_agrees_already() {
+    let mut script = Script::with_a_pair();
+    let copy = script.driver.store.clone();
+    script.edit(Side::Left, NAME);
+    script.edit(Side::Right, AMOUNT);
+    script.work();
+    let writes = script.writes();
+    script.restore(&copy);
+    script.work();
+    assert_eq!(script.writes(), writes);
+    assert!(script.driver.store.ledger.is_empty(), "{:?}", script.driver.store.ledger);
+    script.finish();
+}
+
+#[test]
+fn row_14_rows_whose_link_is_lost_are_linked_again_and_not_doubled() {
+    let mut script = Script::with_a_pair();
+    let copy = script.driver.store.clone();
+    for side in Side::BOTH {
+        script.driver.world.user_creates(side);
+    }
+    script.work();
+    let writes = script.writes();
+    script.restore(&copy);
+    assert_eq!(script.driver.store.links.len(), 1);
+    script.work();
+    assert_eq!((script.writes(), script.rows()), (writes, [3, 3]));
+    script.finish();
+}
+
+#[test]
+fn row_14_row_that_is_gone_since_is_not_made_again() {
+    let mut script = Script::with_a_pair();
+    let copy = script.driver.store.clone();
+    script.delete(Side::Left);
+    script.work();
+    assert_eq!(script.rows(), [0, 0]);
+    script.restore(&copy);
+    script.work();
+    assert_eq!(script.rows(), [0, 0]);
+    script.finish();
+}
+
+/// The price of an older state: it takes a value that it carried itself for an edit of the other side.
+#[test]
+fn row_14_newer_value_that_loses_to_an_older_one_is_in_the_ledger() {
+    let mut script = Script::with_a_pair();
+    let copy = script.driver.store.clone();
+    let older = script.edit(Side::Right, AMOUNT);
+    script.work();
+    assert_eq!(script.value(Side::Left, AMOUNT), Some(older));
+    let newer = script.edit(Side::Left, AMOUNT);
+    script.restore(&copy);
+    script.work();
+    assert_eq!((script.value(Side::Left, AMOUNT), script.value(Side::Right, AMOUNT)), (Some(older), Some(older)));
+    assert!(script.is_in_ledger(newer));
 }
 
 /// A dead link whose delete was written down and not sent is not done with.

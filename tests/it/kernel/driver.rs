@@ -21,7 +21,9 @@
 //! 12. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
 //! 13. *Fence.* A worker that takes over raises the epoch. Every change of the state first checks, in the same transaction, that
 //!     the epoch is still the worker's own ([`rivals`](super::rivals)).
-//! 14. *Versions.* Another version of the map is taken up between two flights; what is on file is carried over, and every link is
+//! 14. *Restores.* A worker that begins with an older copy of the state looks for a row before it makes one, until it has caught
+//!     up: the link that knew of it may be lost.
+//! 15. *Versions.* Another version of the map is taken up between two flights; what is on file is carried over, and every link is
 //!     asked for ([`renewal`](super::renewal)).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -42,7 +44,7 @@ use super::world::{Halt, Point, World, address};
 const STEPS_MAX: u32 = 400;
 
 /// What survives a crash.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Store {
     pub links: BTreeMap<LinkId, Link>,
     pub owners: Sides<HashMap<RemoteId, LinkId>>,
@@ -72,6 +74,8 @@ pub struct Driver {
     woken: BTreeSet<LinkId>,
     /// Workers that were taken over and do not know it.
     pub stalled: Vec<Stalled>,
+    /// The state is an older copy, and what came after it was not taken again yet.
+    looks_first: bool,
 }
 
 /// A flight and what the mutants need to know of it.
@@ -107,6 +111,7 @@ impl Driver {
             now: Timestamp::UNIX_EPOCH,
             woken: BTreeSet::new(),
             stalled: Vec::new(),
+            looks_first: false,
         }
     }
 
@@ -125,6 +130,21 @@ impl Driver {
         self.woken = self.store.links.values().filter(waits).map(|it| it.id).collect();
     }
 
+    /// An older copy of the state is put in its place, which takes longer than any request lives. What the ledger was told meanwhile
+    /// is gone with the state; the checks remember it.
+    pub fn restore(&mut self, copy: &Store) -> Result<(), Halt> {
+        self.end_stalled()?;
+        while !self.world.late.is_empty() {
+            self.world.land();
+        }
+        self.world.say(|| "RESTORE".to_owned());
+        let (epoch, ledger) = (self.store.epoch, std::mem::take(&mut self.store.ledger));
+        self.store = Store { epoch, ledger, ..copy.clone() };
+        self.restart();
+        (self.looks_first, self.world.was_restored) = (!self.world.is(Mutant::RestoredBlindly), true);
+        Ok(())
+    }
+
     /// Takes the next entry of each feed, and a held link. False: there was nothing to do.
     pub fn pump(&mut self) -> Result<bool, Halt> {
         let mut is_busy = false;
@@ -138,6 +158,7 @@ impl Driver {
         if !is_busy || self.world.random.one_in(4) {
             is_busy |= self.retry()?;
         }
+        self.looks_first &= is_busy || self.store.links.values().any(|it| it.state == LinkState::PendingCreate);
         Ok(is_busy)
     }
 
@@ -289,7 +310,7 @@ impl Driver {
     }
 
     pub fn fly(&mut self, link: Link, is_stored: bool) -> Result<Tally, Halt> {
-        let flight = Flight::new(self.plan.clone(), link, is_stored, None);
+        let flight = Flight::new(self.plan.clone(), link, is_stored, None).looking_first(self.looks_first);
         let mut trip = Trip { flight, earlier: Sides::default(), kept_back: None, next: None };
         let mut event = Event::Begin;
         for _ in 0..STEPS_MAX {
@@ -309,7 +330,7 @@ impl Driver {
                 Ok(event) => event,
                 Err(halt) => {
                     if let (Halt::Stall, Some(next)) = (&halt, trip.next.take()) {
-                        self.stalled.push(Stalled::new(self.store.epoch, trip.flight, next));
+                        self.stalled.push(Stalled::new(self.store.epoch, trip.flight, next, self.world.unmapped));
                     }
                     return Err(halt);
                 }
@@ -452,7 +473,7 @@ impl Driver {
         if let Err(halt) = self.tick(Point::BeforeSend) {
             let may_be_late = self.world.has_correlation || !matches!(write, Write::Create { .. });
             if halt == Halt::Crash && may_be_late && (self.world.is_always_late || self.world.random.one_in(2)) {
-                self.world.late.push((side, write));
+                self.world.delay(side, write);
                 return Err(halt);
             }
             return trip.stop(Next::Do(Effect::Send { side, write }), halt);
@@ -493,7 +514,7 @@ impl Driver {
         if is_ambiguous {
             match self.world.random.below(3) {
                 0 => drop(self.world.apply(side, &write)),
-                1 => self.world.late.push((side, write.clone())),
+                1 => self.world.delay(side, write.clone()),
                 _ => {}
             }
         }

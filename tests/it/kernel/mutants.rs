@@ -62,10 +62,12 @@ pub enum Mutant {
     NotMarked,
     /// Nobody looks at the links when another version of the map is taken up.
     NotAskedFor,
+    /// Nobody knows that the state is an older copy.
+    RestoredBlindly,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NoIfMatch,
         Self::OffsetBeforeCommit,
         Self::NoCorrelation,
@@ -95,6 +97,7 @@ impl Mutant {
         Self::NotRenumbered,
         Self::NotMarked,
         Self::NotAskedFor,
+        Self::RestoredBlindly,
     ];
 
     /// The map on which the defect shows.
@@ -105,6 +108,7 @@ impl Mutant {
             Self::UncheckedWrites => Case::Unguarded,
             Self::GroupTornApart => Case::Grouped,
             Self::NotRenumbered | Self::NotMarked | Self::NotAskedFor => Case::Renewed,
+            Self::RestoredBlindly => Case::Restored,
             _ => Case::Plain,
         }
     }

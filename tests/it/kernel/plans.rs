@@ -58,6 +58,8 @@ pub enum Case {
     Grouped,
     /// The map turns into another version of itself, and back: the first does not map the code.
     Renewed,
+    /// Older copies of the state are put in its place.
+    Restored,
 }
 
 pub struct Setup {
@@ -73,6 +75,8 @@ const NAME: u16 = 1;
 const AMOUNT: u16 = 2;
 /// The last of the fields that all maps share.
 pub const CODE: u16 = 3;
+/// Fields that win or lose together where the map says so.
+pub const GROUPED: [Slot; 2] = [Slot(NAME), Slot(CODE)];
 
 /// The right store: upper case, no trailing blanks, whole numbers.
 fn lossy() -> Profile {
@@ -162,7 +166,7 @@ impl Case {
         let mut rules: Vec<Rule> = SHARED.iter().zip(0..).map(|((name, field), slot)| copied(name, *field, slot)).collect();
         let extra = rules.len() as u16;
         match self {
-            Self::Plain | Self::Manual | Self::NaturalKey | Self::Unguarded | Self::Grouped => {}
+            Self::Plain | Self::Manual | Self::NaturalKey | Self::Unguarded | Self::Grouped | Self::Restored => {}
             Self::Toggles => {
                 left.push(("flag", Field::Toggle));
                 right.push(("flag", Field::Toggle));

@@ -16,7 +16,8 @@ impl Driver {
         self.world.say(|| format!("VERSION {next}"));
         let (old, new) = (Outline::of(&self.plan), Outline::of(&self.versions[next]));
         let old: Vec<KnownRule> = old.rules.into_iter().map(|it| it.known).collect();
-        if self.case.is_unmapped(self.version, Slot(CODE)) {
+        // One of any two versions leaves the code alone.
+        if !self.world.keeps_unmapped {
             self.forget_code();
         }
         self.carry(&Succession::new(&old, &new));
@@ -25,10 +26,12 @@ impl Driver {
         self.plan = self.versions[next].clone();
     }
 
-    /// A shape without the code keeps nothing of it.
+    /// A shape without the code keeps nothing of it, neither in what was agreed upon nor in what was sent.
     fn forget_code(&mut self) {
-        for shadow in self.store.links.values_mut().flat_map(|it| it.shadows.0.iter_mut().flatten()) {
-            shadow.set(Slot(CODE), Value::Absent);
+        for link in self.store.links.values_mut() {
+            let sent = link.intents.iter_mut().flat_map(|it| [&mut it.payload, &mut it.base]);
+            let records = link.shadows.0.iter_mut().flatten().chain(sent);
+            records.filter(|it| !it.is_empty()).for_each(|it| it.set(Slot(CODE), Value::Absent));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use dwmap::change::{Side, Sides};
 use dwmap::engine::flight::{Effect, Event, Flight};
+use dwmap::value::Slot;
 
 use super::driver::Driver;
 use super::mutants::Mutant;
@@ -26,12 +27,14 @@ pub struct Stalled {
     next: Option<Next>,
     /// It knows from a look before it stood still that the epoch is its own.
     has_checked: bool,
+    /// What its version of the map leaves alone.
+    unmapped: Option<Slot>,
 }
 
 impl Stalled {
-    pub fn new(epoch: u64, flight: Flight, next: Next) -> Self {
+    pub fn new(epoch: u64, flight: Flight, next: Next, unmapped: Option<Slot>) -> Self {
         let has_checked = matches!(next, Next::Do(Effect::Commit(_)));
-        Self { epoch, flight, next: Some(next), has_checked }
+        Self { epoch, flight, next: Some(next), has_checked, unmapped }
     }
 }
 
@@ -69,7 +72,7 @@ impl Driver {
             }
             Effect::Resolve(queries) => self.resolved(queries),
             Effect::Find { side, write, slots, values } => self.find(side, &write, &slots, &values),
-            Effect::Send { side, write } => Event::Answered(self.world.apply(side, &write)),
+            Effect::Send { side, write } => Event::Answered(self.world.apply_as(side, &write, stalled.unmapped)),
             Effect::Commit(_) if self.is_fenced(&stalled) => return Ok(None),
             Effect::Commit(commit) => {
                 self.commit(*commit)?;

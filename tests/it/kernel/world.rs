@@ -3,7 +3,7 @@
 //! At every tick users may write, a request of a dead worker may land, and the worker may crash. The world remembers
 //! which value was written over which, so that the checks can tell a loss from an edit.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dwmap::change::{Answer, Change, LinkId, RemoteId, Seen, Side, Sides, Version, Write};
 use dwmap::value::{Decimal, Record, Rounding, Slot, Value};
@@ -69,6 +69,29 @@ pub struct System {
     versions: u64,
     /// Links whose row was made here and is gone.
     gone: HashSet<LinkId>,
+    /// Rows that a request made, not a person.
+    pub made: HashSet<RemoteId>,
+    /// What every row showed in every version.
+    history: HashMap<Version, Record>,
+}
+
+/// A value that the engine wrote over.
+pub struct Overwrite {
+    /// The request, by its number on its side.
+    pub write: (Side, u64),
+    pub slot: Slot,
+    pub old: u64,
+    pub new: u64,
+    /// The row had moved since the engine looked, and the system did not mind.
+    pub is_unseen: bool,
+}
+
+/// A request of a dead worker that may still land.
+pub struct Late {
+    pub side: Side,
+    pub write: Write,
+    /// What the map left alone when the request was decided.
+    pub unmapped: Option<Slot>,
 }
 
 /// Which write made which value.
@@ -78,13 +101,11 @@ pub struct Lineage {
     pub parents: Vec<u64>,
     /// By number: who wrote it, and exactly what.
     pub origins: Vec<(Side, Value)>,
-    /// What the engine wrote over: old and new.
-    pub overwritten: Vec<(u64, u64)>,
-    /// The same, where the row had moved since the engine looked and the system did not mind.
-    pub raced: Vec<(u64, u64)>,
+    /// In the order in which it happened.
+    pub overwritten: Vec<Overwrite>,
     /// What the engine deleted.
     pub removed: Vec<u64>,
-    /// The same, where the row had moved since the engine looked and the system did not mind.
+    /// The same, where the value came after the engine had looked, and the system did not mind.
     pub removed_unseen: HashSet<u64>,
     /// What users deleted.
     pub abandoned: HashSet<u64>,
@@ -94,17 +115,20 @@ pub struct World {
     pub systems: Sides<System>,
     pub lineage: Lineage,
     pub random: Random,
-    /// Requests of dead workers that may still land.
-    pub late: Vec<(Side, Write)>,
+    pub late: Vec<Late>,
     /// Edits that users may still make.
     pub budget: u64,
     pub has_users: bool,
+    /// The state was an older copy once: of what came after it, nobody knows any more which value was made from which.
+    pub was_restored: bool,
     /// A crash once in so many ticks; 0: never.
     pub crash_one_in: u64,
     /// A failed call once in so many; 0: never.
     pub fail_one_in: u64,
     /// A script's crash: at the n-th passing of this point.
     pub crash_at: Option<(Point, u32)>,
+    /// The script's worker stands still there instead.
+    pub is_stall: bool,
     pub has_correlation: bool,
     /// Other workers may take over from one that stands still.
     pub has_rivals: bool,
@@ -112,6 +136,8 @@ pub struct World {
     pub is_guarded: Sides<bool>,
     /// A field that the version of the map that is in force leaves alone: what becomes of it is none of the map's business.
     pub unmapped: Option<Slot>,
+    /// The field stays in the map's shape meanwhile, as other rules may read it; else the state forgets what stood there.
+    pub keeps_unmapped: bool,
     /// Name and code of every row as a person left it.
     pub pairs: HashSet<(Value, Value)>,
     /// A create is not told that its row was made before and deleted since.
@@ -151,15 +177,6 @@ impl Lineage {
     }
 }
 
-impl Lineage {
-    /// The new value goes back to one that was written over an edit that nobody had seen, as systems without versions allow; the
-    /// old one stands in the line of that edit.
-    pub fn follows_a_race(&self, old: u64, new: u64) -> bool {
-        let is_akin = |it: u64| self.descends(it, old) || self.descends(old, it);
-        self.raced.iter().any(|&(over, by)| self.descends(new, by) && is_akin(over))
-    }
-}
-
 impl System {
     pub fn new(side: Side, fields: Vec<Field>) -> Self {
         Self {
@@ -171,6 +188,8 @@ impl System {
             rows_made: 0,
             versions: 0,
             gone: HashSet::new(),
+            made: HashSet::new(),
+            history: HashMap::new(),
         }
     }
 
@@ -188,6 +207,7 @@ impl System {
         let record = Record::from_values(record.values().iter().map(|it| self.keep(it)).collect());
         let version = Version(self.versions.to_string());
         let seen = Seen { id: id.clone(), version, record, modified: None, correlation, problem: None };
+        self.history.insert(seen.version.clone(), seen.record.clone());
         self.rows.insert(id, seen.clone());
         self.log.push(Change::Upsert(seen.clone()));
         seen
@@ -244,13 +264,16 @@ impl World {
             late: Vec::new(),
             budget: 0,
             has_users: false,
+            was_restored: false,
             crash_one_in: 0,
             fail_one_in: 0,
             crash_at: None,
+            is_stall: false,
             has_correlation: true,
             has_rivals: false,
             is_guarded: Sides::new(true, true),
             unmapped: None,
+            keeps_unmapped: false,
             pairs: HashSet::new(),
             forgets_deleted: false,
             is_always_late: false,
@@ -276,7 +299,7 @@ impl World {
             *count -= 1;
             if *count == 0 {
                 self.crash_at = None;
-                return Err(Halt::Crash);
+                return Err(if self.is_stall { Halt::Stall } else { Halt::Crash });
             }
         }
         if self.has_users && !self.late.is_empty() && self.random.one_in(6) {
@@ -304,8 +327,8 @@ impl World {
     /// A late request reaches its system.
     pub fn land(&mut self) {
         let index = self.random.below(self.late.len() as u64) as usize;
-        let (side, write) = self.late.swap_remove(index);
-        let answer = self.apply(side, &write);
+        let Late { side, write, unmapped } = self.late.swap_remove(index);
+        let answer = self.apply_as(side, &write, unmapped);
         self.say(|| format!("  LATE {side:?} {write:?} -> {answer:?}"));
     }
 
@@ -440,12 +463,22 @@ impl World {
         }
     }
 
+    /// The request will land some day, whatever the worker does.
+    pub fn delay(&mut self, side: Side, write: Write) {
+        self.late.push(Late { side, write, unmapped: self.unmapped });
+    }
+
     /// A request reaches its system.
     pub fn apply(&mut self, side: Side, write: &Write) -> Answer {
+        self.apply_as(side, write, self.unmapped)
+    }
+
+    /// The same for a request that was decided when the map left this field alone.
+    pub fn apply_as(&mut self, side: Side, write: &Write, unmapped: Option<Slot>) -> Answer {
         match write {
             Write::Create { link, record } => self.create(side, *link, record),
             Write::Update { id, expected, record } => self.update(side, id, expected, record),
-            Write::Delete { id, expected } => self.delete(side, id, expected),
+            Write::Delete { id, expected } => self.delete(side, id, expected, unmapped),
         }
     }
 
@@ -469,7 +502,9 @@ impl World {
             (value, _) => value.clone(),
         });
         let filled = Record::from_values(filled.collect());
-        Answer::Written(system.insert(&filled, correlates.then_some(link)))
+        let seen = system.insert(&filled, correlates.then_some(link));
+        system.made.insert(seen.id.clone());
+        Answer::Written(seen)
     }
 
     fn update(&mut self, side: Side, id: &RemoteId, expected: &Version, change: &Record) -> Answer {
@@ -480,19 +515,19 @@ impl World {
         }
         let is_unseen = has_moved && !self.is_guarded[side] && !self.is(Mutant::UncheckedWrites);
         let system = &mut self.systems[side];
+        system.engine_writes += 1;
+        let write = (side, system.engine_writes);
         for (slot, new) in system.numbers(change) {
             if let Some(old) = number(row.record.get(slot)).filter(|old| *old != new) {
-                let over = if is_unseen { &mut self.lineage.raced } else { &mut self.lineage.overwritten };
-                over.push((old, new));
+                self.lineage.overwritten.push(Overwrite { write, slot, old, new, is_unseen });
             }
         }
         let mut record = row.record;
         record.overlay(change);
-        system.engine_writes += 1;
         Answer::Written(system.put(row.id, &record, row.correlation))
     }
 
-    fn delete(&mut self, side: Side, id: &RemoteId, expected: &Version) -> Answer {
+    fn delete(&mut self, side: Side, id: &RemoteId, expected: &Version, unmapped: Option<Slot>) -> Answer {
         let is_checked = self.is_guarded[side] && !self.is(Mutant::NoIfMatch);
         let is_unseen = !self.is_guarded[side] && !self.is(Mutant::UncheckedWrites);
         let system = &mut self.systems[side];
@@ -503,12 +538,15 @@ impl World {
         }
         let row = system.remove(id).expect("it was there");
         system.engine_writes += 1;
-        let mapped = system.numbers(&row.record).filter(|(slot, _)| Some(*slot) != self.unmapped);
-        let numbers: Vec<u64> = mapped.map(|(_, it)| it).collect();
-        if has_moved && is_unseen {
-            self.lineage.removed_unseen.extend(&numbers);
+        let mapped = system.numbers(&row.record).filter(|(slot, _)| Some(*slot) != unmapped);
+        let then = system.history.get(expected);
+        for (slot, value) in mapped {
+            let was_there = then.is_some_and(|it| number(it.get(slot)) == Some(value));
+            if has_moved && is_unseen && !was_there {
+                self.lineage.removed_unseen.insert(value);
+            }
+            self.lineage.removed.push(value);
         }
-        self.lineage.removed.extend(numbers);
         Answer::Deleted
     }
 }
