@@ -10,7 +10,7 @@ use super::{Cx, Refusal, Stop};
 use crate::change::Class;
 use crate::functions;
 use crate::ir::{Compare, Expr, Fallback, Math, Missing, RefId, Rule, TableId};
-use crate::value::{Decimal, Record, Text, Uuid, Value};
+use crate::value::{Decimal, DecimalError, Record, Text, Uuid, Value};
 
 /// What an expression may look at.
 #[derive(Clone, Copy)]
@@ -134,19 +134,21 @@ pub(super) fn math(op: Math, left: &Value, right: &Value) -> Result<Value> {
         return Ok(Value::Null);
     }
     let number = |value: &Value| to_decimal(value).ok_or_else(|| Trouble::Misfit(format!("{value} is not a number")));
-    let (a, b) = (number(left)?, number(right)?);
-    let result = match op {
-        Math::Add => a.checked_add(b),
-        Math::Subtract => a.checked_sub(b),
-        Math::Multiply => a.checked_mul(b),
-        Math::Divide => a.checked_div(b),
-    };
-    let result: Decimal = result.map_err(|error| Trouble::Misfit(error.to_string()))?;
+    let result = reckon(op, number(left)?, number(right)?).map_err(|error| Trouble::Misfit(error.to_string()))?;
     let is_whole = matches!((left, right), (Value::Int(_), Value::Int(_))) && op != Math::Divide;
     match result.to_int() {
         Some(whole) if is_whole => Ok(Value::Int(whole)),
         None if is_whole => Err(Trouble::Misfit(format!("{result} is too large for a whole number"))),
         Some(_) | None => Ok(Value::Decimal(result)),
+    }
+}
+
+pub(super) fn reckon(op: Math, left: Decimal, right: Decimal) -> std::result::Result<Decimal, DecimalError> {
+    match op {
+        Math::Add => left.checked_add(right),
+        Math::Subtract => left.checked_sub(right),
+        Math::Multiply => left.checked_mul(right),
+        Math::Divide => left.checked_div(right),
     }
 }
 

@@ -168,7 +168,9 @@ pub struct Record(Vec<Value>);
 impl Record {
     /// A record of `slots` absent fields.
     pub fn absent(slots: usize) -> Self {
-        Self(vec![Value::Absent; slots])
+        let mut values = Vec::new();
+        values.resize_with(slots, Value::default);
+        Self(values)
     }
 
     pub fn from_values(values: Vec<Value>) -> Self {

@@ -3,6 +3,7 @@
 mod generate;
 mod job;
 mod mapping;
+mod systems;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ fn front_end(criterion: &mut Criterion) {
     });
     let mut group = criterion.benchmark_group("project of 60 rules a map");
     group.sample_size(10);
-    for maps in [10, 100, 1_000] {
+    for maps in [10, 100] {
         let text = vec![("project.dwmap".to_owned(), generate::project(maps, 60))];
         group.bench_function(format!("parse/{maps} maps"), |it| it.iter(|| parse(black_box(&text))));
         let (files, sources, diags) = parse(&text);
@@ -186,5 +187,17 @@ fn records(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, front_end, session, hostile, records, mapping::mapping, mapping::merging);
+criterion_group!(
+    benches,
+    front_end,
+    session,
+    hostile,
+    records,
+    mapping::mapping,
+    mapping::merging,
+    systems::json,
+    systems::loading,
+    systems::commits,
+    systems::engine
+);
 criterion_main!(benches);

@@ -28,7 +28,7 @@ entity b.account {
   key accountid: guid
   unique (number)
   number: text<20>
-  name:   text<60>
+  name:   text<60> required
   payer:  lookup b.account?
 }
 

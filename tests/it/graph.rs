@@ -47,7 +47,7 @@ entity b.person {
   key personid: guid
   unique (id)
   id:         text<20>
-  kind:       text<20>
+  kind:       text<20> required
   department: lookup b.department?
   boss:       lookup b.person?
   country:    lookup b.country?

@@ -6,7 +6,7 @@ use super::code::{ASIDE, Code, List, Make, OfText, OfValue, REGISTERS, Source, T
 use super::texts;
 use crate::functions::Moment;
 use crate::ir::{Compare, RuleId};
-use crate::value::{Rounding, Text, Time, Value};
+use crate::value::{Decimal, Rounding, Text, Time, Value};
 
 /// Most arguments of a function that is called by number.
 pub const ARGUMENTS_MAX: usize = 4;
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
                 }
                 is_wanted
             };
-            let done = match (operation.verb, target) {
+            let done = match (&operation.verb, target) {
                 (Verb::Turn(turn), _) => match self.turn(registers, turn) {
                     Ok(to) => {
                         at = to.map_or(at + 1, usize::from);
@@ -158,11 +158,11 @@ impl<'a> Run<'a> {
                     Err(stray) => Err(stray),
                 },
                 (Verb::Move(from), Target::Register(to)) => {
-                    registers[usize::from(to)] = std::mem::take(&mut registers[usize::from(from)]);
+                    registers[usize::from(to)] = std::mem::take(&mut registers[usize::from(*from)]);
                     Ok(true)
                 }
                 (Verb::Move(from), Target::Output | Target::FilledOutput) => {
-                    Ok(keep(std::mem::take(&mut registers[usize::from(from)])))
+                    Ok(keep(std::mem::take(&mut registers[usize::from(*from)])))
                 }
                 (Verb::Make(make), Target::Register(to)) => {
                     let mut made = Value::Absent;
@@ -208,23 +208,32 @@ impl<'a> Run<'a> {
 
     /// Hands what is made to `keep`; the answer says whether it was wanted.
     #[inline(always)]
-    fn make(&self, registers: &Registers, make: Make, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
+    fn make(&self, registers: &Registers, make: &Make, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
         let get = |source: Source| self.get(registers, source);
-        Ok(match make {
+        Ok(match *make {
             Make::Copy(source) => copied(get(source), keep),
-            Make::Text(verb, source) => match get(source) {
+            Make::Text(ref verb, source) => match get(source) {
                 Value::Text(text) => return self.of_text(verb, text, keep),
                 Value::Null => keep(Value::Null),
                 Value::Absent => keep(Value::Absent),
                 _ => return Err(Stray::Odd),
             },
-            Make::Value(verb, source) => match get(source) {
+            Make::Value(ref verb, source) => match get(source) {
                 Value::Null => keep(Value::Null),
                 Value::Absent => keep(Value::Absent),
                 value => return self.of_value(verb, value, keep),
             },
             Make::Concat(list) => keep(self.concat(registers, list)),
-            Make::Math(op, left, right) => keep(eval::math(op, get(left), get(right)).map_err(|_| Stray::Misfit)?),
+            Make::Math(op, left, right) => match (get(left), get(right)) {
+                // Two whole numbers make a whole one; all others are decimals.
+                (Value::Decimal(left), Value::Decimal(right)) => {
+                    keep(Value::Decimal(eval::reckon(op, *left, *right).map_err(|_| Stray::Misfit)?))
+                }
+                (Value::Decimal(left), Value::Int(right)) => {
+                    keep(Value::Decimal(eval::reckon(op, *left, Decimal::from_int(*right)).map_err(|_| Stray::Misfit)?))
+                }
+                (left, right) => keep(eval::math(op, left, right).map_err(|_| Stray::Misfit)?),
+            },
             Make::Table(source, table) => match get(source) {
                 Value::Absent => keep(Value::Absent),
                 value => copied(self.code.tables[usize::from(table)].get(value).ok_or(Stray::Misfit)?, keep),
@@ -243,10 +252,10 @@ impl<'a> Run<'a> {
     }
 
     #[inline(always)]
-    fn of_text(&self, verb: OfText, value: &Text, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
+    fn of_text(&self, verb: &OfText, value: &Text, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
         let needle = |number: u16| &self.code.needles[usize::from(number)];
         let mut part = |part: &str| keep(Value::Text(Text::new(part)));
-        Ok(match verb {
+        Ok(match *verb {
             OfText::Trim => part(value.trim()),
             OfText::Take(units) if value.len() > units as usize => part(texts::take(value, units)),
             OfText::Before(separator) => part(needle(separator).split(value, false).map_or(value.as_str(), |(head, _)| head)),
@@ -273,25 +282,25 @@ impl<'a> Run<'a> {
     }
 
     #[inline(always)]
-    fn of_value(&self, verb: OfValue, value: &Value, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
+    fn of_value(&self, verb: &OfValue, value: &Value, mut keep: impl FnMut(Value) -> bool) -> Result<bool> {
         Ok(match (verb, value) {
             (OfValue::ToText, value) => keep(Value::Text(texts::plain(value))),
             (OfValue::ToInt, Value::Int(number)) => keep(Value::Int(*number)),
             (OfValue::ToInt, Value::Decimal(number)) => keep(Value::Int(number.to_int().ok_or(Stray::Odd)?)),
-            (OfValue::Round(scale), Value::Decimal(number)) => keep(Value::Decimal(number.round(scale, Rounding::HalfUp))),
+            (OfValue::Round(scale), Value::Decimal(number)) => keep(Value::Decimal(number.round(*scale, Rounding::HalfUp))),
             (OfValue::FitDecimal { precision, scale }, Value::Decimal(number)) => {
-                let fits = number.scale() <= scale && number.integer_digits() <= u32::from(precision - scale);
+                let fits = number.scale() <= *scale && number.integer_digits() <= u32::from(*precision - *scale);
                 if !fits {
                     return Err(Stray::Misfit);
                 }
                 keep(Value::Decimal(*number))
             }
             (OfValue::Convert(kind), value) => {
-                keep(convert(&self.code.kinds[usize::from(kind)], value).map_err(|_| Stray::Misfit)?)
+                keep(convert(&self.code.kinds[usize::from(*kind)], value).map_err(|_| Stray::Misfit)?)
             }
             (OfValue::FormatDate(pattern), Value::Date(date)) => {
                 let moment = Moment { date: *date, time: Time::midnight() };
-                keep(Value::Text(self.code.patterns[usize::from(pattern)].format(&moment)))
+                keep(Value::Text(self.code.patterns[usize::from(*pattern)].format(&moment)))
             }
             (OfValue::Day, Value::Date(date)) => keep(Value::Date(*date)),
             (OfValue::Day, Value::DateTime(at)) => keep(Value::Date(jiff::tz::Offset::UTC.to_datetime(*at).date())),
@@ -303,9 +312,9 @@ impl<'a> Run<'a> {
 
     /// Where to go on; `None`: at the next operation.
     #[inline(always)]
-    fn turn(&self, registers: &Registers, turn: Turn) -> Result<Option<u16>> {
+    fn turn(&self, registers: &Registers, turn: &Turn) -> Result<Option<u16>> {
         let get = |source: Source| self.get(registers, source);
-        let (is_taken, to) = match turn {
+        let (is_taken, to) = match *turn {
             Turn::Branch { condition, is_true, to } => ((*get(condition) == Value::Bool(true)) == is_true, to),
             Turn::BranchCompare { compare, left, right, is_true, to } => {
                 (eval::compare(compare, get(left), get(right)) == is_true, to)

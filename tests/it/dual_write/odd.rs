@@ -300,7 +300,8 @@ fn there_and_back(imported: &Imported) -> Vec<(String, String, String)> {
     let (trees, checked, found) = check(&imported.files);
     assert_eq!(found, Vec::<String>::new());
     let exported = dwmap::import::export::export(&trees, &checked.schemas);
-    assert_eq!(exported.notes, []);
+    // These columns came without a version of their map.
+    assert!(exported.notes.iter().all(|it| it.text.starts_with("has no `version`")), "{:?}", exported.notes);
     directions(&fields(&exported.files[0].text))
 }
 
