@@ -5,7 +5,7 @@
 use crate::change::{Seen, Side, Sides};
 use crate::interp::{Lookups, Prepared, Query};
 use crate::ir::Plan;
-use crate::value::Value;
+use crate::value::{Value, fold_case};
 
 /// The map whose row is waited for, if there is one, and the row.
 pub fn of_query(plan: &Plan, query: &Query) -> (String, Value) {
@@ -50,7 +50,7 @@ fn by_id(side: Side, id: &Value) -> Value {
 fn flat(value: &Value) -> Vec<Value> {
     match value {
         Value::Tuple(parts) => parts.iter().flat_map(flat).collect(),
-        Value::Text(text) => vec![Value::text(text.trim().to_lowercase())],
+        Value::Text(text) => vec![Value::text(fold_case(text.trim()))],
         other => vec![Value::text(other.to_string().to_lowercase())],
     }
 }

@@ -6,7 +6,7 @@ use super::eval::{Scope, Trouble, eval, settle_trouble};
 use super::{Cx, Query, Refusal, Stop};
 use crate::change::{Class, Side};
 use crate::ir::{Expr, Plan, RuleId};
-use crate::value::{Record, Value};
+use crate::value::{Record, Value, fold_case};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -216,7 +216,7 @@ fn fold_modulo(modulo: crate::ir::Modulo, value: &Value) -> Value {
         text = text.trim().to_owned().into();
     }
     if modulo.case {
-        text = text.to_lowercase().into();
+        text = fold_case(&text).into();
     }
     if modulo.space {
         text = text.split_whitespace().collect::<Vec<_>>().join(" ").into();

@@ -8,6 +8,7 @@
 //! Enum members are values too: a symbol (`Value::Text`, Finance & Operations) or a number (`Value::Int`,
 //! Dataverse choices), so that a member which the schema does not know can still be held and shown.
 
+mod case;
 mod decimal;
 mod kind;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+pub use case::{fold_case, to_small_letters};
 pub use decimal::{Decimal, DecimalError, Rounding};
 pub use jiff::{Timestamp, civil::Date, civil::Time};
 pub use kind::{EnumType, Kind, Member};
