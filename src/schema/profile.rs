@@ -6,7 +6,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Date, Kind, Rounding, Text, Timestamp, Value, fold_case};
+use crate::value::{Date, Kind, Rounding, Text, Timestamp, Value, fold_case, to_small_letters};
 
 /// What a store does to texts, dates, times and decimals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,7 +141,7 @@ impl Profile {
             text = text.to_uppercase().into();
         }
         if facts.lower {
-            text = text.to_lowercase().into();
+            text = to_small_letters(&text).into();
         }
         if let Some(length) = facts.padded {
             let missing = (length as usize).saturating_sub(text.encode_utf16().count());

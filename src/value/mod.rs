@@ -8,6 +8,7 @@
 //! Enum members are values too: a symbol (`Value::Text`, Finance & Operations) or a number (`Value::Int`,
 //! Dataverse choices), so that a member which the schema does not know can still be held and shown.
 
+mod case;
 mod decimal;
 mod kind;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+pub use case::{fold_case, to_small_letters};
 pub use decimal::{DIGITS_MAX, Decimal, DecimalError, Rounding};
 pub use jiff::{Timestamp, civil::Date, civil::Time};
 pub use kind::{EnumType, Kind, Member};
@@ -147,12 +149,6 @@ impl std::fmt::Display for Value {
             }
         }
     }
-}
-
-/// The form in which texts are compared where letter case does not count. It goes letter by letter: the usual small letters write a
-/// sigma at the end of a word unlike any other sigma, so that `ΟΔΟΣ` and `οδοσ` would be two texts.
-pub fn fold_case(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().replace('ς', "σ") }
 }
 
 /// The position of a field in a record; what it names is said by the shape.

@@ -132,6 +132,8 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                     format!("b{part}b"),
                     format!("a{part}a"),
                     format!("a{part}b{part}a"),
+                    format!("a{part} b{part}a"),
+                    format!("a{part}b {part}a"),
                     format!("a{part}"),
                     format!("{part}a"),
                 ]);

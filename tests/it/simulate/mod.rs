@@ -45,15 +45,15 @@ entity b.grp {
   key grpid: guid
   unique (code)
   code: text<20>
-  name: text<60>
+  name: text<60> required
 }
 
 entity b.account {
   key accountid: guid
   unique (number)
   number: text<20>
-  name:   text<60>
-  note:   text<60>
+  name:   text<60> required
+  note:   text<60> required
   grp:    lookup b.grp?
   payer:  lookup b.account?
 }

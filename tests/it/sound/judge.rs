@@ -117,7 +117,7 @@ impl<'c> Judge<'c> {
         for id in self.plan.rule_ids() {
             let rule = self.plan.rule(id);
             let Some(drawn) = self.case.rules.iter().find(|it| rule.label == it.label && it.may_skip) else { continue };
-            if !rule.writes(towards) || !self.takes_part(drawn) || !self.is_aside(id, towards, from, own) {
+            if !rule.writes(towards) || !self.will_take_part(drawn, towards, change) || !self.is_aside(id, towards, from, own) {
                 continue;
             }
             let written = rule.ends[towards].write.iter().find(|(slot, _)| change.get(*slot).is_known());
@@ -406,9 +406,19 @@ impl<'c> Judge<'c> {
 
     /// The guard of the rule holds, so that it carried the value.
     fn takes_part(&self, drawn: &Drawn) -> bool {
-        self.rules_of(drawn).all(|id| {
-            Side::BOTH.into_iter().all(|side| interp::guard_holds(self.cx(), id, side, &self.rows[side]).unwrap_or(false))
-        })
+        self.guards_hold(drawn, &self.rows)
+    }
+
+    /// The same for the row as it will be: another rule may write what the guard asks for.
+    fn will_take_part(&self, drawn: &Drawn, towards: Side, change: &Record) -> bool {
+        let mut after = self.rows.clone();
+        after[towards].overlay(&interp::normalise(self.plan, towards, change));
+        self.guards_hold(drawn, &after)
+    }
+
+    fn guards_hold(&self, drawn: &Drawn, rows: &Sides<Record>) -> bool {
+        let holds = |id: RuleId, side: Side| interp::guard_holds(self.cx(), id, side, &rows[side]).unwrap_or(false);
+        self.rules_of(drawn).all(|id| Side::BOTH.into_iter().all(|side| holds(id, side)))
     }
 
     /// A key with an empty part: it is as good as none.
