@@ -71,6 +71,7 @@ pub fn map<'a>(
         has_partition,
         depth: 0,
         grown: 0,
+        operands: HashMap::new(),
         locals: None,
         is_wrong: map.is_broken,
     };
@@ -196,7 +197,9 @@ fn add<'a>(
     }
     let setting = Setting { writes: setting.writes.clone(), is_key: role != Role::Ordinary, ..*setting };
     let lowered = cx.rule(rule, &setting, block).filter(|it| expressions(it).into_iter().all(|it| is_flat(cx, it, span)));
-    let Some(lowered) = lowered else {
+    // A rule with a field too many was given another field.
+    let is_full = cx.sides.iter().any(|(_, it)| it.fields.is_full);
+    let Some(lowered) = lowered.filter(|_| !is_full) else {
         cx.is_wrong = true;
         out.is_partial = true;
         return;
@@ -326,7 +329,7 @@ fn for_block(cx: &mut Scope<'_, '_>, field: &ast::Name, set: &ast::Expr, out: &G
 }
 
 fn finish<'a>(mut cx: Scope<'a, '_>, map: &'a ast::Map, span: Span, writes: Sides<bool>, gathered: Gathered<'a>) -> Built<'a> {
-    for side in Side::BOTH.into_iter().filter(|it| cx.sides[*it].fields.is_full).collect::<Vec<_>>() {
+    if let Some(side) = Side::BOTH.into_iter().find(|it| cx.sides[*it].fields.is_full) {
         let message = format!("the map uses more than {FIELDS_MAX} fields of `{}`", cx.sides[side].entity.name);
         let diagnostic = Diagnostic::new(codes::SYNTAX, map.name.span, message, "too many fields");
         cx.report(diagnostic.advice("divide the map by a `filter`, or map fewer fields"));

@@ -512,6 +512,9 @@ impl Scope<'_, '_> {
 
     fn math(&mut self, side: Side, op: Math, op_span: Span, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<Typed> {
         let (mut left, mut right) = both(self.numeric(side, left), self.numeric(side, right))?;
+        if self.locals.is_none() {
+            self.operands.extend([&left, &right].map(|it| (it.span, (it.kind.clone(), it.constant.clone()))));
+        }
         let kind = math_kind(op, &left.kind, &right.kind);
         let expr = Expr::Math { op, left: left.take().boxed(), right: right.take().boxed() };
         let mut out = Typed::computed(expr, kind, &[&left, &right], span);

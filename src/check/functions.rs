@@ -1,7 +1,7 @@
 //! `fn`, `canon` and `iso` by themselves: their declared types hold, a canoniser changes nothing the second time, and the halves
 //! of an `iso` undo each other. The last two are seen on samples, in the declared range.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -94,6 +94,7 @@ fn lowered(
         has_partition: false,
         depth: 0,
         grown: 0,
+        operands: HashMap::new(),
         locals: None,
         is_wrong: false,
     };

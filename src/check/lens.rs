@@ -271,10 +271,10 @@ impl Scope<'_, '_> {
         split: Split,
         span: Span,
     ) -> Option<Writes> {
-        let (a, b) = super::expr::both(self.lower(side, left, None), self.lower(side, right, None))?;
-        let (constant, operand, inner) = match (&a.constant, &b.constant) {
-            (None, Some(constant)) => (constant, left, &a),
-            (Some(constant), None) if commutes => (constant, right, &b),
+        let (a, b) = super::expr::both(self.operand(side, left), self.operand(side, right))?;
+        let (constant, operand, inner) = match (&a.1, &b.1) {
+            (None, Some(constant)) => (constant, left, &a.0),
+            (Some(constant), None) if commutes => (constant, right, &b.0),
             _ => return self.one_way(span, "this calculation"),
         };
         if matches!(inverse, Math::Divide | Math::Multiply) && crate::interp::to_decimal(constant).is_none_or(|it| it.is_zero()) {
@@ -285,12 +285,20 @@ impl Scope<'_, '_> {
         if inverse == Math::Divide {
             self.may_fail(side, given.span, "not every number can be divided without a rest");
         }
-        let undone = Expr::Convert { to: inner.kind.clone(), operand: undone.boxed() };
+        let undone = Expr::Convert { to: inner.clone(), operand: undone.boxed() };
         let result = undone_kind(inverse, &given.kind, constant);
-        if matches!(fit::fit(&result, &inner.kind), Fit::Narrow(_)) && inverse != Math::Divide {
+        if matches!(fit::fit(&result, inner), Fit::Narrow(_)) && inverse != Math::Divide {
             self.may_fail(side, given.span, "not every result fits the field");
         }
-        self.writers(side, operand, &given.with(undone, inner.kind.clone()), split)
+        self.writers(side, operand, &given.with(undone, inner.clone()), split)
+    }
+
+    /// The kind of an operand and its value where it is fixed, as they were when the end was read.
+    fn operand(&mut self, side: Side, operand: &ast::Expr) -> Option<(Kind, Option<Value>)> {
+        if let Some(known) = self.operands.get(&operand.span) {
+            return Some(known.clone());
+        }
+        self.lower(side, operand, None).map(|it| (it.kind, it.constant))
     }
 
     /// `a ++ ", " ++ b`: divided at its separators.

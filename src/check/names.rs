@@ -142,6 +142,11 @@ pub fn collect<'a>(
         broken: HashSet::new(),
         premises: given.premises,
     };
+    let by_key: HashMap<&String, &Layered> = layered.iter().rev().map(|it| (&it.key, it)).collect();
+    let mut above: HashMap<&String, Vec<&Layered>> = HashMap::new();
+    for it in layered {
+        it.bases.iter().for_each(|base| above.entry(base).or_default().push(it));
+    }
     for (file, item) in project.files.iter().flat_map(|file| file.items.iter().map(move |item| (file.id, item))) {
         let key = |name: &ast::Name| project.own_key(file, &name.text);
         match &item.kind {
@@ -154,13 +159,14 @@ pub fn collect<'a>(
                 let key = key(&map.name);
                 let map = match &map.head {
                     MapHead::Sides { .. } => Some(map),
-                    MapHead::Extends(_) => layered.iter().find(|it| it.key == key).map(|it| &it.map),
+                    MapHead::Extends(_) => by_key.get(&key).map(|it| &it.map),
                 };
                 // A layer without a base was reported where layers are merged.
                 let Some(map) = map else { continue };
-                let is_active = !project.is_library(file) && !layered.iter().any(|it| it.bases.contains(&key));
-                let layers: Vec<&Layered> = layered.iter().filter(|it| it.bases.contains(&key) && it.is_active).collect();
-                let layer = if let [layer] = layers.as_slice() { Some(layer.key.clone()) } else { None };
+                let layers = above.get(&key);
+                let is_active = !project.is_library(file) && layers.is_none();
+                let mut running = layers.into_iter().flatten().filter(|it| it.is_active);
+                let layer = running.next().filter(|_| running.next().is_none()).map(|it| it.key.clone());
                 if world.maps.insert(key, MapInfo { map, span: item.span, is_active, layer }).is_some() {
                     twice(&map.name, "map", diags);
                 }
@@ -191,7 +197,36 @@ pub fn collect<'a>(
         }
     }
     params::unknown_settings(&world, given, diags);
+    count_maps(&mut world.maps, diags);
     world
+}
+
+/// Most maps that run, and most of them on one entity: each is compared with all others on it.
+const MAPS_MAX: usize = 5_000;
+const MAPS_OF_AN_ENTITY_MAX: usize = 300;
+
+/// Maps past the limits do not run; the first of them is reported.
+fn count_maps(maps: &mut IndexMap<String, MapInfo<'_>>, diags: &mut Diagnostics) {
+    let (mut all, mut of_entity, mut is_said) = (0, HashMap::<String, usize>::new(), false);
+    for info in maps.values_mut().filter(|it| it.is_active) {
+        let MapHead::Sides { left, right, .. } = &info.map.head else { continue };
+        all += 1;
+        let counts = [left, right].map(|it| {
+            let count = of_entity.entry(it.to_string()).or_default();
+            *count += 1;
+            *count
+        });
+        let message = match counts.into_iter().max().filter(|it| *it > MAPS_OF_AN_ENTITY_MAX) {
+            Some(_) => format!("there are more than {MAPS_OF_AN_ENTITY_MAX} maps on one entity"),
+            None if all > MAPS_MAX => format!("there are more than {MAPS_MAX} maps in the project"),
+            None => continue,
+        };
+        info.is_active = false;
+        if !std::mem::replace(&mut is_said, true) {
+            let diagnostic = Diagnostic::new(codes::SYNTAX, info.map.name.span, message, "the first map too many");
+            diags.push(diagnostic.advice("make one map of several, or divide the project"));
+        }
+    }
 }
 
 fn items<'a>(files: &[&'a ast::File]) -> impl Iterator<Item = (FileId, &'a ast::Item)> {

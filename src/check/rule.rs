@@ -92,6 +92,7 @@ impl<'a> Scope<'a, '_> {
     /// The rule as equation. `None`: something in it is wrong, and that was reported.
     pub fn rule(&mut self, rule: &'a ast::Rule, setting: &Setting, block: Option<&Block>) -> Option<Rule> {
         self.grown = 0;
+        self.operands.clear();
         let clauses = self.clauses(rule)?;
         let arrow = towards(rule.arrow);
         if !setting.is_key && arrow.iter().any(|(side, writes)| *writes && !setting.writes[side]) {

@@ -13,7 +13,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::ir::{Reference, ValueTable};
 use crate::schema::{Entity, Field, Schema, Shape, ShapeField};
 use crate::source::{Sources, Span};
-use crate::value::{Kind, Slot};
+use crate::value::{Kind, Slot, Value};
 
 /// One side of the map.
 pub struct SideScope<'a> {
@@ -54,6 +54,8 @@ pub struct Scope<'a, 'd> {
     pub depth: u32,
     /// Parts that own functions have added to the expressions of the rule, see [`Scope::grown`].
     pub grown: usize,
+    /// What calculations in the rule are made of: writers ask again for each level of a long sum.
+    pub operands: HashMap<Span, (Kind, Option<Value>)>,
     /// The names that the body of an own function knows; it sees no fields.
     pub locals: Option<Vec<(String, Typed)>>,
     /// An error was reported: the map takes no part in the program.

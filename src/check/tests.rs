@@ -1,5 +1,6 @@
 //! `test` items: what is written to which side, and what must come of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::built::Built;
@@ -58,6 +59,7 @@ fn one<'a>(
         has_partition: plan.partition.is_some(),
         depth: 0,
         grown: 0,
+        operands: HashMap::new(),
         locals: None,
         is_wrong: false,
     };

@@ -1,6 +1,7 @@
 //! All integration tests in one binary.
 
 mod alerts;
+mod bounds;
 mod broken;
 mod circles;
 mod clauses;

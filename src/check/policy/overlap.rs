@@ -1,5 +1,7 @@
 //! Whether two conditions can hold for one row. Only what is certain counts: tests of one field against constants.
 
+use std::collections::HashSet;
+
 use crate::interp::to_decimal;
 use crate::ir::{Compare, Expr};
 use crate::schema::Shape;
@@ -12,6 +14,35 @@ enum Fact {
     /// `< value`, or `<=` where the value itself counts. Null is never below or above.
     Below(Value, bool),
     Above(Value, bool),
+}
+
+/// Values to look things up in; few are looked through.
+enum Values<'v> {
+    Few(&'v [Value]),
+    Many(HashSet<&'v Value>),
+}
+
+/// From so many values on, a table is worth its making.
+const FEW: usize = 16;
+
+impl<'v> Values<'v> {
+    fn of(values: &'v [Value]) -> Self {
+        if values.len() < FEW { Self::Few(values) } else { Self::Many(values.iter().collect()) }
+    }
+
+    fn contains(&self, value: &Value) -> bool {
+        match self {
+            Self::Few(values) => values.contains(value),
+            Self::Many(values) => values.contains(value),
+        }
+    }
+}
+
+/// A value stands in both.
+pub fn have_common(some: &[Value], others: &[Value]) -> bool {
+    let (few, many) = if some.len() < others.len() { (some, others) } else { (others, some) };
+    let few = Values::of(few);
+    many.iter().any(|it| few.contains(it))
 }
 
 /// No row passes both; the conditions read rows of the same entity, each through its own shape.
@@ -66,7 +97,7 @@ pub fn cover_partitions(conditions: &[&Expr], selected: Option<&[Value]>) -> boo
     let is_partition = |it: &Expr| {
         *it == Expr::Partition || matches!(it, Expr::Call { arguments, .. } if arguments.as_slice() == [Expr::Partition])
     };
-    let mut taken = Vec::new();
+    let mut taken = HashSet::new();
     for condition in conditions {
         if let Expr::In { operand, set } = condition
             && is_partition(operand)
@@ -76,15 +107,16 @@ pub fn cover_partitions(conditions: &[&Expr], selected: Option<&[Value]>) -> boo
     }
     let is_taken = |value: &Value| {
         let lower = value.as_text().map(|it| Value::text(it.to_lowercase()));
-        taken.iter().any(|it| *it == value || Some(*it) == lower.as_ref())
+        taken.contains(value) || lower.is_some_and(|it| taken.contains(&it))
     };
     selected.is_some_and(|it| it.iter().all(is_taken))
 }
 
 fn excludes(left: &Fact, right: &Fact) -> bool {
     match (left, right) {
-        (Fact::OneOf(some), Fact::OneOf(others)) => !some.iter().any(|it| others.contains(it)),
+        (Fact::OneOf(some), Fact::OneOf(others)) => !have_common(some, others),
         (Fact::OneOf(some), Fact::NoneOf(others)) | (Fact::NoneOf(others), Fact::OneOf(some)) => {
+            let others = Values::of(others);
             some.iter().all(|it| others.contains(it))
         }
         (Fact::OneOf(some), Fact::Below(bound, inclusive)) | (Fact::Below(bound, inclusive), Fact::OneOf(some)) => {

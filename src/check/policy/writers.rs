@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::has_lookup;
 use super::kin::Kin;
-use super::overlap::are_disjoint;
+use super::overlap::{are_disjoint, have_common};
 use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -42,7 +42,14 @@ pub fn of_map(built: &Built<'_>) -> Writers {
     }
 }
 
+/// Most rules that write one field of an entity, in all maps together: each is compared with all others.
+pub const WRITERS_MAX: usize = 200;
+
 pub fn check(built: &mut [Built<'_>], own: &[&Writers], kin: &Kin, diags: &mut Diagnostics) {
+    for it in too_many(built, kin) {
+        diags.push(crowd(built, &it));
+        built[it.0.map].is_wrong = true;
+    }
     let mut clashes = clashes(built, own, kin);
     // Two layers that brought one line of their base are in each other's way as maps, not rule by rule.
     let is_one_line = |(_, (a, b)): &(Side, (Writer, Writer))| built[a.map].rules[a.rule].span == built[b.map].rules[b.rule].span;
@@ -140,8 +147,34 @@ fn is_apart(built: &[Built<'_>], first: Writer, second: Writer) -> bool {
         || (first.map != second.map && scopes_exclude(a, b))
 }
 
-/// The ordinary rules of these maps of one entity that write each field, in the order of the text.
+/// The first rule too many for each field that too many write, with the side.
+fn too_many(built: &[Built<'_>], kin: &Kin) -> Vec<(Writer, Side)> {
+    let groups = Side::BOTH.into_iter().flat_map(|side| kin.groups(side).iter().map(move |it| (side, it)));
+    let found = groups.flat_map(|(side, group)| {
+        let writers = all_by_field(built, side, group).into_values().filter_map(|it| it.get(WRITERS_MAX).copied());
+        writers.map(|it| (it, side)).collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
+fn crowd(built: &[Built<'_>], (writer, side): &(Writer, Side)) -> Diagnostic {
+    let it = &built[writer.map];
+    let shape = &it.plan.shapes[*side];
+    let message = format!("more than {WRITERS_MAX} rules write `{}` of `{}`", shape.field(writer.slot).name, shape.entity);
+    Diagnostic::new(codes::SYNTAX, it.rules[writer.rule].span, message, "the first rule too many")
+        .advice("make one rule of several with a value map, or `if`")
+        .in_rule(&it.plan.name, Some(&it.plan.rules[writer.rule].label))
+}
+
+/// The ordinary rules of these maps of one entity that write each field, in the order of the text; past [`WRITERS_MAX`] they are
+/// left out.
 fn by_field<'b>(built: &'b [Built<'_>], side: Side, group: &[usize]) -> BTreeMap<&'b str, Vec<Writer>> {
+    let mut out = all_by_field(built, side, group);
+    out.values_mut().for_each(|it| it.truncate(WRITERS_MAX));
+    out
+}
+
+fn all_by_field<'b>(built: &'b [Built<'_>], side: Side, group: &[usize]) -> BTreeMap<&'b str, Vec<Writer>> {
     let mut out: BTreeMap<_, Vec<Writer>> = BTreeMap::new();
     for &map in group {
         let it = &built[map];
@@ -243,7 +276,7 @@ fn scopes_exclude(a: &Plan, b: &Plan) -> bool {
         _ => false,
     });
     let by_partition = match (&a.partition_in, &b.partition_in) {
-        (Some(first), Some(second)) => !first.iter().any(|it| second.contains(it)),
+        (Some(first), Some(second)) => !have_common(first, second),
         _ => false,
     };
     by_filter || by_partition
@@ -288,10 +321,12 @@ fn circle(built: &Built<'_>, is_reported: impl Fn(usize) -> bool) -> Option<Diag
             }
         }
     }
-    let (_, _, rule) = *edges.iter().find(|(from, to, _)| reaches(&edges, *to, *from))?;
+    let circles = circles(class.len(), &edges);
+    let is_closed = |(from, to, _): &&(usize, usize, usize)| circles[*from].is_some() && circles[*from] == circles[*to];
+    let (from, _, rule) = *edges.iter().find(is_closed)?;
     let message = "fields are derived from each other in a circle";
     let mut diagnostic = Diagnostic::new(codes::CYCLE, built.rules[rule].span, message, "leads back to where it came from");
-    let closing = edges.iter().find(|(from, to, other)| *other != rule && reaches(&edges, *to, *from));
+    let closing = edges.iter().filter(is_closed).find(|(other, _, of)| *of != rule && circles[*other] == circles[from]);
     if let Some((_, _, other)) = closing {
         diagnostic = diagnostic.because(built.rules[*other].span, "part of the same circle");
     }
@@ -302,18 +337,48 @@ fn circle(built: &Built<'_>, is_reported: impl Fn(usize) -> bool) -> Option<Diag
     )
 }
 
-fn reaches(edges: &[(usize, usize, usize)], start: usize, goal: usize) -> bool {
-    let (mut seen, mut todo) = (vec![start], vec![start]);
-    while let Some(next) = todo.pop() {
-        if next == goal {
-            return true;
+/// By field: the circle that it is in, where it is in one. Fields that lead to each other have one number.
+fn circles(fields: usize, edges: &[(usize, usize, usize)]) -> Vec<Option<usize>> {
+    let (mut forth, mut back) = (vec![Vec::new(); fields], vec![Vec::new(); fields]);
+    for (from, to, _) in edges {
+        forth[*from].push(*to);
+        back[*to].push(*from);
+    }
+    // Twice through all: first in the order in which they are left, then backwards from the last one left (Kosaraju).
+    let mut left = Vec::with_capacity(fields);
+    let mut seen = vec![false; fields];
+    for start in 0..fields {
+        walk(start, &forth, &mut seen, |it| left.push(it));
+    }
+    let (mut out, mut seen) = (vec![None; fields], vec![false; fields]);
+    for (number, start) in left.into_iter().rev().enumerate() {
+        let mut members = Vec::new();
+        walk(start, &back, &mut seen, |it| members.push(it));
+        if members.len() > 1 || forth[start].contains(&start) {
+            members.into_iter().for_each(|it| out[it] = Some(number));
         }
-        for (_, to, _) in edges.iter().filter(|(from, _, _)| *from == next) {
-            if !seen.contains(to) {
-                seen.push(*to);
-                todo.push(*to);
+    }
+    out
+}
+
+/// Visits what can be reached and was not seen, and tells each when everything behind it was visited.
+fn walk(start: usize, edges: &[Vec<usize>], seen: &mut [bool], mut leave: impl FnMut(usize)) {
+    if std::mem::replace(&mut seen[start], true) {
+        return;
+    }
+    let mut way = vec![(start, 0)];
+    while let Some((at, next)) = way.last_mut() {
+        match edges[*at].get(*next) {
+            Some(&to) => {
+                *next += 1;
+                if !std::mem::replace(&mut seen[to], true) {
+                    way.push((to, 0));
+                }
+            }
+            None => {
+                leave(*at);
+                way.pop();
             }
         }
     }
-    false
 }

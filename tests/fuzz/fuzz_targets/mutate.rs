@@ -104,9 +104,18 @@ fn change(at: &mut Value, donor: Value, dice: &mut Dice) {
     match (dice.below(6), &mut *at) {
         (0, _) => *at = donor,
         (1, _) => *at = serde_json::from_str(dice.pick(FORMS)).expect("the forms are JSON"),
-        (2, Value::Array(parts)) if !parts.is_empty() => drop(parts.remove(dice.below(parts.len()))),
-        (3, Value::Array(parts)) => parts.insert(dice.below(parts.len() + 1), donor),
-        (4, Value::Array(parts)) if parts.len() > 1 => parts.swap(0, dice.below(parts.len())),
+        (2, Value::Array(parts)) if !parts.is_empty() => {
+            let place = dice.below(parts.len());
+            drop(parts.remove(place));
+        }
+        (3, Value::Array(parts)) => {
+            let place = dice.below(parts.len() + 1);
+            parts.insert(place, donor);
+        }
+        (4, Value::Array(parts)) if parts.len() > 1 => {
+            let place = dice.below(parts.len());
+            parts.swap(0, place);
+        }
         (_, Value::Number(_)) => *at = dice.pick(NUMBERS).into(),
         (_, Value::String(_)) => *at = dice.pick(TEXTS).into(),
         (_, Value::Bool(it)) => *it = !*it,
