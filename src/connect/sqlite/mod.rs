@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::{Capabilities, Connector, order_of_numbers};
@@ -157,6 +158,8 @@ impl Sqlite {
             let db = Connection::open_with_flags(&path, flags)?;
             db.busy_timeout(BUSY_TIMEOUT)?;
             db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            // A value that is bound must not have its statement compiled anew; with conditions on indexes, it would.
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
             db.pragma_update(None, "foreign_keys", true)?;
             Ok(db)
         };

@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Fault, Sqlite};
@@ -25,6 +26,12 @@ const DESK_TABLES: &str = include_str!("desk.sql");
 /// Tries to get the lock, and the rest between them: a command that only looks whether somebody holds it holds it for an instant.
 const LOCK_TRIES_MAX: u32 = 5;
 const LOCK_REST: Duration = Duration::from_millis(40);
+
+/// Lets a statement be compiled once. Where a value is compared and an index has a condition, as those of links have, SQLite would
+/// else compile the statement anew each time a value is bound (c3ref/prepare.html, and `exprCompareVariable` in its source).
+fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
+}
 
 impl Sqlite {
     /// Opens the state file, or makes it. The process holds it alone until this is dropped.
@@ -105,6 +112,7 @@ impl Sqlite {
     fn settings(&self) -> std::result::Result<(), Fault> {
         self.db.busy_timeout(BUSY_TIMEOUT)?;
         self.db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        keep_statements(&self.db)?;
         self.db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         self.db.pragma_update(None, "foreign_keys", true)?;
         Ok(())
@@ -222,5 +230,23 @@ impl Fault {
             }
             _ => Error::Failed(format!("{path}: {error}; nothing was changed")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{StatementStatus, params};
+
+    use super::Sqlite;
+
+    #[test]
+    fn a_statement_is_compiled_once_whatever_is_bound() {
+        let store = Sqlite::in_memory().expect("memory is there");
+        let sql = "SELECT id FROM link WHERE plan = ?1 AND left_row = ?2 AND state <> 3";
+        let mut select = store.db.prepare(sql).expect("the table is there");
+        for row in ["1", "2", "3"] {
+            assert!(!select.exists(params![1, row]).expect("it is read"));
+        }
+        assert_eq!(select.get_status(StatementStatus::RePrepare), 0);
     }
 }
