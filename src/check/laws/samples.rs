@@ -122,6 +122,9 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
                 let one_less = "x".repeat(units.saturating_sub(1));
                 out.extend([format!("x {one_less}"), "İ".repeat(units), "ß".repeat(units), format!("ß{one_less}")]);
                 out.extend([format!("İ{one_less}"), format!("{one_less}İ"), format!("{one_less}ß")]);
+                // Of these a function that keeps letters or digits leaves one, and padding moves it.
+                let dots = ".".repeat(units.saturating_sub(1));
+                out.extend([format!("{dots}1"), format!("1{dots}")]);
                 // A letter of two units is never cut in half: it is left out.
                 out.extend([format!("{one_less}😀x"), format!("x😀{one_less}"), one_less]);
             }
