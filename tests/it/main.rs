@@ -42,6 +42,7 @@ mod push;
 mod readme;
 mod renewal;
 mod sandbox;
+mod shipped;
 mod simulate;
 mod soak;
 mod sound;
