@@ -248,7 +248,10 @@ fn nothing_is_lost(driver: &Driver) -> Checked {
         }
     }
     for &removed in &lineage.removed {
-        let is_known = lineage.abandoned.iter().any(|it| lineage.descends(*it, removed));
+        // Whoever deletes a row that a late request had reached knows nothing of what that displaced.
+        let mut races = lineage.overwritten.iter().filter(|race| race.is_unseen && lineage.descends(race.old, removed));
+        let is_known = lineage.abandoned.iter().any(|it| lineage.descends(*it, removed))
+            || races.any(|race| lineage.abandoned.iter().any(|it| lineage.descends(*it, race.new)));
         if !is_known && !ledger.contains(&removed) && !lineage.removed_unseen.contains(&removed) {
             return Err(format!("{removed} was deleted with its row and is not in the ledger"));
         }
