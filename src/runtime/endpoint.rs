@@ -36,24 +36,36 @@ pub struct Endpoint {
     why: String,
     /// A later process is to leave it alone too. Refused credentials are another matter: a person mends them and starts anew.
     is_lasting: bool,
+    /// It asked for the time itself.
+    is_asked_for: bool,
 }
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self { window: WINDOW_START, failures: 0, shuts: 0, shut_until: None, why: String::new(), is_lasting: false }
+        Self {
+            window: WINDOW_START,
+            failures: 0,
+            shuts: 0,
+            shut_until: None,
+            why: String::new(),
+            is_lasting: false,
+            is_asked_for: false,
+        }
     }
 }
 
 impl Endpoint {
     /// What an earlier process left on file.
     pub fn from_file(it: LeftAlone) -> Self {
-        Self { shuts: it.times, shut_until: Some(it.until), why: it.why, is_lasting: true, ..Self::default() }
+        let until = if it.is_asked_for { it.until } else { Timestamp::MIN };
+        let (shut_until, is_asked_for) = (Some(until), it.is_asked_for);
+        Self { shuts: it.times, shut_until, why: it.why, is_lasting: true, is_asked_for, ..Self::default() }
     }
 
     /// What a later process must know.
     pub fn to_file(&self) -> Option<LeftAlone> {
         let until = self.shut_until.filter(|_| self.is_lasting)?;
-        Some(LeftAlone { until, times: self.shuts, why: self.why.clone() })
+        Some(LeftAlone { until, is_asked_for: self.is_asked_for, times: self.shuts, why: self.why.clone() })
     }
 
     /// How many links may be worked on now; 1 of a system that was left alone and may be well again.
@@ -107,6 +119,7 @@ impl Endpoint {
         self.shut_until = self.shut_until.max(until);
         self.why.clone_from(&failure.message);
         self.is_lasting = true;
+        self.is_asked_for = failure.retry_after.is_some();
     }
 }
 
@@ -159,7 +172,7 @@ mod tests {
         assert_eq!(endpoint.to_file(), None);
         (0..=FAILURES_MAX).for_each(|_| endpoint.failed(at(0), &failure(Class::Transient, None)));
         let mut later = Endpoint::from_file(endpoint.to_file().expect("it is left alone"));
-        assert_eq!((later.room(at(3)), later.room(at(4))), (0, 1));
+        assert_eq!(later.room(at(0)), 1, "whoever starts anew may have mended it: one link asks");
         later.failed(at(4), &failure(Class::Transient, None));
         assert_eq!((later.room(at(11)), later.room(at(12))), (0, 1), "twice as long as the last time");
         later.went_well();

@@ -108,6 +108,8 @@ pub struct Sampled {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftAlone {
     pub until: Timestamp,
+    /// It asked for this time itself. One that merely failed may be well again: it is tried with care at once.
+    pub is_asked_for: bool,
     /// How often it was left alone without a good call in between.
     pub times: u32,
     pub why: String,

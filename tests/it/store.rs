@@ -536,7 +536,7 @@ fn a_copy_from_the_time_of_the_same_process_is_known_too() {
 #[test]
 fn systems_that_are_left_alone_are_on_file() {
     let folder = Folder::new();
-    let how = LeftAlone { until: at(60), times: 3, why: "busy".to_owned() };
+    let how = LeftAlone { until: at(60), is_asked_for: true, times: 3, why: "busy".to_owned() };
     at_file(&folder.file()).set_left_alone("dv", Some(&how)).unwrap();
     let mut store = at_file(&folder.file());
     assert_eq!(store.left_alone().unwrap(), [("dv".to_owned(), how)]);
