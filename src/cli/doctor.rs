@@ -64,7 +64,9 @@ fn meaning(grade: Grade) -> &'static str {
         Grade::A => "nothing is overwritten unseen, nothing is made twice, deletes are seen as they come",
         Grade::B => "nothing is overwritten unseen, nothing is made twice; deletes are found by looking over the keys",
         Grade::C => "nothing is overwritten unseen; a create whose answer is lost is found by its key only",
-        Grade::D => "a write can displace an edit that was made in the moment before it",
+        Grade::D => {
+            "a write can displace an edit that was made in the moment before it, and one whose answer was lost can land later, over a newer value: what it brings back counts as an edit then"
+        }
     }
 }
 

@@ -58,6 +58,7 @@ pub fn run(args: &Args, color: Color) -> Result {
         Deployment::open(program, &connectors, Box::new(store), Arc::new(Real), settings).map_err(Stopped::environment)?;
     deployment.watcher = progress;
     deployment.remind().map_err(Stopped::environment)?;
+    say_behind(&deployment);
     let receiver = match &config.receiver {
         Some(it) => Some((it.listen, systems::hooks(&config, &project.root)?)),
         None => None,
@@ -167,6 +168,17 @@ async fn once(args: &Args, mut deployment: Deployment, master: Option<Side>) -> 
     };
     done.map_err(|error| stopped(&deployment.program, error))?;
     summary(&mut deployment)
+}
+
+/// Somebody put an older copy of the state back.
+fn say_behind(deployment: &Deployment) {
+    let behind = deployment.behind();
+    if !behind.is_empty() {
+        eprintln!(
+            "the state is an older copy of itself ({}): until it has caught up, a row is looked for by its key before it is made; where both sides were edited since the copy, conflicts are decided by the maps",
+            behind.join(", ")
+        );
+    }
 }
 
 /// Maps that do nothing, and how to change that.

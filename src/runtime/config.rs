@@ -312,17 +312,24 @@ impl Config {
         params.into_iter().flat_map(|it| it.keys()).map(|key| (key.get_ref().to_string(), key.span())).collect()
     }
 
-    /// Settings that a running process does not take over from a new file.
-    pub fn differences_that_wait(&self, other: &Self) -> Vec<&'static str> {
+    /// Settings that a running process does not take over from a new file: those that wait for `dwmap reload`, and those that wait
+    /// for the next start.
+    pub fn differences_that_wait(&self, other: &Self) -> [Vec<&'static str>; 2] {
         let shown = |it: &dyn std::fmt::Debug| format!("{it:?}");
-        let pairs: [(&'static str, bool); 5] = [
-            ("`[receiver]`", shown(&self.receiver) != shown(&other.receiver)),
+        let webhooks = |it: &Self| it.systems.iter().map(|(name, it)| format!("{name} {:?}", it.webhook())).collect::<Vec<_>>();
+        let differing =
+            |pairs: &[(&'static str, bool)]| pairs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+        let for_reload = differing(&[
             ("`maps`", self.maps != other.maps),
             ("`[systems]`", shown(&self.systems) != shown(&other.systems)),
             ("`[params]`", self.params != other.params),
+        ]);
+        let for_start = differing(&[
+            ("`[receiver]`", shown(&self.receiver) != shown(&other.receiver)),
+            ("webhooks", webhooks(self) != webhooks(other)),
             ("the path of `[store]`", self.store.path != other.store.path),
-        ];
-        pairs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+        ]);
+        [for_reload, for_start]
     }
 
     /// What no single key is to blame for, and the way out.

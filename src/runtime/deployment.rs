@@ -29,6 +29,7 @@ use crate::engine::link::LinkState;
 use crate::failpoint;
 use crate::interp::Prepared;
 use crate::ir::{OnError, Program};
+use crate::store::desk::LeftAlone;
 use crate::store::{self, Conclusion, Outline, Phase, Revision, Store};
 use crate::value::{Timestamp, Value};
 
@@ -140,6 +141,8 @@ pub struct Deployment {
     own_writes: OwnWrites,
     stale: StaleReads,
     endpoints: Vec<Endpoint>,
+    /// Maps whose state is older than their systems.
+    pub(super) behind: Vec<bool>,
     guard: Guard,
     /// Changes are carried at once, whatever the settle time.
     pub(super) is_hasty: bool,
@@ -186,11 +189,17 @@ impl Deployment {
             own_writes: OwnWrites::default(),
             stale: StaleReads::default(),
             endpoints: Vec::new(),
+            behind: Vec::new(),
             guard: Guard::new(settings.guards),
             is_hasty: false,
             turn: 0,
         };
         deployment.put_in_force(program, systems)?;
+        for (system, how) in deployment.store.left_alone()? {
+            if let Some(at) = deployment.program.systems.iter().position(|it| it.name == system) {
+                deployment.endpoints[at] = Endpoint::from_file(how);
+            }
+        }
         Ok(deployment)
     }
 
@@ -232,6 +241,7 @@ impl Deployment {
         self.program = program;
         self.programs.send_replace(self.program.clone());
         let count = pipes.len();
+        self.behind = pipes.iter().map(|it| self.store.is_behind(&it.plan.name)).collect::<store::Result<_>>()?;
         self.pipes = pipes;
         self.stats = vec![Stats::default(); count];
         self.phases = vec![Phase::Stopped; count];
@@ -391,6 +401,9 @@ impl Deployment {
         if jobs.is_empty() {
             return Ok(());
         }
+        let before: Vec<_> = self.endpoints.iter().map(Endpoint::to_file).collect();
+        let behind = &self.behind;
+        let jobs = jobs.into_iter().map(|job| Job { flight: job.flight.looking_first(behind[job.pipe.0]), ..job }).collect();
         let mut round = Round {
             pipes: &self.pipes,
             store: self.store.as_mut(),
@@ -406,6 +419,7 @@ impl Deployment {
         for (pipe, why) in std::mem::take(&mut round.stopped) {
             self.set_phase(pipe, Phase::Blocked, &why)?;
         }
+        self.keep_left_alone(&before)?;
         self.stop_after_errors(&landed)?;
         failpoint::pass("round", "landed");
         let end = self.conclusion(&landed)?;
@@ -423,6 +437,22 @@ impl Deployment {
             }
         }
         Ok(())
+    }
+
+    /// Puts on file which systems are left alone, where that has changed.
+    fn keep_left_alone(&mut self, before: &[Option<LeftAlone>]) -> store::Result<()> {
+        for ((system, endpoint), before) in self.program.systems.iter().zip(&self.endpoints).zip(before) {
+            let now = endpoint.to_file();
+            if now != *before {
+                self.store.set_left_alone(&system.name, now.as_ref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Maps whose state was put back as an older copy, and that have not caught up since.
+    pub fn behind(&self) -> Vec<&str> {
+        self.pipe_ids().filter(|it| self.behind[it.0]).map(|it| self.name(it)).collect()
     }
 
     /// A record that cannot be carried pauses a map that says so (`on error pause`); a system of another shape blocks any map.

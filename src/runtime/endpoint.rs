@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::round::LINKS_MAX;
 use crate::change::{Class, Failure};
+use crate::store::desk::LeftAlone;
 use crate::value::Timestamp;
 
 /// Links that a system is asked for at once when nothing is known of it, and after it was left alone.
@@ -33,15 +34,40 @@ pub struct Endpoint {
     shut_until: Option<Timestamp>,
     /// Why it is left alone.
     why: String,
+    /// A later process is to leave it alone too. Refused credentials are another matter: a person mends them and starts anew.
+    is_lasting: bool,
+    /// It asked for the time itself.
+    is_asked_for: bool,
 }
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self { window: WINDOW_START, failures: 0, shuts: 0, shut_until: None, why: String::new() }
+        Self {
+            window: WINDOW_START,
+            failures: 0,
+            shuts: 0,
+            shut_until: None,
+            why: String::new(),
+            is_lasting: false,
+            is_asked_for: false,
+        }
     }
 }
 
 impl Endpoint {
+    /// What an earlier process left on file.
+    pub fn from_file(it: LeftAlone) -> Self {
+        let until = if it.is_asked_for { it.until } else { Timestamp::MIN };
+        let (shut_until, is_asked_for) = (Some(until), it.is_asked_for);
+        Self { shuts: it.times, shut_until, why: it.why, is_lasting: true, is_asked_for, ..Self::default() }
+    }
+
+    /// What a later process must know.
+    pub fn to_file(&self) -> Option<LeftAlone> {
+        let until = self.shut_until.filter(|_| self.is_lasting)?;
+        Some(LeftAlone { until, is_asked_for: self.is_asked_for, times: self.shuts, why: self.why.clone() })
+    }
+
     /// How many links may be worked on now; 1 of a system that was left alone and may be well again.
     pub fn room(&self, now: Timestamp) -> usize {
         match self.shut_until {
@@ -77,7 +103,10 @@ impl Endpoint {
                     self.shut_for(now, failure.retry_after.unwrap_or(wait), failure);
                 }
             }
-            Class::Auth => self.shut_for(now, REFUSED, failure),
+            Class::Auth => {
+                self.shut_for(now, REFUSED, failure);
+                self.is_lasting = false;
+            }
             // The request is to blame, not the system.
             Class::Validation | Class::Reference | Class::Conflict | Class::Schema | Class::TooLarge | Class::Bug => {
                 self.went_well();
@@ -89,6 +118,8 @@ impl Endpoint {
         let until = now.checked_add(wait).ok();
         self.shut_until = self.shut_until.max(until);
         self.why.clone_from(&failure.message);
+        self.is_lasting = true;
+        self.is_asked_for = failure.retry_after.is_some();
     }
 }
 
@@ -133,6 +164,26 @@ mod tests {
         assert_eq!((endpoint.room(at(5)), endpoint.room(at(6))), (0, 1), "the probe failed: four seconds");
         endpoint.went_well();
         assert_eq!(endpoint.room(at(6)), WINDOW_START);
+    }
+
+    #[test]
+    fn a_later_process_goes_on_where_this_one_left_it_alone() {
+        let mut endpoint = Endpoint::default();
+        assert_eq!(endpoint.to_file(), None);
+        (0..=FAILURES_MAX).for_each(|_| endpoint.failed(at(0), &failure(Class::Transient, None)));
+        let mut later = Endpoint::from_file(endpoint.to_file().expect("it is left alone"));
+        assert_eq!(later.room(at(0)), 1, "whoever starts anew may have mended it: one link asks");
+        later.failed(at(4), &failure(Class::Transient, None));
+        assert_eq!((later.room(at(11)), later.room(at(12))), (0, 1), "twice as long as the last time");
+        later.went_well();
+        assert_eq!(later.to_file(), None);
+    }
+
+    #[test]
+    fn refused_credentials_are_tried_at_once_by_a_later_process() {
+        let mut endpoint = Endpoint::default();
+        endpoint.failed(at(0), &failure(Class::Auth, None));
+        assert_eq!((endpoint.room(at(1)), endpoint.to_file()), (0, None));
     }
 
     #[test]

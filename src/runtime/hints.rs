@@ -88,6 +88,18 @@ impl Deployment {
         Ok(())
     }
 
+    /// Deals with all messages on file. True: there were some. What cannot be read now stays on file.
+    pub(super) async fn look_at_hints(&mut self) -> store::Result<bool> {
+        let mut had_some = false;
+        self.hint_turn()?;
+        while self.hints.errand.is_under_way() {
+            self.hints.errand.ready().await;
+            had_some = true;
+            self.hint_turn()?;
+        }
+        Ok(had_some)
+    }
+
     /// The rows by map and side; a feed of which no row is named is read at once.
     fn wanted(&mut self, noted: &[Noted]) -> store::Result<Vec<Wanted>> {
         let mut out = Vec::new();

@@ -265,7 +265,7 @@ impl Deployment {
         let mut is_hastened = false;
         let mut waited = Duration::ZERO;
         loop {
-            let mut is_quiet = true;
+            let mut is_quiet = !self.look_at_hints().await?;
             for id in self.listening()? {
                 for side in Side::BOTH {
                     is_quiet &= !self.read_to_end(id, side).await?;

@@ -104,6 +104,17 @@ pub struct Sampled {
     pub at: Option<Timestamp>,
 }
 
+/// A system that failed again and again, or asked for time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftAlone {
+    pub until: Timestamp,
+    /// It asked for this time itself. One that merely failed may be well again: it is tried with care at once.
+    pub is_asked_for: bool,
+    /// How often it was left alone without a good call in between.
+    pub times: u32,
+    pub why: String,
+}
+
 /// The part of the state that people look at and change. Every method is one transaction.
 pub trait Desk {
     /// The maps that were opened, by name.
@@ -152,4 +163,15 @@ pub trait Desk {
     /// Alerts that fired and did not clear yet: rule, map, since when.
     fn firing(&mut self) -> Result<Vec<(String, String, Timestamp)>>;
     fn set_firing(&mut self, rule: &str, plan: &str, since: Option<Timestamp>) -> Result<()>;
+
+    /// Systems by name that are left alone, or are to be asked with care after it.
+    fn left_alone(&mut self) -> Result<Vec<(String, LeftAlone)>>;
+    fn set_left_alone(&mut self, system: &str, how: Option<&LeftAlone>) -> Result<()>;
+
+    /// Copies of the state from before this are known for older ones when they are opened in its place.
+    fn raise_mark(&mut self) -> Result<()>;
+    /// The state was put back as an older copy, and this map has not caught up with its systems since: they may hold rows that
+    /// were made under links that it does not know.
+    fn is_behind(&mut self, plan: &str) -> Result<bool>;
+    fn has_caught_up(&mut self, plan: &str) -> Result<()>;
 }

@@ -163,6 +163,12 @@ fn settings_are_read_again_and_broken_ones_are_not() {
     assert!(folder.read("log").contains("`when` asks for nothing"), "{}", folder.read("log"));
     with_settings(&folder, "[[alerts]]\nname = \"refusals\"\nwhen = { errors = 1 }\ndo = [\"pause\"]\n");
     wait("the settings are read again", || folder.read("log").contains("settings were read again"));
+    let text = folder.read("dwmap.toml");
+    folder.write("dwmap.toml", &format!("{text}\n[params]\nunused = 1\n\n[receiver]\nlisten = \"127.0.0.1:0\"\n"));
+    wait("it is said what waits, and for what", || {
+        let waits = "`[params]` count from `dwmap reload` or the next start on; `[receiver]` count from the next start on";
+        folder.read("log").contains(waits)
+    });
     refuse(&folder);
     wait("the alert pauses the map", || json(&folder, &["status"])["maps"][0]["state"] == "paused");
     let map = &json(&folder, &["status"])["maps"][0];

@@ -237,6 +237,8 @@ fn a_conflict_is_resolved_by_a_third_value_without_a_process() {
     ok(&folder, &["run", "--once"]);
     assert_eq!(folder.sql("erp.db", "SELECT name FROM item WHERE number = 'A-1'").trim(), "Oak chair, white");
     assert_eq!(title(&folder, "A-1"), "Oak chair, white");
+    let activity = ok(&folder, &["activity", "Items"]).out;
+    assert!(activity.contains("resolved title: neither side wins, left `name` was given \"Oak chair, white\""), "{activity}");
     assert_eq!(json(&folder, &["status"])["maps"][0]["conflicts"], 0);
     let trace = ok(&folder, &["trace", "Items", "A-1"]).out;
     for lost in ["Chair of oak", "White chair"] {
@@ -505,6 +507,38 @@ fn a_backup_that_was_put_back_is_read_from_its_start() {
     folder.sql("erp.db", "UPDATE item SET name = 'Bench' WHERE number = 'A-2'");
     assert!(matches!(folder.dwmap(&["run", "--once"]).exit, Some(0 | 4)));
     assert_eq!(folder.sql("shop.db", "SELECT title FROM product WHERE sku = 'A-2'").trim(), "Bench");
+}
+
+#[test]
+fn an_older_state_that_was_put_back_doubles_nothing() {
+    let folder = synced_pair();
+    let (state, copy) = (folder.path.join("dwmap-state.db"), folder.path.join("copy.db"));
+    std::fs::copy(&state, &copy).expect("the state is there");
+    folder.sql(
+        "erp.db",
+        "INSERT INTO item SELECT 'N-1', 'New', ean, price, stock, status, is_heavy, NULL, NULL, NULL FROM item LIMIT 1",
+    );
+    let columns = "title, price, quantity, state, freight";
+    folder.sql("shop.db", &format!("INSERT INTO product (sku, {columns}) SELECT 'N-2', {columns} FROM product LIMIT 1"));
+    rename(&folder, "A-2", "Bench");
+    ok(&folder, &["run", "--once"]);
+    let writes = || ["erp.db", "shop.db"].map(|it| folder.sql(it, "SELECT count(*) FROM audit").trim().to_owned());
+    let before = writes();
+
+    std::fs::copy(&copy, &state).expect("the copy is there");
+    for beside in ["dwmap-state.db-wal", "dwmap-state.db-shm"] {
+        drop(std::fs::remove_file(folder.path.join(beside)));
+    }
+    let said = ok(&folder, &["run", "--once"]);
+    assert!(said.messages.contains("the state is an older copy of itself (Items)"), "{}", said.messages);
+    assert_eq!(writes(), before, "what both sides hold already is adopted");
+    for (database, table, key) in [("erp.db", "item", "number"), ("shop.db", "product", "sku")] {
+        assert_eq!(folder.sql(database, &format!("SELECT count(*) FROM {table} WHERE {key} LIKE 'N-%'")).trim(), "2");
+    }
+    rename(&folder, "N-1", "Newer");
+    let said = ok(&folder, &["run", "--once"]);
+    assert!(!said.messages.contains("older copy"), "{}", said.messages);
+    assert_eq!(title(&folder, "N-1"), "Newer", "both new rows are linked again");
 }
 
 #[test]

@@ -140,3 +140,67 @@ async fn reading_all_feeds_again_writes_nothing() {
     assert_eq!(pair.deployment.stats[0].total_writes(), writes);
     assert_eq!(names(&pair.left, "person"), ["Ann", "Bob", "Cid"]);
 }
+
+/// A parent cannot go before its children; which delete is tried first is a matter of chance.
+#[tokio::test(flavor = "multi_thread")]
+async fn parents_and_children_that_go_together_are_gone_on_the_other_side_too() {
+    const FAMILY: &str = "\
+system a profile exact
+system b profile exact
+
+entity a.child {
+  key id: int64
+  parent: int64
+}
+entity b.child {
+  key id: int64
+  parent: int64
+}
+entity a.parent { key id: int64 }
+entity b.parent { key id: int64 }
+
+map Children: a.child <-> b.child {
+  key id <-> id
+  parent <-> parent
+  on conflict prefer a
+  on delete <-> delete
+}
+map Parents: a.parent <-> b.parent {
+  key id <-> id
+  on delete <-> delete
+}
+";
+    let folder = Folder(std::env::temp_dir().join(format!("dwmap-deployment-family-{}", std::process::id())));
+    std::fs::create_dir_all(&folder.0).expect("folders can be made");
+    let tables = "CREATE TABLE parent(id INTEGER PRIMARY KEY);
+                  CREATE TABLE child(id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parent(id));";
+    let [left, right] = ["a.db", "b.db"].map(|name| {
+        let db = rusqlite::Connection::open(folder.0.join(name)).expect("the file can be made");
+        db.execute_batch(tables).expect("the tables are right");
+        db
+    });
+    left.execute_batch("INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (11, 1), (12, 1), (21, 2)").unwrap();
+    let open = |name: &str| -> Arc<dyn Connector> { Arc::new(Database::open(folder.0.join(name)).expect("it was just made")) };
+    let store = Box::new(Sqlite::in_memory().expect("memory is there"));
+    let systems = [open("a.db"), open("b.db")];
+    let mut deployment =
+        Deployment::open(super::stage::program(FAMILY), &systems, store, Arc::new(Real), Settings::default()).unwrap();
+    deployment.initial(None).await.unwrap();
+    deployment.settle().await.unwrap();
+    let count = |table: &str| -> i64 {
+        right.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("the table is there")
+    };
+    assert_eq!([count("parent"), count("child")], [2, 3]);
+    left.execute_batch("BEGIN; DELETE FROM child WHERE parent = 1; DELETE FROM parent WHERE id = 1; COMMIT").unwrap();
+    for _ in 0..50 {
+        deployment.settle().await.unwrap();
+        if count("parent") == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!([count("parent"), count("child")], [1, 1]);
+    for map in ["Parents", "Children"] {
+        assert_eq!(deployment.store.held(map, 10).unwrap(), []);
+    }
+}

@@ -1,11 +1,23 @@
 //! What stops a map, what is left alone, and who is served first.
 
-use dwmap::change::{Class, Side};
-use dwmap::runtime::pipe::PipeId;
-use dwmap::store::Phase;
-use dwmap::value::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use super::stage::{Stage, fields_of};
+use async_trait::async_trait;
+use dwmap::change::{Answer, Class, Failure, Page, RemoteId, Seen, Side, Token, Write};
+use dwmap::connect::memory::Memory;
+use dwmap::connect::{Capabilities, Connector};
+use dwmap::runtime::control::states::Hand;
+use dwmap::runtime::deployment::{Deployment, Settings};
+use dwmap::runtime::pipe::PipeId;
+use dwmap::runtime::world::Scripted;
+use dwmap::schema::Shape;
+use dwmap::store::{Phase, Sqlite};
+use dwmap::value::{Slot, Value};
+
+use super::folder::Folder;
+use super::stage::{Stage, fields_of, memory, program};
 
 const MAPS: &str = "\
 system a profile exact
@@ -80,6 +92,29 @@ async fn a_table_that_somebody_emptied_blocks_the_map_until_a_person_lets_it_go_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_to_several_maps_moves_all_of_them_or_none() {
+    let mut stage = stage_with(1);
+    stage.deployment.initial(None).await.unwrap();
+    let program = stage.deployment.program.clone();
+    let world = Scripted::default();
+    let store = stage.deployment.store.as_mut();
+    let mut hand = Hand { store, program: &program, world: &world, who: "ann", why: "" };
+    let both = ["People".to_owned(), "Towns".to_owned()];
+    hand.pause(&both[..1]).unwrap();
+    hand.stop(&both[1..]).unwrap();
+    let refused = hand.resume(&both, None).unwrap_err();
+    assert!(refused.to_string().contains("the map Towns is stopped, not paused\n  = fix: `dwmap start Towns`"), "{refused}");
+    assert_eq!(hand.store.standing("People").unwrap().phase, Phase::Paused, "nothing has moved");
+    hand.resume(&both[..1], None).unwrap();
+    hand.pause(&both).unwrap_err();
+    assert_eq!(hand.store.standing("People").unwrap().phase, Phase::CatchingUp, "nothing has moved");
+    hand.resume(&[], None).unwrap();
+    hand.pause(&[]).unwrap();
+    let phases = both.map(|it| hand.store.standing(&it).unwrap().phase);
+    assert_eq!(phases, [Phase::Paused, Phase::Stopped], "maps that nobody named are left as they are");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_carried_pauses_a_map_that_says_so_and_loses_nothing() {
     let mut stage = stage_with(3);
     stage.deployment.initial(None).await.unwrap();
@@ -129,4 +164,79 @@ async fn a_long_queue_of_one_map_does_not_keep_another_waiting() {
     assert!(stage.deployment.work(false).await.unwrap());
     assert_eq!(stage.systems[1].rows("town").len(), 1);
     assert!(stage.systems[1].rows("contact").len() < 100);
+}
+
+/// A system that asks the next writers for ten minutes.
+struct Busy {
+    inner: Memory,
+    refusals_left: AtomicUsize,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Connector for Busy {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn feed(&self, shape: &Shape, after: Option<&Token>) -> Result<Page, Failure> {
+        self.inner.feed(shape, after).await
+    }
+
+    async fn fetch(&self, shape: &Shape, ids: &[RemoteId]) -> Result<Vec<Option<Seen>>, Failure> {
+        self.inner.fetch(shape, ids).await
+    }
+
+    async fn find(&self, shape: &Shape, slots: &[Slot], values: &[Value], limit: usize) -> Result<Vec<Seen>, Failure> {
+        self.inner.find(shape, slots, values, limit).await
+    }
+
+    async fn find_created(&self, shape: &Shape, write: &Write) -> Result<Option<Seen>, Failure> {
+        self.inner.find_created(shape, write).await
+    }
+
+    async fn write(&self, shape: &Shape, writes: &[Write]) -> Vec<Answer> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.refusals_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |it| it.checked_sub(1)).is_err() {
+            return self.inner.write(shape, writes).await;
+        }
+        let wait = Some(Duration::from_secs(600));
+        let failure = Failure { retry_after: wait, ..Failure::new(Class::Throttled, "too many requests") };
+        writes.iter().map(|_| Answer::Failed(failure.clone())).collect()
+    }
+
+    async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure> {
+        self.inner.scan(shape, after, limit).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_that_asks_for_time_gets_it_from_the_next_process_too() {
+    let (folder, program, world) = (Folder::new("left-alone"), program(MAPS), Arc::new(Scripted::default()));
+    let people = Arc::new(memory(&program, 0));
+    let busy = Arc::new(Busy { inner: memory(&program, 1), refusals_left: AtomicUsize::new(0), asked: AtomicUsize::new(0) });
+    let systems: [Arc<dyn Connector>; 2] = [people.clone(), busy.clone()];
+    let open = || {
+        let store = Box::new(Sqlite::open(folder.path.join("state.db")).unwrap());
+        Deployment::open(program.clone(), &systems, store, world.clone(), Settings::default()).unwrap()
+    };
+    let mut first = open();
+    first.initial(None).await.unwrap();
+    busy.refusals_left.store(1, Ordering::SeqCst);
+    people.insert("Person", fields_of(&[("Id", Value::text("k")), ("Name", Value::text("x"))])).unwrap();
+    first.settle().await.unwrap();
+    let told = |it: &Deployment| -> Vec<String> { it.left_alone().iter().map(|it| format!("{it:?}")).collect() };
+    let before = told(&first);
+    assert_eq!(before.len(), 1);
+    drop(first);
+
+    let mut second = open();
+    assert_eq!(told(&second), before);
+    second.settle().await.unwrap();
+    assert_eq!(busy.asked.load(Ordering::SeqCst), 1, "it is not asked again");
+    world.advance(Duration::from_secs(601));
+    second.settle().await.unwrap();
+    assert_eq!(busy.inner.rows("contact").len(), 1);
+    drop(second);
+    assert_eq!(told(&open()), Vec::<String>::new());
 }

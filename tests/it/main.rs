@@ -46,6 +46,7 @@ mod readme;
 mod renewal;
 mod sandbox;
 mod session;
+mod shipped;
 mod simulate;
 mod soak;
 mod sound;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use dwmap::change::{Change, Class, LinkId, RemoteId, Seen, Side, Sides, Token, Version};
 use dwmap::engine::link::{Activity, ActivityKind, Commit, Hold, Intent, LedgerEntry, Link, LinkState, OpId, OpenConflict};
 use dwmap::schema::{Shape, ShapeField};
-use dwmap::store::{Error, Outline, Phase, Sqlite, Staged, Store};
+use dwmap::store::desk::LeftAlone;
+use dwmap::store::{Desk, Error, Outline, Phase, Sqlite, Staged, Store};
 use dwmap::value::{Kind, Record, Slot, Timestamp, Uuid, Value};
 use proptest::prelude::*;
 
@@ -497,6 +498,50 @@ fn an_owner_that_was_taken_over_cannot_write_any_more() {
     raw.execute("UPDATE shard SET epoch = epoch + 1", []).unwrap();
     assert!(matches!(store.commit(&[commit(link(1))], &[]), Err(Error::Locked(_))));
     assert_eq!(store.link(link_id(1)).unwrap(), None);
+}
+
+#[test]
+fn an_older_copy_is_known_by_the_mark_beside_it() {
+    let folder = Folder::new();
+    let copy = folder.file().with_extension("copy");
+    let put_back = || {
+        std::fs::copy(&copy, folder.file()).unwrap();
+        at_file(&folder.file())
+    };
+    drop(at_file(&folder.file()));
+    std::fs::copy(folder.file(), &copy).unwrap();
+    assert!(!at_file(&folder.file()).is_behind(PLAN).unwrap(), "it is the file that was there");
+    assert!(put_back().is_behind(PLAN).unwrap(), "another process had it since");
+    assert!(at_file(&folder.file()).is_behind(PLAN).unwrap(), "it stays so");
+    let mut store = at_file(&folder.file());
+    store.has_caught_up(PLAN).unwrap();
+    drop(store);
+    assert!(!at_file(&folder.file()).is_behind(PLAN).unwrap(), "until it has caught up");
+    std::fs::remove_file(folder.file().with_extension("db.lock")).unwrap();
+    assert!(at_file(&folder.file()).is_behind(PLAN).unwrap(), "where it comes from is not known");
+}
+
+#[test]
+fn a_copy_from_the_time_of_the_same_process_is_known_too() {
+    let folder = Folder::new();
+    let copy = folder.file().with_extension("copy");
+    let mut store = at_file(&folder.file());
+    rusqlite::Connection::open(folder.file()).unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    store.raise_mark().unwrap();
+    drop(store);
+    std::fs::copy(&copy, folder.file()).unwrap();
+    assert!(at_file(&folder.file()).is_behind(PLAN).unwrap());
+}
+
+#[test]
+fn systems_that_are_left_alone_are_on_file() {
+    let folder = Folder::new();
+    let how = LeftAlone { until: at(60), is_asked_for: true, times: 3, why: "busy".to_owned() };
+    at_file(&folder.file()).set_left_alone("dv", Some(&how)).unwrap();
+    let mut store = at_file(&folder.file());
+    assert_eq!(store.left_alone().unwrap(), [("dv".to_owned(), how)]);
+    store.set_left_alone("dv", None).unwrap();
+    assert_eq!(store.left_alone().unwrap(), []);
 }
 
 #[test]

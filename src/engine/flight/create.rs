@@ -56,7 +56,11 @@ impl Flight {
 
     /// What is on file is sent, or looked for first.
     fn make(&mut self, at: Moment, side: Side, write: Write) -> Effect {
-        let then = if self.looks_first { AfterCommit::Find { side, write } } else { AfterCommit::Send { side, write } };
+        let then = if self.looks_first && !self.has_looked {
+            AfterCommit::Find { side, write }
+        } else {
+            AfterCommit::Send { side, write }
+        };
         self.commit_then(at, then)
     }
 
@@ -112,8 +116,8 @@ impl Flight {
                 retried(at, effect)
             }
             (None, _) if self.seen[source].is_none() => self.bury(at),
-            (None, _) if self.looks_first => {
-                self.looks_first = false;
+            (None, _) if self.looks_first && !self.has_looked => {
+                self.has_looked = true;
                 let write = Write::Create { link: self.link.id, record: intent.payload };
                 self.make(at, target, write)
             }
@@ -229,8 +233,13 @@ impl Flight {
         }
         self.link.state = LinkState::Live;
         let before = std::mem::take(&mut self.link.shadows);
-        let row = self.as_made(side, &intent, &before, Record::absent(intent.payload.len()));
-        self.agree_on_create(side, row, &intent, &before);
+        if self.looks_first {
+            // The row that is gone was made by an earlier create, and what that sent is not known.
+            self.link.shadows[side.other()] = Some(Record::absent(intent.base.len()));
+        } else {
+            let row = self.as_made(side, &intent, &before, Record::absent(intent.payload.len()));
+            self.agree_on_create(side, row, &intent, &before);
+        }
         self.decide_delete(at, side)
     }
 

@@ -143,6 +143,7 @@ pub struct Flight {
     master: Option<Side>,
     /// Before a row is made, one with its key is looked for.
     looks_first: bool,
+    has_looked: bool,
     sent: Option<(Side, Write)>,
     /// The intent of the request that is being sent, and whether the same request may have been sent before.
     under_way: Option<(OpId, bool)>,
@@ -205,6 +206,7 @@ impl Flight {
             seen: Sides::default(),
             master,
             looks_first: false,
+            has_looked: false,
             sent: None,
             under_way: None,
             after_commit: None,

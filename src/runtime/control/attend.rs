@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::ask::{Answer, Ask, Compared, Problem, Reply, Request};
 use super::find;
 use super::states::{Hand, Start};
+use crate::change::Side;
 use crate::runtime::deployment::{Deployment, Note};
 use crate::runtime::pipe::PipeId;
 use crate::runtime::verify::{Repair, Verify};
@@ -176,6 +177,15 @@ impl Deployment {
             if self.store.pending(&name, 1)?.is_empty() {
                 let standing = self.store.standing(&name)?;
                 self.store.stand(&name, &store::desk::Standing { phase: Phase::Running, ..standing })?;
+            }
+        }
+        for id in self.pipe_ids().filter(|it| self.behind[it.0]).collect::<Vec<_>>() {
+            let is_read = |side: &Side| self.is_hasty || self.read_through.contains_key(&(id, *side));
+            let name = self.name(id).to_owned();
+            let figures = self.store.figures(&name)?;
+            if self.flows(id) && Side::BOTH.iter().all(is_read) && figures.queued + figures.pending == 0 {
+                self.store.has_caught_up(&name)?;
+                self.behind[id.0] = false;
             }
         }
         self.refresh_phases()

@@ -71,7 +71,7 @@ impl Deployment {
         };
         let plan = self.pipes[id.0].plan.clone();
         Ok(match &decision.what {
-            Verdict::Take { side, rule } => take(&plan, link, &rows, *side, rule.as_deref(), decision),
+            Verdict::Take { side, rule } => take(&plan, link, &rows, *side, rule.as_deref(), &How::Wins, decision),
             Verdict::Discard => discard(&plan, link, &rows, decision),
             Verdict::Edit { side, field, value } => match parse_field(&plan, *side, field, value) {
                 Ok((slot, value)) => self.write_for(id, link, &rows, *side, slot, value, decision).await?,
@@ -117,12 +117,14 @@ impl Deployment {
         let plan = self.pipes[id.0].plan.clone();
         let is_there = rows[side].as_ref().is_some_and(|it| *it.record.get(slot) == value);
         if !is_there {
-            match self.write_row(id, &link, &rows, side, slot, value, decision).await? {
+            match self.write_row(id, &link, &rows, side, slot, value.clone(), decision).await? {
                 Ok(seen) => rows[side] = Some(seen),
                 Err(problem) => return Ok(Err(problem)),
             }
         }
-        Ok(take(&plan, link, &rows, side, Some(rule), decision))
+        let given = plan.shapes[side].field(slot).name.clone();
+        let how = How::Given { field: &given, value: &value };
+        Ok(take(&plan, link, &rows, side, Some(rule), &how, decision))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of a decision, which holds all of this anyway")]
@@ -202,6 +204,14 @@ fn act_of(decision: &Decision, what: String) -> Act {
     }
 }
 
+/// What a person said of a conflict.
+enum How<'a> {
+    /// One side is right.
+    Wins,
+    /// Neither is: this is, and one side has it by now.
+    Given { field: &'a str, value: &'a Value },
+}
+
 /// One side's values are the agreement of the other side from now on.
 fn take(
     plan: &Plan,
@@ -209,6 +219,7 @@ fn take(
     rows: &Sides<Option<Seen>>,
     winner: Side,
     rule: Option<&str>,
+    how: &How<'_>,
     decision: &Decision,
 ) -> Carried {
     let loser = winner.other();
@@ -242,7 +253,11 @@ fn take(
     let all: Vec<&str> = decided.iter().map(|&it| plan.rule(it).label.as_str()).collect();
     link.conflicts.retain(|it| !all.contains(&it.label.as_str()));
     // The look that follows compares anew; nothing of this one is known to it.
-    let text = format!("{} resolved {}: {} wins", decision.who, all.join(", "), winner.word());
+    let outcome = match how {
+        How::Wins => format!("{} wins", winner.word()),
+        How::Given { field, value } => format!("neither side wins, {} `{field}` was given {value}", winner.word()),
+    };
+    let text = format!("{} resolved {}: {outcome}", decision.who, all.join(", "));
     let activity = vec![line(decision, ActivityKind::Resolved, text.clone())];
     Ok((Commit { link, ledger, activity }, text))
 }

@@ -99,64 +99,76 @@ impl Hand<'_> {
     }
 
     pub fn pause(&mut self, maps: &[String]) -> Answer {
-        self.move_all(maps, "pause", |phase| match phase {
-            Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Blocked => Next::To(Phase::Paused),
+        self.move_all(maps, "pause", Phase::Paused, |phase| match phase {
+            Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Blocked => Next::Go,
             Phase::Paused => Next::Stay("it is paused already"),
-            Phase::Stopped => Next::Refuse("is stopped: it reads nothing and has nothing to pause"),
+            Phase::Stopped => Next::Refuse("is stopped: it reads nothing and has nothing to pause".to_owned()),
         })
     }
 
     pub fn stop(&mut self, maps: &[String]) -> Answer {
-        self.move_all(maps, "stop", |phase| match phase {
-            Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Paused | Phase::Blocked => Next::To(Phase::Stopped),
+        self.move_all(maps, "stop", Phase::Stopped, |phase| match phase {
+            Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Paused | Phase::Blocked => Next::Go,
             Phase::Stopped => Next::Stay("it is stopped already"),
         })
     }
 
     pub fn resume(&mut self, maps: &[String], skip: Option<Skip>) -> Answer {
-        let plans: Vec<Plan> = find::plans(self.program, maps)?.into_iter().cloned().collect();
-        let mut moved = Vec::new();
-        for plan in &plans {
-            let before = self.store.standing(&plan.name)?;
-            match before.phase {
-                Phase::Paused => {}
-                // Whoever names it has seen why it was blocked.
-                Phase::Blocked if !maps.is_empty() => {}
-                Phase::Running | Phase::CatchingUp | Phase::Initializing | Phase::Stopped | Phase::Blocked if maps.is_empty() => {
-                    continue;
-                }
-                Phase::Running | Phase::CatchingUp | Phase::Initializing => {
-                    moved.push(self.stays(plan, &before, "it runs already"));
-                    continue;
-                }
-                Phase::Stopped | Phase::Blocked => {
-                    let (name, state) = (&plan.name, phase_name(before.phase));
-                    return Err(Problem::Usage(format!("the map {name} is {state}, not paused\n  = fix: `dwmap start {name}`")));
-                }
+        let is_named = !maps.is_empty();
+        let chosen = self.choose(maps, |name, phase| match phase {
+            Phase::Paused => Next::Go,
+            // Whoever names it has seen why it was blocked.
+            Phase::Blocked if is_named => Next::Go,
+            Phase::Running | Phase::CatchingUp | Phase::Initializing => Next::Stay("it runs already"),
+            Phase::Stopped | Phase::Blocked => {
+                Next::Refuse(format!("is {}, not paused\n  = fix: `dwmap start {name}`", phase_name(phase)))
             }
-            let skipped = skip.map(|it| self.skip(plan, it)).transpose()?;
+        })?;
+        let mut moved = Vec::new();
+        for Chosen { plan, before, stays } in chosen {
+            if let Some(why) = stays {
+                if is_named {
+                    moved.push(self.stays(&plan, &before, why));
+                }
+                continue;
+            }
+            let skipped = skip.map(|it| self.skip(&plan, it)).transpose()?;
             let is_whole = self.had_initial_sync(&plan.name)?;
             let next = if is_whole { Phase::CatchingUp } else { Phase::Initializing };
-            let mut one = self.moves(plan, &before, next, "resume", before.master)?;
+            let mut one = self.moves(&plan, &before, next, "resume", before.master)?;
             one.notes.extend(skipped);
             moved.push(one);
         }
         Ok(Reply::Moved { maps: moved })
     }
 
-    fn move_all(&mut self, maps: &[String], what: &str, next: impl Fn(Phase) -> Next) -> Answer {
-        let plans: Vec<Plan> = find::plans(self.program, maps)?.into_iter().cloned().collect();
+    fn move_all(&mut self, maps: &[String], what: &str, phase: Phase, next: impl Fn(Phase) -> Next) -> Answer {
         let mut moved = Vec::new();
-        for plan in &plans {
-            let before = self.store.standing(&plan.name)?;
-            match next(before.phase) {
-                Next::To(phase) => moved.push(self.moves(plan, &before, phase, what, before.master)?),
-                Next::Stay(why) => moved.push(self.stays(plan, &before, why)),
-                Next::Refuse(_) if maps.is_empty() => {}
-                Next::Refuse(why) => return Err(Problem::Usage(format!("the map {} {why}", plan.name))),
-            }
+        for Chosen { plan, before, stays } in self.choose(maps, |_, phase| next(phase))? {
+            moved.push(match stays {
+                None => self.moves(&plan, &before, phase, what, before.master)?,
+                Some(why) => self.stays(&plan, &before, why),
+            });
         }
         Ok(Reply::Moved { maps: moved })
+    }
+
+    /// What becomes of each map. Everything is looked at before anything is changed. Maps that nobody named are not refused, but
+    /// left out.
+    fn choose(&mut self, maps: &[String], next: impl Fn(&str, Phase) -> Next) -> Result<Vec<Chosen>, Problem> {
+        let plans: Vec<Plan> = find::plans(self.program, maps)?.into_iter().cloned().collect();
+        let mut chosen = Vec::new();
+        for plan in plans {
+            let before = self.store.standing(&plan.name)?;
+            let stays = match next(&plan.name, before.phase) {
+                Next::Go => None,
+                Next::Stay(why) => Some(why),
+                Next::Refuse(_) if maps.is_empty() => continue,
+                Next::Refuse(why) => return Err(Problem::Usage(format!("the map {} {why}", plan.name))),
+            };
+            chosen.push(Chosen { plan, before, stays });
+        }
+        Ok(chosen)
     }
 
     fn moves(
@@ -258,9 +270,18 @@ impl Hand<'_> {
 }
 
 enum Next {
-    To(Phase),
+    Go,
     Stay(&'static str),
-    Refuse(&'static str),
+    /// The end of a sentence about the map, and the way out.
+    Refuse(String),
+}
+
+/// A map that a command is about.
+struct Chosen {
+    plan: Plan,
+    before: Standing,
+    /// Why it does not move.
+    stays: Option<&'static str>,
 }
 
 /// Both sides have been read to their end once, and every row was dealt with.

@@ -99,6 +99,7 @@ impl Deployment {
             if let Ok(before) = now.checked_sub(DAY * tending.config.store.keep_days) {
                 self.store.forget_activity(before, FORGOTTEN_MAX)?;
             }
+            self.store.raise_mark()?;
             // A system that could not be asked then may be there now.
             self.carry_out_decisions().await?;
         }
@@ -116,14 +117,13 @@ impl Deployment {
         let (what, why) = match Config::parse(&tending.file, &tending.text) {
             Err(error) => ("settings are broken; the old ones stay in force", error.to_string()),
             Ok(config) => {
-                let unused = tending.config.differences_that_wait(&config);
+                let [for_reload, for_start] = tending.config.differences_that_wait(&config);
                 self.set_settings(config.sync.settings());
                 tending.config = config;
-                let why = match unused.is_empty() {
-                    true => String::new(),
-                    false => format!("{} count from `dwmap reload` or the next start on", unused.join(", ")),
-                };
-                ("settings were read again", why)
+                let waits = [(for_reload, "`dwmap reload` or the next start"), (for_start, "the next start")];
+                let waits = waits.into_iter().filter(|(what, _)| !what.is_empty());
+                let why: Vec<String> = waits.map(|(what, when)| format!("{} count from {when} on", what.join(", "))).collect();
+                ("settings were read again", why.join("; "))
             }
         };
         self.say(what, &why)

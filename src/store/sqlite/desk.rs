@@ -7,7 +7,7 @@ use super::{Outcome, Sqlite, bound, journal, links, plan_number, views};
 use crate::change::{Class, LinkId, Side};
 use crate::engine::link::{Commit, LedgerEntry, Link, OpId};
 use crate::store::Result;
-use crate::store::desk::{Act, Decision, Desk, Line, Load, Sampled, Standing, Verified};
+use crate::store::desk::{Act, Decision, Desk, LeftAlone, Line, Load, Sampled, Standing, Verified};
 use crate::value::Timestamp;
 
 impl Desk for Sqlite {
@@ -198,6 +198,48 @@ impl Desk for Sqlite {
                     .execute(params![rule, plan, Nanos(since)])?,
                 None => db.prepare_cached("DELETE FROM alert WHERE rule = ?1 AND plan = ?2")?.execute(params![rule, plan])?,
             };
+            Ok(())
+        })
+    }
+
+    fn left_alone(&mut self) -> Result<Vec<(String, LeftAlone)>> {
+        self.read(|db| {
+            let mut select = db.prepare_cached("SELECT system, body FROM left_alone ORDER BY system")?;
+            let mut rows = select.query([])?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                out.push((row.get(0)?, serde_json::from_str(&row.get::<_, String>(1)?)?));
+            }
+            Ok(out)
+        })
+    }
+
+    fn set_left_alone(&mut self, system: &str, how: Option<&LeftAlone>) -> Result<()> {
+        self.write("left_alone", |db| {
+            match how {
+                Some(it) => db
+                    .prepare_cached("INSERT OR REPLACE INTO left_alone(system, body) VALUES (?1, ?2)")?
+                    .execute(params![system, serde_json::to_string(it)?])?,
+                None => db.prepare_cached("DELETE FROM left_alone WHERE system = ?1")?.execute([system])?,
+            };
+            Ok(())
+        })
+    }
+
+    fn raise_mark(&mut self) -> Result<()> {
+        self.raise_mark_of_file().map_err(|fault| fault.at(&self.path))
+    }
+
+    fn is_behind(&mut self, plan: &str) -> Result<bool> {
+        self.read(|db| {
+            let plan = plan_number(db, plan)?;
+            Ok(db.query_row("SELECT EXISTS(SELECT 1 FROM behind WHERE plan = ?1)", [plan], |row| row.get(0))?)
+        })
+    }
+
+    fn has_caught_up(&mut self, plan: &str) -> Result<()> {
+        self.write("caught_up", |db| {
+            db.execute("DELETE FROM behind WHERE plan = ?1", [plan_number(db, plan)?])?;
             Ok(())
         })
     }

@@ -16,6 +16,17 @@ CREATE TABLE IF NOT EXISTS verified(plan INTEGER PRIMARY KEY, at INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS sampled(plan INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS alert(rule TEXT NOT NULL, plan TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (rule, plan)) WITHOUT ROWID;
 
+-- Systems that are left alone for a while.
+CREATE TABLE IF NOT EXISTS left_alone(system TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+
+-- Counts the owners of the file, and the minutes that they run. The lock file beside it has the number too: if that one is larger,
+-- this file is an older copy.
+CREATE TABLE IF NOT EXISTS mark(id INTEGER PRIMARY KEY CHECK (id = 0), num INTEGER NOT NULL);
+INSERT OR IGNORE INTO mark(id, num) VALUES (0, 0);
+
+-- Maps whose state is an older copy, and that have not caught up since.
+CREATE TABLE IF NOT EXISTS behind(plan INTEGER PRIMARY KEY);
+
 -- Rows that a push message named and nobody has looked at yet; no text: something of the entity. A row that is named again gets
 -- another number, so that whoever looked before that does not strike it out.
 CREATE TABLE IF NOT EXISTS hint(

@@ -39,8 +39,7 @@ pub struct Sqlite {
     path: String,
     /// The number of our ownership; a later owner has a larger one.
     epoch: i64,
-    /// Held while the file is ours; the system frees it with the process.
-    #[expect(dead_code, reason = "the lock is held by being here")]
+    /// Held while the file is ours; the system frees it with the process. It has a number in it ([`raise_mark`](super::Desk::raise_mark)).
     lock: Option<File>,
 }
 

@@ -1,6 +1,7 @@
 //! Opening a state file: whose it is, who else holds it, and what to say when it cannot be used.
 
 use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS_MAX: usize = 128;
 /// Memory for pages, in KiB.
 const CACHE_KIB: i32 = 32 * 1024;
+
+/// Bytes of the number in the lock file, with the end of its line.
+const MARK_LENGTH: usize = 20;
 
 const TABLES: &str = include_str!("tables.sql");
 /// Tables that came later; they are made where they are missing.
@@ -134,7 +138,7 @@ impl Sqlite {
     }
 
     fn has_desk(&self) -> std::result::Result<bool, Fault> {
-        let sql = "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE name = 'alert')";
+        let sql = "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE name = 'behind')";
         Ok(self.db.query_row(sql, [], |row| row.get(0))?)
     }
 
@@ -159,7 +163,27 @@ impl Sqlite {
         self.db.execute_batch(DESK_TABLES)?;
         self.epoch =
             self.db.query_row("UPDATE shard SET epoch = epoch + 1 WHERE id = 0 RETURNING epoch", [], |row| row.get(0))?;
-        Ok(())
+        self.compare_marks()
+    }
+
+    /// Notices that somebody put an older copy of the file in its place: the lock file beside it knows of a later time.
+    fn compare_marks(&mut self) -> std::result::Result<(), Fault> {
+        let Some(lock) = &self.lock else { return Ok(()) };
+        let noted = read_mark(lock);
+        let own: i64 = self.db.query_row("SELECT num FROM mark", [], |row| row.get(0))?;
+        // A file that was marked, and has no lock file beside it, came from elsewhere.
+        if noted.map_or(own > 0, |it| it > own) {
+            self.db.execute("INSERT OR IGNORE INTO behind(plan) SELECT num FROM plan", [])?;
+            self.db.execute("UPDATE mark SET num = max(num, ?1)", [noted.unwrap_or(own)])?;
+        }
+        self.raise_mark_of_file()
+    }
+
+    /// Copies of the file from before this can be told from it.
+    pub(super) fn raise_mark_of_file(&mut self) -> std::result::Result<(), Fault> {
+        let Some(lock) = &self.lock else { return Ok(()) };
+        let num: i64 = self.db.query_row("UPDATE mark SET num = num + 1 RETURNING num", [], |row| row.get(0))?;
+        write_mark(lock, num).map_err(|error| Fault::Said(format!("the lock file beside it cannot be written: {error}")))
     }
 }
 
@@ -176,6 +200,20 @@ pub fn is_held(path: &Path) -> bool {
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
+/// The number in the lock file. `None`: there is none that can be read.
+fn read_mark(mut lock: &File) -> Option<i64> {
+    let mut text = String::new();
+    lock.seek(SeekFrom::Start(0)).ok()?;
+    lock.take(MARK_LENGTH as u64).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Always of one length, so that there is never half of a number.
+fn write_mark(mut lock: &File, num: i64) -> std::io::Result<()> {
+    lock.seek(SeekFrom::Start(0))?;
+    lock.write_all(format!("{num:0width$}\n", width = MARK_LENGTH - 1).as_bytes())
+}
+
 fn beside(path: &Path) -> PathBuf {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut beside = target.into_os_string();
@@ -188,7 +226,7 @@ fn lock(path: &Path, name: &str) -> Result<File> {
     let beside = beside(path);
     let refused =
         |error: std::io::Error| Error::Failed(format!("{}: {error}; check the folder and its rights", beside.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(refused)?;
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&beside).map_err(refused)?;
     let mut tried = file.try_lock();
     for _ in 1..LOCK_TRIES_MAX {
         if !matches!(tried, Err(TryLockError::WouldBlock)) {

@@ -226,13 +226,17 @@ fn may_go_back(driver: &Driver, nth: usize) -> bool {
     }
 }
 
-/// The value was brought back before, by a late request to a row that had moved, to a system that did not mind. It looks like an
-/// edit since: it displaces what the late request displaced and what that was made from, and may win a conflict.
+/// A late request had put an older value back before, into a row that had moved, in a system that did not mind. That value looks like
+/// an edit since, and may win a conflict; and whoever edits it further knows nothing of what it displaced, nor of what that was
+/// made from.
 fn follows_a_race(driver: &Driver, nth: usize) -> bool {
     let (lineage, ledger) = (&driver.world.lineage, &driver.store.ledger);
     let it = &lineage.overwritten[nth];
-    let races = lineage.overwritten[..nth].iter().filter(|race| race.is_unseen && race.slot == it.slot && race.new == it.new);
-    races.into_iter().any(|race| ledger.contains(&it.old) || lineage.descends(race.old, it.old))
+    let mut races = lineage.overwritten[..nth].iter().filter(|race| race.is_unseen && race.slot == it.slot);
+    races.any(|race| {
+        let wins = race.new == it.new && ledger.contains(&it.old);
+        wins || (lineage.descends(it.new, race.new) && lineage.descends(race.old, it.old))
+    })
 }
 
 fn nothing_is_lost(driver: &Driver) -> Checked {
@@ -244,7 +248,10 @@ fn nothing_is_lost(driver: &Driver) -> Checked {
         }
     }
     for &removed in &lineage.removed {
-        let is_known = lineage.abandoned.iter().any(|it| lineage.descends(*it, removed));
+        // Whoever deletes a row that a late request had reached knows nothing of what that displaced.
+        let mut races = lineage.overwritten.iter().filter(|race| race.is_unseen && lineage.descends(race.old, removed));
+        let is_known = lineage.abandoned.iter().any(|it| lineage.descends(*it, removed))
+            || races.any(|race| lineage.abandoned.iter().any(|it| lineage.descends(*it, race.new)));
         if !is_known && !ledger.contains(&removed) && !lineage.removed_unseen.contains(&removed) {
             return Err(format!("{removed} was deleted with its row and is not in the ledger"));
         }

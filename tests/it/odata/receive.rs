@@ -434,6 +434,24 @@ async fn a_system_that_cannot_be_read_keeps_what_was_told_on_file() {
     assert_eq!(rig.waiting(), 0);
 }
 
+/// A process that only brings both sides into step, and ends.
+#[tokio::test]
+async fn what_was_told_before_is_looked_at_by_a_process_that_runs_once() {
+    let mut rig = rig(Dialect::Dataverse, HookAuth::Code).await;
+    let hook = keyed(&rig.address("dv"));
+    rig.sandbox.add_hook(hook);
+    rig.sandbox.insert("account", json(r#"{"accountnumber": "1", "name": "Ana"}"#)).unwrap();
+    until("the message is on file", || rig.waiting() == 1).await;
+    rig.deployment.settle().await.unwrap();
+    assert_eq!((names(&rig.erp), rig.waiting()), (vec!["Ana".to_owned()], 0));
+
+    rig.sandbox.insert("account", json(r#"{"accountnumber": "2", "name": "Bo"}"#)).unwrap();
+    until("the message is on file", || rig.waiting() == 1).await;
+    rig.sandbox.next_n(1, sandbox::Target::Reads, sandbox::Fault::Status(503));
+    drop(rig.deployment.settle().await);
+    assert_eq!(rig.waiting(), 1, "what could not be read stays on file");
+}
+
 #[test]
 fn a_short_key_and_a_strange_header_are_refused() {
     let hook =
