@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::built::Built;
+use super::circles;
 use super::names::World;
 use crate::change::Side;
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -109,20 +110,19 @@ fn tell(built: &Built<'_>, id: RefId, diags: &mut Diagnostics) {
 /// Reports each circle in which every map needs a row of the next one before it can make its own.
 fn deadlocks(built: &mut [Built<'_>], needed: &[Vec<(usize, RefId)>], diags: &mut Diagnostics) {
     let edges: Vec<Vec<usize>> = needed.iter().map(|it| it.iter().map(|(target, _)| *target).collect()).collect();
-    let reach: Vec<Vec<bool>> = (0..edges.len()).map(|start| reachable(start, &edges)).collect();
+    let circles = circles::of(&edges);
     for index in 0..built.len() {
-        let is_first = (0..index).all(|other| !(reach[index][other] && reach[other][index]));
-        if !reach[index][index] || !is_first {
+        if circles[index].is_none() || circles[..index].contains(&circles[index]) {
             continue;
         }
-        let Some(&(target, id)) = needed[index].iter().find(|(target, _)| *target == index || reach[*target][index]) else {
+        let Some(&(target, id)) = needed[index].iter().find(|(target, _)| circles[*target] == circles[index]) else {
             continue;
         };
         let it = &built[index];
         let side = it.plan.reference(id).side;
         let user = it.plan.rules.iter().zip(&it.rules).find(|(rule, _)| rule.refers(side).contains(&id));
         let (rule, written) = user.expect("a reference that is needed has a rule");
-        let path = path(index, target, &edges, built);
+        let path = path(index, target, &edges, &circles, built);
         let message = format!("no row of `{}` can be made first: each needs another one that is there already", it.plan.name);
         let diagnostic =
             Diagnostic::new(codes::NO_WAY_IN, written.span, message, "needed in every new row").note("circle", path).advice(
@@ -134,29 +134,29 @@ fn deadlocks(built: &mut [Built<'_>], needed: &[Vec<(usize, RefId)>], diags: &mu
 }
 
 /// The maps on the way from one to itself, by name.
-fn path(start: usize, first: usize, edges: &[Vec<usize>], built: &[Built<'_>]) -> String {
+fn path(start: usize, first: usize, edges: &[Vec<usize>], circles: &[Option<usize>], built: &[Built<'_>]) -> String {
     let mut names = vec![built[start].plan.name.as_str()];
     let mut at = first;
     while at != start && names.len() <= edges.len() {
         names.push(&built[at].plan.name);
-        let leads_back = |it: &&usize| **it == start || reachable(**it, edges)[start];
+        let leads_back = |it: &&usize| circles[**it] == circles[start];
         at = *edges[at].iter().find(leads_back).expect("the way leads back to its start");
     }
     names.push(&built[start].plan.name);
     names.join(" → ")
 }
 
-/// Which maps reach which.
+/// The maps by name, and the circle that each is in.
 struct Circles {
     places: HashMap<String, usize>,
-    reach: Vec<Vec<bool>>,
+    of_map: Vec<Option<usize>>,
 }
 
 impl Circles {
     fn new<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> Self {
         let places = places(plans.clone());
         let needs: Vec<Vec<usize>> = plans.map(|it| needs(it, &places)).collect();
-        Self { reach: (0..needs.len()).map(|start| reachable(start, &needs)).collect(), places }
+        Self { of_map: circles::of(&needs), places }
     }
 
     /// The references of a map that lead to a map from which a way leads back.
@@ -164,7 +164,7 @@ impl Circles {
         let mut out = Vec::new();
         for (place, reference) in plan.references.iter().enumerate() {
             let target = reference.plan.as_ref().and_then(|name| self.places.get(name).copied());
-            if let Some(target) = target.filter(|&it| it == index || self.reach[it][index]) {
+            if let Some(target) = target.filter(|&it| self.of_map[it].is_some() && self.of_map[it] == self.of_map[index]) {
                 out.push((RefId(place as u16), target));
             }
         }
@@ -174,7 +174,9 @@ impl Circles {
 
 /// Groups in dependency order; maps that refer to each other share a group.
 pub fn order(plans: &[Plan]) -> Vec<Vec<PlanId>> {
-    let reach = Circles::new(plans.iter()).reach;
+    let places = places(plans.iter());
+    let needs: Vec<Vec<usize>> = plans.iter().map(|it| needs(it, &places)).collect();
+    let reach: Vec<Vec<bool>> = (0..needs.len()).map(|start| reachable(start, &needs)).collect();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut is_placed = vec![false; plans.len()];
     // Each pass places at least one group: among the rest, some group needs nothing outside it.

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod built;
+mod circles;
 mod expr;
 mod fit;
 mod functions;

@@ -7,6 +7,7 @@ use super::kin::Kin;
 use super::overlap::{are_disjoint, have_common};
 use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
+use crate::check::circles;
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir::{Plan, Rule};
 use crate::syntax::ast::ClauseKind;
@@ -321,7 +322,9 @@ fn circle(built: &Built<'_>, is_reported: impl Fn(usize) -> bool) -> Option<Diag
             }
         }
     }
-    let circles = circles(class.len(), &edges);
+    let mut leads = vec![Vec::new(); class.len()];
+    edges.iter().for_each(|(from, to, _)| leads[*from].push(*to));
+    let circles = circles::of(&leads);
     let is_closed = |(from, to, _): &&(usize, usize, usize)| circles[*from].is_some() && circles[*from] == circles[*to];
     let (from, _, rule) = *edges.iter().find(is_closed)?;
     let message = "fields are derived from each other in a circle";
@@ -335,50 +338,4 @@ fn circle(built: &Built<'_>, is_reported: impl Fn(usize) -> bool) -> Option<Diag
             .advice("write one two-way rule instead, or drop one of these")
             .in_rule(&plan.name, Some(&plan.rules[rule].label)),
     )
-}
-
-/// By field: the circle that it is in, where it is in one. Fields that lead to each other have one number.
-fn circles(fields: usize, edges: &[(usize, usize, usize)]) -> Vec<Option<usize>> {
-    let (mut forth, mut back) = (vec![Vec::new(); fields], vec![Vec::new(); fields]);
-    for (from, to, _) in edges {
-        forth[*from].push(*to);
-        back[*to].push(*from);
-    }
-    // Twice through all: first in the order in which they are left, then backwards from the last one left (Kosaraju).
-    let mut left = Vec::with_capacity(fields);
-    let mut seen = vec![false; fields];
-    for start in 0..fields {
-        walk(start, &forth, &mut seen, |it| left.push(it));
-    }
-    let (mut out, mut seen) = (vec![None; fields], vec![false; fields]);
-    for (number, start) in left.into_iter().rev().enumerate() {
-        let mut members = Vec::new();
-        walk(start, &back, &mut seen, |it| members.push(it));
-        if members.len() > 1 || forth[start].contains(&start) {
-            members.into_iter().for_each(|it| out[it] = Some(number));
-        }
-    }
-    out
-}
-
-/// Visits what can be reached and was not seen, and tells each when everything behind it was visited.
-fn walk(start: usize, edges: &[Vec<usize>], seen: &mut [bool], mut leave: impl FnMut(usize)) {
-    if std::mem::replace(&mut seen[start], true) {
-        return;
-    }
-    let mut way = vec![(start, 0)];
-    while let Some((at, next)) = way.last_mut() {
-        match edges[*at].get(*next) {
-            Some(&to) => {
-                *next += 1;
-                if !std::mem::replace(&mut seen[to], true) {
-                    way.push((to, 0));
-                }
-            }
-            None => {
-                leave(*at);
-                way.pop();
-            }
-        }
-    }
 }
