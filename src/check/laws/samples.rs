@@ -115,42 +115,8 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
     let mut out: Vec<String> = plain.map(str::to_owned).into();
     for constant in near {
         match constant {
-            Value::Int(units) => {
-                let units = usize::try_from(*units).unwrap_or(0).min(limit);
-                out.extend([units.saturating_sub(1), units].map(|it| format!("{} {}", "x".repeat(it), "x")));
-                out.extend(["x".repeat(units), "x".repeat(units + 1), format!("{}y", "x".repeat(units))]);
-                let one_less = "x".repeat(units.saturating_sub(1));
-                out.extend([format!("x {one_less}"), "İ".repeat(units), "ß".repeat(units), format!("ß{one_less}")]);
-                out.extend([format!("İ{one_less}"), format!("{one_less}İ"), format!("{one_less}ß")]);
-                // Of these a function that keeps letters or digits leaves one, and padding moves it.
-                let dots = ".".repeat(units.saturating_sub(1));
-                out.extend([format!("{dots}1"), format!("1{dots}")]);
-                // A letter of two units is never cut in half: it is left out.
-                out.extend([format!("{one_less}😀x"), format!("x😀{one_less}"), one_less]);
-            }
-            Value::Text(part) => {
-                out.extend([
-                    part.to_string(),
-                    format!("a{part}b"),
-                    format!("b{part}b"),
-                    format!("a{part}a"),
-                    format!("a{part}b{part}a"),
-                    format!("a{part} b{part}a"),
-                    format!("a{part}b {part}a"),
-                    format!("a{part}"),
-                    format!("{part}a"),
-                ]);
-                out.extend([
-                    format!("{part} a"),
-                    format!("a {part}"),
-                    format!("{part}{part}"),
-                    format!("{part} "),
-                    format!(" {part}"),
-                    format!("a\u{a0}{part}"),
-                    format!("{part}\u{a0}a"),
-                ]);
-                out.extend([part.as_str().to_uppercase(), part.as_str().to_lowercase()]);
-            }
+            Value::Int(units) => out.extend(around_cut(usize::try_from(*units).unwrap_or(0).min(limit))),
+            Value::Text(part) => out.extend(around_part(part)),
             _ => {}
         }
     }
@@ -165,6 +131,46 @@ fn texts(max: Option<u32>, near: &[Value]) -> Vec<Value> {
         }
     }
     values
+}
+
+/// Texts of about so many units.
+fn around_cut(units: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    out.extend([units.saturating_sub(1), units].map(|it| format!("{} {}", "x".repeat(it), "x")));
+    out.extend(["x".repeat(units), "x".repeat(units + 1), format!("{}y", "x".repeat(units))]);
+    let one_less = "x".repeat(units.saturating_sub(1));
+    out.extend([format!("x {one_less}"), "İ".repeat(units), "ß".repeat(units), format!("ß{one_less}")]);
+    out.extend([format!("İ{one_less}"), format!("{one_less}İ"), format!("{one_less}ß")]);
+    // Of these a function that keeps letters or digits leaves one, and padding moves it.
+    let dots = ".".repeat(units.saturating_sub(1));
+    out.extend([format!("{dots}1"), format!("1{dots}")]);
+    // A letter of two units is never cut in half: it is left out.
+    out.extend([format!("{one_less}😀x"), format!("x😀{one_less}"), one_less]);
+    out
+}
+
+/// A constant, alone and among other letters.
+fn around_part(part: &str) -> Vec<String> {
+    vec![
+        part.to_string(),
+        format!("a{part}b"),
+        format!("b{part}b"),
+        format!("a{part}a"),
+        format!("a{part}b{part}a"),
+        format!("a{part} b{part}a"),
+        format!("a{part}b {part}a"),
+        format!("a{part}"),
+        format!("{part}a"),
+        format!("{part} a"),
+        format!("a {part}"),
+        format!("{part}{part}"),
+        format!("{part} "),
+        format!(" {part}"),
+        format!("a\u{a0}{part}"),
+        format!("{part}\u{a0}a"),
+        part.to_uppercase(),
+        part.to_lowercase(),
+    ]
 }
 
 /// Two constants beside each other, and a text just within and just behind a cut, from either end.
