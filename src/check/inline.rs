@@ -96,20 +96,20 @@ impl Scope<'_, '_> {
     }
 
     /// Writing through an `iso` is its second half.
-    pub fn write_iso(&mut self, side: Side, iso: &ast::Iso, argument: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+    pub fn write_iso(&mut self, side: Side, iso: &ast::Iso, argument: &ast::Expr, given: Given, split: Split) -> Option<Writes> {
         let (target, kind) = declared(self.world, &iso.target).zip(declared(self.world, &iso.parameter.ty))?;
+        let (nullable, span) = (given.nullable, given.span);
         let expr = self.fit_into(side, given, &target, None)?;
-        let it =
-            Typed { expr, kind: target.clone(), nullable: given.nullable, constant: None, partial: Vec::new(), span: given.span };
+        let it = Typed { expr, kind: target.clone(), nullable, constant: None, partial: Vec::new(), span };
         let it = self.ranged(iso, it, &target)?;
         let partial = it.partial.clone();
         let back = self.body(side, &iso.name, &iso.backward, vec![("it".to_owned(), Typed { partial: Vec::new(), ..it })])?;
         if !partial.is_empty() || !back.partial.is_empty() {
-            self.may_fail(side, given.span, &format!("not every value can be taken back through `{}`", iso.name.text));
+            self.may_fail(side, span, &format!("not every value can be taken back through `{}`", iso.name.text));
         }
-        let own = Given { expr: back.expr, kind: back.kind, ..given.clone() };
-        let expr = self.fit_into(side, &own, &kind, None)?;
-        self.writers(side, argument, &Given { expr, kind, ..given.clone() }, split)
+        let own = Given { expr: back.expr, kind: back.kind, nullable, span };
+        let expr = self.fit_into(side, own, &kind, None)?;
+        self.writers(side, argument, Given { expr, kind, nullable, span }, split)
     }
 
     fn arguments(

@@ -23,8 +23,14 @@ pub struct Given {
 }
 
 impl Given {
-    fn with(&self, expr: Expr, kind: Kind) -> Self {
-        Self { expr, kind, ..self.clone() }
+    /// The same, after a step back towards the field. The value is moved on and never copied, so that a long chain of steps
+    /// costs no more than its length.
+    pub fn then(self, kind: Kind, step: impl FnOnce(Expr) -> Expr) -> Self {
+        Self { expr: step(self.expr), kind, ..self }
+    }
+
+    fn converted(self, to: Kind) -> Self {
+        self.then(to.clone(), |operand| Expr::Convert { to, operand: operand.boxed() })
     }
 }
 
@@ -42,7 +48,7 @@ const SEPARATORS_MAX: usize = 64;
 
 impl Scope<'_, '_> {
     /// The writers that make `end` read as the given value.
-    pub fn writers(&mut self, side: Side, end: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+    pub fn writers(&mut self, side: Side, end: &ast::Expr, given: Given, split: Split) -> Option<Writes> {
         let span = end.span;
         match &end.kind {
             ExprKind::Group(inner) => self.writers(side, inner, given, split),
@@ -100,7 +106,7 @@ impl Scope<'_, '_> {
         Some((slot, path.span))
     }
 
-    fn write_field(&mut self, side: Side, end: &ast::Expr, given: &Given) -> Option<Writes> {
+    fn write_field(&mut self, side: Side, end: &ast::Expr, given: Given) -> Option<Writes> {
         let Some((slot, span)) = self.target(side, end) else { return self.one_way(end.span, "a fixed value") };
         let field = self.field(side, slot).clone();
         if field.readonly {
@@ -113,20 +119,21 @@ impl Scope<'_, '_> {
             self.report(diagnostic.advice(format!("read it only: write `{arrow}`")));
             return None;
         }
+        let (is_nullable, from) = (given.nullable, given.span);
         let expr = self.fit_into(side, given, &field.kind, Some((&field.name, span)))?;
-        if given.nullable && !self.takes_null(side, &field) {
-            self.null_meets(side, given, &field.name, span);
+        if is_nullable && !self.takes_null(side, &field) {
+            self.null_meets(side, from, &field.name, span);
         }
         Some(vec![(slot, expr)])
     }
 
-    fn null_meets(&mut self, side: Side, given: &Given, field: &str, span: Span) {
+    fn null_meets(&mut self, side: Side, from: Span, field: &str, span: Span) {
         let is_answered = self.has_else(side) || self.rule.as_ref().is_none_or(|it| it.parks_null);
         if is_answered || !self.world.premises.hold(Premise::Nulls) {
             return;
         }
-        let message = format!("`{}` may be null, and `{field}` may not", self.text(given.span));
-        let mut diagnostic = Diagnostic::new(codes::NULLABLE, given.span, message, "may be null").because(span, "takes no null");
+        let message = format!("`{}` may be null, and `{field}` may not", self.text(from));
+        let mut diagnostic = Diagnostic::new(codes::NULLABLE, from, message, "may be null").because(span, "takes no null");
         if let Some(place) = self.place(side, field) {
             diagnostic = diagnostic.because(place, "declared here without `?`");
         }
@@ -142,16 +149,16 @@ impl Scope<'_, '_> {
     }
 
     /// The given value in the form of a kind; what may not fit needs the rule's `else`.
-    pub fn fit_into(&mut self, side: Side, given: &Given, to: &Kind, target: Option<(&str, Span)>) -> Option<Expr> {
-        let converted = || Expr::Convert { to: to.clone(), operand: given.expr.clone().boxed() };
+    pub fn fit_into(&mut self, side: Side, given: Given, to: &Kind, target: Option<(&str, Span)>) -> Option<Expr> {
+        let converted = |given: Given| Some(given.converted(to.clone()).expr);
         match fit::fit(&given.kind, to) {
-            Fit::Same => Some(given.expr.clone()),
-            Fit::Converted => Some(converted()),
-            Fit::Narrow(code) if code != codes::DATE_LOSS && self.has_else(side) => Some(converted()),
-            Fit::Narrow(codes::TOO_LONG) if !self.world.premises.hold(Premise::Lengths) => Some(converted()),
-            Fit::Narrow(codes::NARROWS) if !self.world.premises.hold(Premise::Digits) => Some(converted()),
+            Fit::Same => Some(given.expr),
+            Fit::Converted => converted(given),
+            Fit::Narrow(code) if code != codes::DATE_LOSS && self.has_else(side) => converted(given),
+            Fit::Narrow(codes::TOO_LONG) if !self.world.premises.hold(Premise::Lengths) => converted(given),
+            Fit::Narrow(codes::NARROWS) if !self.world.premises.hold(Premise::Digits) => converted(given),
             Fit::Narrow(code) => {
-                self.narrows(side, code, given, to, target);
+                self.narrows(side, code, &given, to, target);
                 None
             }
             Fit::Never => {
@@ -209,7 +216,7 @@ impl Scope<'_, '_> {
         side: Side,
         path: &ast::Path,
         arguments: &[ast::Expr],
-        given: &Given,
+        given: Given,
         split: Split,
     ) -> Option<Writes> {
         let (name, key) = (path.to_string(), self.world.project.key(path));
@@ -232,27 +239,26 @@ impl Scope<'_, '_> {
     }
 
     /// The inverse of a conversion converts back.
-    fn write_converted(&mut self, side: Side, name: &str, argument: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+    fn write_converted(&mut self, side: Side, name: &str, argument: &ast::Expr, given: Given, split: Split) -> Option<Writes> {
         let inner = self.lower(side, argument, None)?;
-        let back =
-            || given.with(Expr::Convert { to: inner.kind.clone(), operand: given.expr.clone().boxed() }, inner.kind.clone());
+        let back = |given: Given| given.converted(inner.kind.clone());
         match (name, &inner.kind, &given.kind) {
             ("text", Kind::Text { .. }, _) | ("date", Kind::Date, _) => self.writers(side, argument, given, split),
             ("text", kind, _) => {
                 if !matches!(kind, Kind::Bool) || !matches!(given.kind, Kind::Bool) {
                     self.may_fail(side, given.span, &format!("not every text is `{kind}`"));
                 }
-                self.writers(side, argument, &back(), split)
+                self.writers(side, argument, back(given), split)
             }
-            ("date", Kind::DateTime, Kind::Date) => self.writers(side, argument, &back(), split),
+            ("date", Kind::DateTime, Kind::Date) => self.writers(side, argument, back(given), split),
             ("int" | "decimal", Kind::Text { max }, _) => {
                 let length = functions::find("text").map(|it| (it.result)(std::slice::from_ref(&given.kind), &[None]));
                 match (length, max) {
                     (Some(Kind::Text { max: Some(length) }), Some(max)) if length > *max => {
-                        let printed = given.with(back().expr, Kind::Text { max: Some(length) });
-                        self.writers(side, argument, &printed, split)
+                        let printed = Given { kind: Kind::Text { max: Some(length) }, ..back(given) };
+                        self.writers(side, argument, printed, split)
                     }
-                    _ => self.writers(side, argument, &back(), split),
+                    _ => self.writers(side, argument, back(given), split),
                 }
             }
             _ => self.writers(side, argument, given, split),
@@ -266,7 +272,7 @@ impl Scope<'_, '_> {
         inverse: Math,
         left: &ast::Expr,
         right: &ast::Expr,
-        given: &Given,
+        given: Given,
         commutes: bool,
         split: Split,
         span: Span,
@@ -280,17 +286,17 @@ impl Scope<'_, '_> {
         if matches!(inverse, Math::Divide | Math::Multiply) && crate::interp::to_decimal(constant).is_none_or(|it| it.is_zero()) {
             return self.one_way(span, "this calculation");
         }
-        let undone = Expr::Math { op: inverse, left: given.expr.clone().boxed(), right: Expr::Const(constant.clone()).boxed() };
         // Undoing can leave what the field holds (one cent divided by three), so it converts and may fail.
         if inverse == Math::Divide {
             self.may_fail(side, given.span, "not every number can be divided without a rest");
         }
-        let undone = Expr::Convert { to: inner.clone(), operand: undone.boxed() };
         let result = undone_kind(inverse, &given.kind, constant);
         if matches!(fit::fit(&result, inner), Fit::Narrow(_)) && inverse != Math::Divide {
             self.may_fail(side, given.span, "not every result fits the field");
         }
-        self.writers(side, operand, &given.with(undone, inner.clone()), split)
+        let (constant, to) = (Expr::Const(constant.clone()), inner.clone());
+        let undo = |left: Expr| Expr::Math { op: inverse, left: left.boxed(), right: constant.boxed() };
+        self.writers(side, operand, given.then(to.clone(), undo).converted(to), split)
     }
 
     /// The kind of an operand and its value where it is fixed, as they were when the end was read.
@@ -302,7 +308,7 @@ impl Scope<'_, '_> {
     }
 
     /// `a ++ ", " ++ b`: divided at its separators.
-    fn write_joined(&mut self, side: Side, end: &ast::Expr, given: &Given, split: Split) -> Option<Writes> {
+    fn write_joined(&mut self, side: Side, end: &ast::Expr, given: Given, split: Split) -> Option<Writes> {
         let mut parts = Vec::new();
         flatten(end, &mut parts);
         let (head, tail) = fixed_ends(&mut parts);
@@ -320,14 +326,15 @@ impl Scope<'_, '_> {
         if has_ends {
             self.may_fail(side, given.span, "a text that does not begin and end so cannot be taken apart");
         }
-        let whole = if has_ends { without_ends(&given.expr, &head, &tail) } else { given.expr.clone() };
+        let Given { expr, kind, nullable, span } = given;
+        let whole = if has_ends { without_ends(&expr, &head, &tail) } else { expr };
         if !separators.is_empty() && !has_ends {
-            self.may_fail(side, given.span, "a text without the separator cannot be divided");
+            self.may_fail(side, span, "a text without the separator cannot be divided");
         }
         let pieces = divide(&whole, &separators, split);
         let mut out = Vec::new();
         for (field, piece) in fields.iter().zip(pieces) {
-            out.extend(self.writers(side, field, &given.with(piece, given.kind.clone()), split)?);
+            out.extend(self.writers(side, field, Given { expr: piece, kind: kind.clone(), nullable, span }, split)?);
         }
         Some(out)
     }

@@ -519,7 +519,7 @@ impl<'a> Scope<'a, '_> {
                 })
                 .collect();
             let read = own.parts.iter().zip(&joined).map(|(it, kind)| read_as(it, kind)).collect();
-            out[side] = self.write_face(side, own, &given, split).map(|write| End { read: whole(read), write });
+            out[side] = self.write_face(side, own, given, split).map(|write| End { read: whole(read), write });
         }
         let [left, right] = out.0;
         let (left, right) = both(left, right)?;
@@ -571,7 +571,7 @@ impl<'a> Scope<'a, '_> {
         self.report(diagnostic.advice("a bridge between them: `via MAP`, `via SYSTEM.table(column)`"));
     }
 
-    fn write_face(&mut self, side: Side, face: &Face<'a>, given: &[Given], split: Split) -> Option<Writes> {
+    fn write_face(&mut self, side: Side, face: &Face<'a>, given: Vec<Given>, split: Split) -> Option<Writes> {
         match &face.back {
             Back::Fields(ends) => {
                 let mut out = Vec::new();
@@ -581,21 +581,20 @@ impl<'a> Scope<'a, '_> {
                 Some(out)
             }
             Back::Table { end, table, kind, answers_null } => {
-                let given = &given[0];
-                let expr = table::through(*table, given.expr.clone());
-                let translated = Given { expr, kind: kind.clone(), nullable: given.nullable && !answers_null, ..given.clone() };
-                self.writers(side, end, &translated, split)
+                let given = given.into_iter().next()?.then(kind.clone(), |it| table::through(*table, it));
+                let nullable = given.nullable && !answers_null;
+                self.writers(side, end, Given { nullable, ..given }, split)
             }
             Back::Reference(end, id) => {
+                let (nullable, span) = (given.iter().any(|it| it.nullable), given.first()?.span);
                 let mut key = Vec::new();
-                for (given, own) in given.iter().zip(&face.parts) {
+                for (given, own) in given.into_iter().zip(&face.parts) {
                     let loose = super::expr::loose(&own.kind);
                     key.push(self.fit_into(side, given, &loose, None)?);
                 }
                 let kind = self.lower(side, end, None)?.kind;
                 let expr = Expr::IdOf { reference: *id, operand: whole(key).boxed() };
-                let given = Given { expr, kind, nullable: given.iter().any(|it| it.nullable), span: given[0].span };
-                self.writers(side, end, &given, split)
+                self.writers(side, end, Given { expr, kind, nullable, span }, split)
             }
         }
     }
@@ -620,14 +619,15 @@ impl<'a> Scope<'a, '_> {
         let count = target.parts.len();
         for (index, (from, to)) in source.parts.iter().zip(&target.parts).enumerate() {
             let from = if matches!(target.back, Back::Fields(_)) { self.fold(from.clone(), &to.kind)? } else { from.clone() };
-            let own = Given { expr: from.expr.clone(), kind: from.kind.clone(), nullable: from.nullable, span: from.span };
+            let (nullable, span) = (from.nullable, from.span);
+            given.push(Given { expr: part(Expr::It, index, count), kind: to.kind.clone(), nullable, span });
             if from.is_null() {
                 read.push(null());
             } else {
+                let own = Given { expr: from.expr, kind: from.kind, nullable, span };
                 let name = self.text(to.span).rsplit('.').next().unwrap_or_default().to_owned();
-                read.push(self.fit_into(written, &own, &to.kind, Some((&name, to.span)))?);
+                read.push(self.fit_into(written, own, &to.kind, Some((&name, to.span)))?);
             }
-            given.push(Given { expr: part(Expr::It, index, count), kind: to.kind.clone(), ..own });
         }
         // A null that its target does not take is answered while the source is read, like every other failure.
         if let (Some(ast::Action { kind: ActionKind::Value(value), .. }), [from], [to]) =
@@ -641,7 +641,7 @@ impl<'a> Scope<'a, '_> {
             read[0] = Expr::Coalesce(read[0].clone().boxed(), value.expr.boxed());
             given[0].nullable = value.nullable;
         }
-        let write = self.write_face(written, target, &given, clauses.split.unwrap_or(Split::First))?;
+        let write = self.write_face(written, target, given, clauses.split.unwrap_or(Split::First))?;
         let kind = target.parts.iter().map(|it| &it.kind).find(|it| matches!(it, Kind::Text { .. }) || count == 1);
         let kind = kind.unwrap_or(&target.parts[0].kind).clone();
         let target = End { read: whole(target.parts.iter().map(|it| it.expr.clone()).collect()), write };
@@ -719,7 +719,7 @@ impl<'a> Scope<'a, '_> {
             return Some(Fallback::Value(constant));
         }
         let given = Given { expr: typed.expr, kind: typed.kind, nullable: typed.nullable, span: typed.span };
-        Some(Fallback::Expr(self.fit_into(side, &given, &kind, None)?.boxed()))
+        Some(Fallback::Expr(self.fit_into(side, given, &kind, None)?.boxed()))
     }
 }
 

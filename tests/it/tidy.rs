@@ -54,6 +54,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rcgen", &["src/sandbox/tls.rs"]),
     ("tokio_rustls", &["src/sandbox/tls.rs"]),
     ("hdrhistogram", &["src/runtime/stats.rs"]),
+    ("mimalloc", &["src/main.rs"]),
 ];
 
 const LINES_MAX: usize = 800;
