@@ -19,6 +19,7 @@ mod lens;
 mod lookup;
 mod memory;
 mod names;
+mod once;
 mod params;
 mod paths;
 mod policy;

@@ -218,7 +218,11 @@ impl<'a> Scope<'a, '_> {
                 ClauseKind::Else { arrow, action } => {
                     let sides = arrow.map_or(Sides::new(true, true), towards);
                     for side in Side::BOTH.into_iter().filter(|&it| sides[it]) {
-                        out.otherwise[side] = Some(action);
+                        if out.otherwise[side].replace(action).is_some() {
+                            let message = format!("the {} side has its `else` already", side.word());
+                            self.error(codes::SYNTAX, clause.span, message, "the second one");
+                            return None;
+                        }
                     }
                 }
                 ClauseKind::OnCreate => out.on_create = true,
@@ -226,6 +230,12 @@ impl<'a> Scope<'a, '_> {
                 ClauseKind::OnMissing(action) => out.on_missing = Some(self.missing(action)?),
                 ClauseKind::OnConflict(_) => {}
             }
+        }
+        if out.on_create && out.on_update {
+            let message = "a rule `on create` is for new rows only, and `on update` for the others";
+            let diagnostic = Diagnostic::new(codes::SYNTAX, rule.span, message, "for no row at all");
+            self.report(diagnostic.advice("leave one of them out, or both if the rule is for all rows"));
+            return None;
         }
         Some(out)
     }

@@ -226,6 +226,24 @@ pub struct Reference {
     pub is_deferrable: bool,
 }
 
+impl Reference {
+    /// What the parts of the key that rules see may be, for each table that can be meant.
+    pub fn key_kinds(&self) -> Vec<Vec<&Kind>> {
+        let seen = usize::from(self.is_partitioned);
+        self.targets.iter().map(|it| it.columns.iter().skip(seen).map(|column| it.kind(column)).collect()).collect()
+    }
+}
+
+impl RefTarget {
+    /// What a column shows: of a reference, the key of its row.
+    fn kind<'a>(&'a self, column: &'a RefColumn) -> &'a Kind {
+        match column.via.as_deref() {
+            Some(inner) => inner.kind(&inner.columns[0]),
+            None => &self.shape.field(column.slot).kind,
+        }
+    }
+}
+
 /// A table that can be referred to, and the unique key that stands for its rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefTarget {
@@ -340,6 +358,11 @@ impl Plan {
 
     pub fn reference(&self, id: RefId) -> &Reference {
         &self.references[id.index()]
+    }
+
+    /// The reference by which the rules read this field, if they read it as one.
+    pub fn reference_at(&self, side: Side, slot: Slot) -> Option<RefId> {
+        self.rules.iter().find_map(|it| it.ends[side].read.reference_of(slot))
     }
 
     pub fn table(&self, id: TableId) -> &ValueTable {

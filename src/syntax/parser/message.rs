@@ -38,6 +38,9 @@ pub fn syntax_error(file: &FileParser<'_>, rule: Rule, error: &pest::error::Erro
 /// The most telling of what the grammar could have accepted.
 fn expectation(rules: &[Rule]) -> Option<&'static str> {
     const WORDS: &[(&[Rule], &str)] = &[
+        (&[Rule::kw_extends], "`:` and the two sides, or `extends`"),
+        (&[Rule::colon], "`:`"),
+        (&[Rule::equals], "`=`"),
         (&[Rule::arrow], "an arrow (`<->`, `<~>`, `->` or `<-`)"),
         (
             &[Rule::clause, Rule::via_clause],
@@ -81,6 +84,7 @@ fn candidates(rules: &[Rule], rule: Rule) -> impl Iterator<Item = &'static str> 
         Rule::step_line => words::EXPECTATIONS,
         Rule::policy_line | Rule::rule_line => words::EVENTS,
         Rule::system_item => &["from", "profile"],
+        Rule::map_head => &["extends"],
         Rule::drop_line => &["because"],
         _ => &[],
     };
@@ -99,7 +103,7 @@ fn form(rule: Rule) -> &'static str {
         Rule::profile_head => "begin with `profile NAME {`",
         Rule::entity_head => "begin with `entity SYSTEM.NAME {`",
         Rule::values_head => "begin with `values NAME: SYSTEM.ENUM <-> SYSTEM.ENUM {`",
-        Rule::map_head => "begin with `map NAME: SYSTEM.ENTITY <-> SYSTEM.ENTITY {`",
+        Rule::map_head => "begin with `map NAME: SYSTEM.ENTITY <-> SYSTEM.ENTITY {` or `map NAME extends ALIAS.MAP {`",
         Rule::test_head => "begin with `test \"WHAT IS TRUE\" in MAP {`",
         Rule::for_head => "begin with `for FIELD in { VALUE, … } {`",
         Rule::profile_line => "write `text: null is blank, padded 8`",
