@@ -288,7 +288,7 @@ impl Scope<'_, '_> {
             return;
         }
         let own = &self.sides[side];
-        if own.system.is_unknown {
+        if own.system.is_unknown || own.system.has_broken(&own.entity.name, &name.text, own.entity) {
             self.is_wrong = true;
             return;
         }
@@ -362,19 +362,19 @@ impl Scope<'_, '_> {
         if let ExprKind::Number(digits) = &bare(operand).kind {
             return self.number(&format!("-{digits}"), expected, span);
         }
-        let mut operand = self.numeric(side, operand)?;
+        let operand = self.lower(side, operand, None)?;
+        let mut operand = self.numeric(operand)?;
         let zero = Expr::Const(Value::Int(0)).boxed();
         let expr = Expr::Math { op: Math::Subtract, left: zero, right: operand.take().boxed() };
         Some(Typed::computed(expr, operand.kind.clone(), &[&operand], span))
     }
 
-    fn numeric(&mut self, side: Side, expr: &ast::Expr) -> Option<Typed> {
-        let typed = self.lower(side, expr, None)?;
+    fn numeric(&mut self, typed: Typed) -> Option<Typed> {
         if is_number(&typed.kind) || typed.is_null() {
             return Some(typed);
         }
         let message = format!("a number is needed here, not `{}`", typed.kind);
-        let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, expr.span, message, format!("this is `{}`", typed.kind));
+        let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, typed.span, message, format!("this is `{}`", typed.kind));
         self.report(diagnostic.advice("a bridge between them: `int(…)`, `decimal(…, places)`"));
         None
     }
@@ -511,7 +511,17 @@ impl Scope<'_, '_> {
     }
 
     fn math(&mut self, side: Side, op: Math, op_span: Span, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<Typed> {
-        let (mut left, mut right) = both(self.numeric(side, left), self.numeric(side, right))?;
+        let (left, right) = both(self.lower(side, left, None), self.lower(side, right, None))?;
+        let is_text = |it: &Typed| matches!(it.kind, Kind::Text { .. }) && !it.is_null();
+        if op == Math::Add
+            && let Some(text) = [&left, &right].into_iter().find(|it| is_text(it))
+        {
+            let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, op_span, "`+` adds numbers", "texts are joined by `++`");
+            let diagnostic = diagnostic.because(text.span, format!("this is `{}`", text.kind));
+            self.report(diagnostic.replace("`++`", op_span, "++", false));
+            return None;
+        }
+        let (mut left, mut right) = both(self.numeric(left), self.numeric(right))?;
         if self.locals.is_none() {
             self.operands.extend([&left, &right].map(|it| (it.span, (it.kind.clone(), it.constant.clone()))));
         }
@@ -599,7 +609,8 @@ impl Scope<'_, '_> {
         };
         if arguments.len() != function.parameters.len() {
             let names: Vec<&str> = function.parameters.iter().map(|it| it.name).collect();
-            let message = format!("`{name}` takes {} arguments, not {}", names.len(), arguments.len());
+            let plural = if names.len() == 1 { "" } else { "s" };
+            let message = format!("`{name}` takes {} argument{plural}, not {}", names.len(), arguments.len());
             let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "this call");
             self.report(diagnostic.advice(format!("write `{name}({})`", names.join(", "))));
             return None;

@@ -1,6 +1,7 @@
 //! Which kinds hold the values of which others.
 
 use crate::diag::{Code, codes};
+use crate::functions;
 use crate::value::{EnumType, Kind};
 
 /// Digits of the largest whole numbers.
@@ -54,6 +55,11 @@ fn decimal_form(kind: &Kind) -> Option<(u8, u8)> {
     }
 }
 
+/// Digits that may stand before the point.
+pub fn whole_digits(kind: &Kind) -> Option<u8> {
+    decimal_form(kind).map(|(whole, _)| whole)
+}
+
 pub fn same_members(left: &EnumType, right: &EnumType) -> bool {
     left.open == right.open && left.members == right.members
 }
@@ -93,29 +99,24 @@ pub fn carried(kind: &Kind, joined: &Kind) -> Kind {
     }
 }
 
-/// What can stand between two kinds that have nothing in common.
+/// What can stand between two kinds that have nothing in common, lookups apart.
 pub fn bridges(from: &Kind, to: &Kind) -> Vec<&'static str> {
-    let mut out = Vec::new();
     if matches!(from, Kind::Lookup(_)) || matches!(to, Kind::Lookup(_)) {
-        out.push("via MAP");
-        out.push("via SYSTEM.table(column)");
-        return out;
+        return vec!["via MAP", "via SYSTEM.table(column)"];
     }
+    let mut out = Vec::new();
     if matches!(from, Kind::Enum(_) | Kind::Bool) || matches!(to, Kind::Enum(_) | Kind::Bool) {
         out.push("via { left <-> right, … }");
     }
-    match to {
-        Kind::Text { .. } => out.push("text(…)"),
-        Kind::Int32 | Kind::Int64 => out.push("int(…)"),
-        Kind::Decimal { .. } => out.push("decimal(…, places)"),
-        Kind::Date => out.push("date(…)"),
-        _ => {}
-    }
-    match from {
-        Kind::Text { .. } if is_number(to) => {}
-        Kind::DateTime => out.push("date(…)"),
-        _ => {}
-    }
-    out.dedup();
+    let call = match to {
+        Kind::Text { .. } => Some(("text", "text(…)")),
+        Kind::Int32 | Kind::Int64 => Some(("int", "int(…)")),
+        Kind::Decimal { .. } => Some(("decimal", "decimal(…, places)")),
+        Kind::Date => Some(("date", "date(…)")),
+        Kind::Guid => Some(("guid", "guid(…)")),
+        _ => None,
+    };
+    let admits = |name: &str| functions::find(name).is_some_and(|it| it.parameters[0].accepts.admits(from));
+    out.extend(call.filter(|(name, _)| admits(name)).map(|(_, call)| call));
     out
 }

@@ -17,7 +17,7 @@ mod verdict;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::built::{Built, Written};
+use super::built::{Built, Role, Written};
 use super::names::World;
 use super::policy::finer_side;
 use super::premise::Premise;
@@ -73,12 +73,14 @@ pub fn decide(world: &World<'_>, built: &mut Built<'_>, verdicts: &Verdicts, sou
     for id in two_way {
         let decided = decide_one(world, built, id, verdicts);
         let (written, rule) = (built.rules[id.index()], built.plan.rule(id));
-        let is_silent = written.rule.arrow == Arrow::Lossy && rule.loses.is_none();
+        let is_weaker = decided.is_weaker && !forgets_missing(rule);
+        // A key's arrow must be another one anyway, and where nothing is lost there is nothing to name.
+        let is_key = written.role != Role::Ordinary;
+        let is_silent = written.rule.arrow == Arrow::Lossy && rule.loses.is_none() && !is_weaker && !is_key;
         let no_loses = is_silent.then(|| no_loses(&written).in_rule(&built.plan.name, Some(&rule.label)));
         let other = match &decided.finding {
             Some(finding) => Some(message::diagnostic(world, built, id, finding, sources)),
-            None => (decided.is_weaker && !forgets_missing(rule))
-                .then(|| weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label))),
+            None => (is_weaker && !is_key).then(|| weaker(&written, sources).in_rule(&built.plan.name, Some(&rule.label))),
         };
         if no_loses.is_some() || other.is_some() {
             out.push(Told { span: written.span, no_loses, other });

@@ -44,6 +44,12 @@ impl Layered {
     }
 }
 
+/// What a layer finds below it.
+struct Base {
+    sealed: Vec<ast::Name>,
+    labels: Vec<String>,
+}
+
 struct Cx<'a, 'd> {
     project: &'a Project,
     sources: &'a Sources,
@@ -156,11 +162,14 @@ impl Cx<'_, '_> {
             touched: Vec::new(),
             selected: None,
         };
-        let sealed = sealed(&out.map.members);
+        let fields = self.fields(&out.map);
+        let mut labels = Vec::new();
+        gather_labels(&out.map.members, &|rule| label(self.sources, &fields, rule), &mut labels);
+        let base = Base { sealed: sealed(&out.map.members), labels };
         for member in &layer.members {
             match &member.kind {
-                MemberKind::Override { label, rule } => self.replace(&mut out, label, rule, member, &sealed),
-                MemberKind::Drop { label, .. } => self.remove(&mut out, label, &sealed),
+                MemberKind::Override { label, rule } => self.replace(&mut out, label, rule, member, &base),
+                MemberKind::Drop { label, .. } => self.remove(&mut out, label, &base),
                 MemberKind::PartitionIn(set) => {
                     out.selected = texts(set);
                     out.map.members.retain(|it| !matches!(it.kind, MemberKind::PartitionIn(_)));
@@ -212,28 +221,37 @@ impl Cx<'_, '_> {
     }
 
     /// Where the rule with this label stands; reports a label that no rule has, and one that is sealed.
-    fn find(&mut self, out: &Layered, name: &ast::Name, sealed: &[ast::Name]) -> Option<Vec<usize>> {
-        let mut known = Vec::new();
+    fn find(&mut self, out: &Layered, name: &ast::Name, base: &Base) -> Option<Vec<usize>> {
         let found = {
             let fields = self.fields(&out.map);
-            place(&out.map.members, &|rule| label(self.sources, &fields, rule), &name.text, &mut known)
+            place(&out.map.members, &|rule| label(self.sources, &fields, rule), &name.text)
         };
-        let Some(place) = found else {
+        let gone = out.touched.iter().find(|(label, _)| *label == name.text).filter(|_| found.is_none());
+        if let Some((_, first)) = gone {
+            let message = format!("`{}` is dropped by this layer, so there is nothing left to change", name.text);
+            let diagnostic =
+                Diagnostic::new(codes::NO_SUCH_RULE, name.span, message, "changed here").because(*first, "dropped here");
+            let diagnostic = diagnostic.advice("write one of the two: `override` puts another rule in the place of the base's");
+            self.diags.push(diagnostic.in_rule(&out.map.name.text, Some(&name.text)));
+            return None;
+        }
+        let Some(place) = found.filter(|_| base.labels.contains(&name.text)) else {
             // A rule is called after its fields: where these are not known, neither is its name.
             if self.has_unknown_field(&out.map) {
                 return None;
             }
             let message = format!("the base of `{}` has no rule `{}`", out.map.name.text, name.text);
-            let near = unknown("rule", &name.text, name.span, known.iter().map(String::as_str), "no rule has this label");
-            let mut diagnostic = Diagnostic { code: codes::NO_SUCH_RULE, message, ..near };
+            let known = base.labels.iter().map(String::as_str);
+            let near = unknown("rule", &name.text, name.span, known, "no rule has this label");
+            let mut diagnostic = Diagnostic { code: codes::NO_SUCH_RULE, message, notes: Vec::new(), ..near };
             if let Some(locked) = self.given.overrides.get(&format!("{}.{}", out.map.name.text, name.text)) {
                 diagnostic = diagnostic.note("base, then", locked);
             }
-            diagnostic = diagnostic.note("labels of the base", known.join(", "));
+            diagnostic = diagnostic.note("labels of the base", base.labels.join(", "));
             self.diags.push(diagnostic.in_rule(&out.map.name.text, Some(&name.text)));
             return None;
         };
-        if let Some(seal) = sealed.iter().find(|it| it.text == name.text) {
+        if let Some(seal) = base.sealed.iter().find(|it| it.text == name.text) {
             let message = format!("`{}` is sealed, so no layer may change it", name.text);
             let diagnostic = Diagnostic::new(codes::SEALED, name.span, message, "changed here").because(seal.span, "sealed here");
             let diagnostic = diagnostic.advice("leave the rule as it is, or have the base unseal it");
@@ -243,8 +261,8 @@ impl Cx<'_, '_> {
         Some(place)
     }
 
-    fn replace(&mut self, out: &mut Layered, name: &ast::Name, rule: &Rule, member: &Member, sealed: &[ast::Name]) {
-        let Some(place) = self.find(out, name, sealed) else {
+    fn replace(&mut self, out: &mut Layered, name: &ast::Name, rule: &Rule, member: &Member, base: &Base) {
+        let Some(place) = self.find(out, name, base) else {
             out.map.is_broken = true;
             return;
         };
@@ -275,8 +293,8 @@ impl Cx<'_, '_> {
         out.replaced.insert(name.text.clone(), before);
     }
 
-    fn remove(&mut self, out: &mut Layered, name: &ast::Name, sealed: &[ast::Name]) {
-        let Some(place) = self.find(out, name, sealed) else {
+    fn remove(&mut self, out: &mut Layered, name: &ast::Name, base: &Base) {
+        let Some(place) = self.find(out, name, base) else {
             out.map.is_broken = true;
             return;
         };
@@ -350,32 +368,51 @@ fn filters(map: &ast::Map, side: Side, field: &str) -> Option<Span> {
 }
 
 /// Index by index to the rule with this label, through `for` blocks.
-fn place(members: &[Member], label: &dyn Fn(&Rule) -> String, wanted: &str, known: &mut Vec<String>) -> Option<Vec<usize>> {
+fn place(members: &[Member], label: &dyn Fn(&Rule) -> String, wanted: &str) -> Option<Vec<usize>> {
     for (index, member) in members.iter().enumerate() {
-        match &member.kind {
-            MemberKind::Partition(rule) | MemberKind::Key(rule) | MemberKind::Rule(rule) => {
-                let own = label(rule);
-                if own == wanted {
-                    return Some(vec![index]);
-                }
-                known.push(own);
-            }
-            MemberKind::For { members, .. } => {
-                if let Some(mut inner) = place(members, label, wanted, known) {
+        match labelled(&member.kind) {
+            Labelled::Rule(rule) if label(rule) == wanted => return Some(vec![index]),
+            Labelled::Inner(members) => {
+                if let Some(mut inner) = place(members, label, wanted) {
                     inner.insert(0, index);
                     return Some(inner);
                 }
             }
-            MemberKind::Version(_)
-            | MemberKind::PartitionIn(_)
-            | MemberKind::Filter { .. }
-            | MemberKind::Override { .. }
-            | MemberKind::Drop { .. }
-            | MemberKind::Seal(_)
-            | MemberKind::Policy(_) => {}
+            Labelled::Rule(_) | Labelled::Nothing => {}
         }
     }
     None
+}
+
+fn gather_labels(members: &[Member], label: &dyn Fn(&Rule) -> String, out: &mut Vec<String>) {
+    for member in members {
+        match labelled(&member.kind) {
+            Labelled::Rule(rule) => out.push(label(rule)),
+            Labelled::Inner(members) => gather_labels(members, label, out),
+            Labelled::Nothing => {}
+        }
+    }
+}
+
+/// What of a line has a label.
+enum Labelled<'m> {
+    Rule(&'m Rule),
+    Inner(&'m [Member]),
+    Nothing,
+}
+
+fn labelled(kind: &MemberKind) -> Labelled<'_> {
+    match kind {
+        MemberKind::Partition(rule) | MemberKind::Key(rule) | MemberKind::Rule(rule) => Labelled::Rule(rule),
+        MemberKind::For { members, .. } => Labelled::Inner(members),
+        MemberKind::Version(_)
+        | MemberKind::PartitionIn(_)
+        | MemberKind::Filter { .. }
+        | MemberKind::Override { .. }
+        | MemberKind::Drop { .. }
+        | MemberKind::Seal(_)
+        | MemberKind::Policy(_) => Labelled::Nothing,
+    }
 }
 
 fn member_at<'m>(members: &'m mut [Member], place: &[usize]) -> Option<&'m mut Member> {

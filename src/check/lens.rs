@@ -5,7 +5,7 @@ use super::fit::{self, Fit, bridges};
 use super::premise::Premise;
 use super::scope::Scope;
 use crate::change::Side;
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, Edit, Fix, codes};
 use crate::functions::{self, Law};
 use crate::ir::{Expr, Math};
 use crate::source::Span;
@@ -115,8 +115,18 @@ impl Scope<'_, '_> {
             if let Some(place) = self.place(side, &field.name) {
                 diagnostic = diagnostic.because(place, "declared here");
             }
+            let rule = self.rule.as_ref();
+            let (can_other, is_two_way) = rule.map_or((false, false), |it| (it.can_write[side.other()], it.is_two_way));
             let arrow = if side == Side::Right { "<-" } else { "->" };
-            self.report(diagnostic.advice(format!("read it only: write `{arrow}`")));
+            let diagnostic = match can_other {
+                true => diagnostic.advice(format!("read it only: write `{arrow}`")),
+                false => diagnostic.advice("leave the rule out: the field at its other end cannot be written either"),
+            };
+            match can_other || !is_two_way || side == Side::Left {
+                true => self.report(diagnostic),
+                // The other end was reported, and it says all.
+                false => self.is_wrong = true,
+            }
             return None;
         }
         let (is_nullable, from) = (given.nullable, given.span);
@@ -128,7 +138,7 @@ impl Scope<'_, '_> {
     }
 
     fn null_meets(&mut self, side: Side, from: Span, field: &str, span: Span) {
-        let is_answered = self.has_else(side) || self.rule.as_ref().is_none_or(|it| it.parks_null);
+        let is_answered = self.has_else(side) || self.rule.as_ref().is_none_or(|it| it.is_key);
         if is_answered || !self.world.premises.hold(Premise::Nulls) {
             return;
         }
@@ -171,16 +181,16 @@ impl Scope<'_, '_> {
     fn narrows(&mut self, side: Side, code: crate::diag::Code, given: &Given, to: &Kind, target: Option<(&str, Span)>) {
         let source = self.text(given.span).to_owned();
         let name = target.map_or_else(|| "the target".to_owned(), |(name, _)| format!("`{name}`"));
-        let (message, call) = match (code, to) {
+        let may_not_fit = format!("`{source}` may not fit {name} (`{to}`)");
+        let (message, cut) = match (code, to) {
             (codes::TOO_LONG, Kind::Text { max }) => {
                 let max = max.unwrap_or(0);
-                (format!("`{source}` may be longer than {name} ({max})"), format!("take({source}, {max})"))
+                (format!("`{source}` may be longer than {name} ({max})"), Some(("take", Some(i64::from(max)))))
             }
-            (codes::DATE_LOSS, _) => (format!("the time of day of `{source}` is lost in {name}"), format!("date({source})")),
-            (_, Kind::Decimal { scale, .. }) => {
-                (format!("`{source}` may not fit {name} (`{to}`)"), format!("round({source}, {scale})"))
-            }
-            _ => (format!("`{source}` may not fit {name} (`{to}`)"), format!("round({source}, 0)")),
+            (codes::DATE_LOSS, _) => (format!("the time of day of `{source}` is lost in {name}"), Some(("date", None))),
+            (_, Kind::Decimal { scale, .. }) => (may_not_fit, Some(("round", Some(i64::from(*scale))))),
+            (_, Kind::Int32 | Kind::Int64) => (may_not_fit, Some(("round", Some(0)))),
+            _ => (may_not_fit, None),
         };
         let mut diagnostic = Diagnostic::new(code, given.span, message, format!("this is `{}`", given.kind));
         if let Some((name, span)) = target {
@@ -189,13 +199,40 @@ impl Scope<'_, '_> {
                 diagnostic = diagnostic.because(place, "declared here");
             }
         }
-        let is_two_way = self.rule.as_ref().is_some_and(|it| it.is_two_way);
-        let how = if is_two_way { format!("`{call}` with `<~>` and `loses \"…\"`") } else { format!("`{call}`") };
-        diagnostic = diagnostic.replace(how, given.span, call, false);
-        if let (Some(end), true) = (self.rule_end(), code != codes::DATE_LOSS) {
+        if let (Some(from), Some(into)) = (fit::whole_digits(&given.kind), fit::whole_digits(to))
+            && from > into
+        {
+            diagnostic = diagnostic.note("digits", format!("{from} may stand before the point, and {into} have room there"));
+        }
+        let end = self.rule_end().filter(|_| code != codes::DATE_LOSS);
+        diagnostic.fixes.extend(cut.and_then(|cut| self.cut_fix(given, to, cut, end)));
+        if let Some(end) = end {
             diagnostic = diagnostic.replace("add `else reject`", end, "   else reject", false);
         }
         self.report(diagnostic);
+    }
+
+    /// The source within a function with its limit, where that leaves values that fit.
+    fn cut_fix(&self, given: &Given, to: &Kind, (function, limit): (&str, Option<i64>), end: Option<Span>) -> Option<Fix> {
+        let source = self.text(given.span);
+        // A key is carried whole.
+        if self.rule.as_ref().is_some_and(|it| it.is_key) {
+            return None;
+        }
+        let arguments = limit.map_or(source.to_owned(), |limit| format!("{source}, {limit}"));
+        let call = format!("{function}({arguments})");
+        let is_two_way = self.rule.as_ref().is_some_and(|it| it.is_two_way);
+        let with = if is_two_way { " with `<~>` and `loses \"…\"`" } else { "" };
+        let mut fix = Fix { message: format!("`{call}`{with}"), edits: vec![Edit { span: given.span, text: call }], safe: false };
+        match Reach::of(function, limit, &given.kind, to) {
+            Reach::Fits => {}
+            Reach::FitsMore => {
+                fix.message.push_str(", and `else reject` for what is too large");
+                fix.edits.push(Edit { span: end?, text: "   else reject".to_owned() });
+            }
+            Reach::Nothing => return None,
+        }
+        Some(fix)
     }
 
     /// A step of a writer that can fail needs the rule's `else`.
@@ -379,6 +416,26 @@ impl Scope<'_, '_> {
         for span in &typed.partial {
             let what = format!("`{}` has no value for some records", self.text(*span));
             self.may_fail(written, *span, &what);
+        }
+    }
+}
+
+/// How far a function goes towards values that fit. A call that changes nothing is no way out.
+enum Reach {
+    Fits,
+    /// The digits after the point fit, those before it may be too many.
+    FitsMore,
+    Nothing,
+}
+
+impl Reach {
+    fn of(function: &str, limit: Option<i64>, from: &Kind, to: &Kind) -> Self {
+        let (kinds, constants) = ([from.clone(), Kind::Int64], [None, limit.map(Value::Int)]);
+        let Some(result) = functions::find(function).map(|it| (it.result)(&kinds, &constants)) else { return Self::Nothing };
+        match fit::fit(&result, to) {
+            Fit::Same | Fit::Converted => Self::Fits,
+            Fit::Narrow(_) if result != *from => Self::FitsMore,
+            Fit::Narrow(_) | Fit::Never => Self::Nothing,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! References: which row a lookup means, and the unique key that stands for it on the other side.
 
-use super::expr::{bare, single};
+use super::expr::{Typed, bare, single};
 use super::fit;
-use super::names::{System, World, unknown};
+use super::names::{MapInfo, System, World, unknown};
 use super::scope::{Fields, Scope};
-use crate::change::Side;
+use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, codes};
 use crate::ir::{RefColumn, RefId, RefTarget, Reference};
 use crate::schema::Entity;
@@ -34,6 +34,10 @@ type Problem = Diagnostic;
 impl Scope<'_, '_> {
     /// `via dv.table(column, a.b) | …` for the lookup that this end holds.
     pub fn refer_to_tables(&mut self, side: Side, end: &ast::Expr, kind: &Kind, keys: &[TableKey]) -> Option<Referred> {
+        if self.leads_nowhere(side, end, kind) {
+            self.is_wrong = true;
+            return None;
+        }
         let mut targets = Vec::new();
         let mut kinds: Vec<Kind> = Vec::new();
         let mut is_partitioned = false;
@@ -57,6 +61,13 @@ impl Scope<'_, '_> {
             targets.push(target);
         }
         Some(self.refer(Reference { side, plan: None, targets, is_partitioned, is_deferrable: false }, kinds))
+    }
+
+    /// A lookup that a file declares to an entity that there is not, which was reported there.
+    fn leads_nowhere(&self, side: Side, end: &ast::Expr, kind: &Kind) -> bool {
+        let Kind::Lookup(targets) = kind else { return false };
+        let is_declared = single(end).is_some_and(|it| self.place(side, it).is_some());
+        is_declared && !targets.iter().any(|it| self.sides[side].system.schema.entities.contains_key(it))
     }
 
     fn refer(&mut self, reference: Reference, kinds: Vec<Kind>) -> Referred {
@@ -121,6 +132,10 @@ impl Scope<'_, '_> {
 
     /// `via Map` for the lookup that this end holds. `width`: how many values stand at the other end.
     pub fn refer_to_map(&mut self, side: Side, end: &ast::Expr, kind: &Kind, name: &ast::Path, width: usize) -> Option<Referred> {
+        if self.leads_nowhere(side, end, kind) {
+            self.is_wrong = true;
+            return None;
+        }
         match self.map_target(side, end, kind, name, width) {
             Ok((reference, kinds)) => Some(self.refer(reference, kinds)),
             Err(problem) => {
@@ -160,6 +175,50 @@ impl Scope<'_, '_> {
         let plan = info.is_active.then(|| map.name.text.clone());
         Ok((Reference { side, plan, targets, is_partitioned, is_deferrable: false }, kinds))
     }
+}
+
+impl Scope<'_, '_> {
+    /// Every `via` of the project that leads from one of these ends to the other.
+    pub fn ways_of_reference(&self, left: &Typed, right: &Typed) -> Vec<String> {
+        let ends = Sides::new(left, right);
+        if !ends.iter().any(|(_, it)| matches!(it.kind, Kind::Lookup(_))) {
+            return Vec::new();
+        }
+        let maps = self.world.maps.values().filter(|it| it.is_active);
+        let through_map = |info: &MapInfo<'_>| {
+            let MapHead::Sides { left, right, .. } = &info.map.head else { return None };
+            let joins = |near: &ast::Path, far: &ast::Path| {
+                let fits = |side: Side, path: &ast::Path| match &ends[side].kind {
+                    Kind::Lookup(targets) => is_path_of(path, &self.sides[side].system.name, targets),
+                    _ => path.segments[0].text == self.sides[side].system.name && info.map.name.text != self.map,
+                };
+                fits(Side::Left, near) && fits(Side::Right, far)
+            };
+            (joins(left, right) || joins(right, left)).then(|| format!("via {}", info.map.name.text))
+        };
+        let mut out: Vec<String> = maps.filter_map(through_map).collect();
+        for side in Side::BOTH {
+            out.extend(self.ways_through_tables(side, &ends[side].kind, &ends[side.other()].kind));
+        }
+        out
+    }
+
+    /// `via SYSTEM.table(column)` for a lookup whose table has a unique column of the other end's form.
+    fn ways_through_tables(&self, side: Side, lookup: &Kind, other: &Kind) -> Vec<String> {
+        let system = self.sides[side].system;
+        let Kind::Lookup(targets) = lookup else { return Vec::new() };
+        let entities = targets.iter().filter_map(|it| system.schema.entities.get(it));
+        let columns = entities.flat_map(|entity| entity.keys().filter(|it| it.len() == 1).map(move |it| (entity, &it[0])));
+        let is_of_form = |(entity, column): &(&Entity, &String)| {
+            entity.fields.get(*column).is_some_and(|it| fit::join(&it.kind, other).is_some())
+        };
+        columns.filter(is_of_form).map(|(it, column)| format!("via {}.{}({column})", system.name, it.name)).collect()
+    }
+}
+
+/// `dv.account` for a lookup of `dv` that refers to `account`.
+fn is_path_of(path: &ast::Path, system: &str, entities: &[String]) -> bool {
+    matches!(path.segments.as_slice(), [own, name] if own.text == system && entities.contains(&name.text))
 }
 
 fn entity<'s>(system: &'s System, path: &ast::Path) -> Result<&'s Entity, Box<Problem>> {

@@ -48,6 +48,11 @@ pub struct System {
 }
 
 impl System {
+    /// The field stands in a file, but its type is none, which was reported there.
+    pub fn has_broken(&self, entity: &str, field: &str, known: &Entity) -> bool {
+        !known.fields.contains_key(field) && self.places.contains_key(&(entity.to_owned(), field.to_owned()))
+    }
+
     /// The system of functions, which belong to none.
     pub fn nameless() -> Self {
         Self {
@@ -111,15 +116,38 @@ pub fn systems(project: &Project, schemas: &dyn Schemas, diags: &mut Diagnostics
             system(&mut out, file, name, schema.as_ref(), profile.as_ref(), &profiles, schemas, diags);
         }
     }
+    let mut declared = Vec::new();
     for (file, item) in items(&files) {
         if let ItemKind::Entity(entity) = &item.kind {
             let is_replaced = project.is_library(file) && own.contains(entity.path.segments[0].text.as_str());
             if !is_replaced {
                 declare_entity(&mut out, entity, item, diags);
+                declared.push(entity);
             }
         }
     }
+    for field in declared.into_iter().flat_map(|it| &it.members) {
+        if let EntityMember::Field(ast::EntityField { ty: ast::Type { kind: TypeKind::Lookup(paths), .. }, .. }) = field {
+            paths.iter().filter_map(|path| no_target(&out, path)).for_each(|it| diags.push(it));
+        }
+    }
     out
+}
+
+/// What is wrong with the entity that a declared lookup names.
+fn no_target(systems: &IndexMap<String, System>, path: &ast::Path) -> Option<Diagnostic> {
+    let [system_name, name] = path.segments.as_slice() else { return None };
+    let Some(system) = systems.get(&system_name.text) else {
+        let known = systems.keys().map(String::as_str);
+        return Some(unknown("system", &system_name.text, system_name.span, known, "not declared"));
+    };
+    if system.is_unknown || system.schema.entities.contains_key(&name.text) {
+        return None;
+    }
+    let known = system.schema.entities.keys().map(String::as_str);
+    let label = system.source.as_ref().map_or_else(|| "not declared".to_owned(), |it| format!("not in {it}"));
+    let message = format!("this lookup leads to `{path}`, and there is no such entity");
+    Some(Diagnostic { message, ..unknown("entity", &name.text, name.span, known, &label) })
 }
 
 /// Collects the declarations of all files; layers are merged already.
@@ -333,13 +361,17 @@ fn schema_problem(path: &ast::Quoted, problem: &SchemaProblem) -> Diagnostic {
     Diagnostic::new(codes::SCHEMA, path.span, message, "named here").advice(advice)
 }
 
-/// A name that does not exist, with the nearest one that does.
+/// Most names that a message lists.
+const LISTED_MAX: usize = 20;
+
+/// A name that does not exist, with the nearest one that does; where none is near, with those that there are.
 pub fn unknown<'n>(what: &str, word: &str, span: Span, known: impl IntoIterator<Item = &'n str>, label: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, span, format!("there is no {what} `{word}`"), label);
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(word, known.iter().copied()) {
         Some(name) => diagnostic.replace(format!("`{name}`"), span, name, !is_ambiguous(word, known)),
-        None => diagnostic,
+        None if known.is_empty() || known.len() > LISTED_MAX => diagnostic,
+        None => diagnostic.note("there are", known.join(", ")),
     }
 }
 
@@ -456,7 +488,8 @@ fn declare_entity(systems: &mut IndexMap<String, System>, entity: &ast::Entity, 
         EntityMember::Unique { fields, .. } => Some(fields),
         EntityMember::Field(_) => None,
     });
-    for missing in keys.flatten().filter(|it| !declared.fields.contains_key(&it.text)) {
+    let is_declared = |it: &str| declared.fields.contains_key(it) || system.has_broken(&name.text, it, &declared);
+    for missing in keys.flatten().filter(|it| !is_declared(&it.text)) {
         let known = declared.fields.keys().map(String::as_str);
         diags.push(unknown("field", &missing.text, missing.span, known, "a key of this entity names it"));
     }
@@ -526,7 +559,20 @@ pub fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diag
                 Member { name: name.text.clone(), value }
             };
             let open = word.text == "choice";
-            let members = Arc::new(EnumType { name: owner.to_owned(), open, members: members.iter().map(numbered).collect() });
+            let mut listed: Vec<Member> = members.iter().map(numbered).collect();
+            for (index, (name, _)) in members.iter().enumerate() {
+                let Some(first) = listed[..index].iter().position(|it| it.value == listed[index].value) else { continue };
+                if listed[first].name != name.text {
+                    let message = format!("`{}` and `{}` have one number", listed[first].name, name.text);
+                    let diagnostic = Diagnostic::new(codes::SYNTAX, name.span, message, "the second of them");
+                    diags.push(
+                        diagnostic.because(members[first].0.span, "the first").advice("give each member a number of its own"),
+                    );
+                    // So that nothing is said of the rows of value maps that name it.
+                    listed[index].value = Value::text(&name.text);
+                }
+            }
+            let members = Arc::new(EnumType { name: owner.to_owned(), open, members: listed });
             Some(if word.text == "choices" { Kind::Choices(members) } else { Kind::Enum(members) })
         }
         TypeKind::Set(inner) => {
@@ -538,10 +584,18 @@ pub fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diag
             let kind =
                 kinds::built_in(&name.text, arguments).or_else(|| schema.enums.get(&name.text).map(|it| Kind::Enum(it.clone())));
             if kind.is_none() {
-                let known = kinds::BUILT_IN.iter().copied().chain(schema.enums.keys().map(String::as_str));
-                diags.push(unknown("type", &name.text, ty.span, known, "no such type, or its numbers do not fit it"));
+                diags.push(no_type(&name.text, ty.span, schema));
             }
             kind
         }
     }
+}
+
+fn no_type(name: &str, span: Span, schema: &Schema) -> Diagnostic {
+    if let Some(form) = kinds::form(name) {
+        let message = format!("`{name}` is not written so");
+        return Diagnostic::new(codes::UNKNOWN_NAME, span, message, "not a type").advice(format!("write {form}"));
+    }
+    let known = kinds::BUILT_IN.iter().copied().chain(schema.enums.keys().map(String::as_str));
+    unknown("type", name, span, known, "no such type")
 }

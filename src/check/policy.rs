@@ -328,7 +328,8 @@ fn newest(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     let names: Vec<String> =
         Side::BOTH.into_iter().filter(lacking).map(|side| format!("`{}`", built.plan.shapes[side].entity)).collect();
     if !names.is_empty() {
-        let message = format!("`newest` has no time of last change to compare: {} has none", names.join(" and "));
+        let have = if names.len() == 1 { "has" } else { "have" };
+        let message = format!("`newest` has no time of last change to compare: {} {have} none", names.join(" and "));
         out.push(
             Diagnostic::new(codes::NEWEST, policy.span, message, "every conflict goes to the side for ties")
                 .advice("mark the field that holds the time with `modified`, or write `prefer SIDE`"),

@@ -118,8 +118,18 @@ impl<'a> Scope<'a, '_> {
             can_fail: Sides::default(),
             is_two_way: arrow[Side::Left] && arrow[Side::Right],
             on_create: clauses.on_create,
-            parks_null: setting.is_key,
+            is_key: setting.is_key,
+            can_write: Sides::new(self.can_write(Side::Left, &rule.left), self.can_write(Side::Right, &rule.right)),
         }
+    }
+
+    /// No field of this end is read only.
+    fn can_write(&self, side: Side, end: &ast::Expr) -> bool {
+        let is_readonly = |it: &&ast::Expr| {
+            let name = single(it).and_then(|name| self.sides[side].entity.fields.get(name));
+            name.is_some_and(|it| it.readonly)
+        };
+        !ends(end).iter().any(is_readonly)
     }
 
     fn equation(
@@ -558,16 +568,10 @@ impl<'a> Scope<'a, '_> {
                 self.report(diagnostic.replace(format!("`{fix}` with `<~>` and `loses \"…\"`"), instant.span, fix, false));
             }
             (a, b) => {
-                let mut found = fit::bridges(a, b);
-                found.extend(fit::bridges(b, a));
-                found.dedup();
-                let list = found.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
                 let message = format!("`{a}` and `{b}` have no common type");
-                let mut diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, right.span, message, format!("this is `{b}`"));
-                diagnostic = diagnostic.because(left.span, format!("this is `{a}`"));
-                if !list.is_empty() {
-                    diagnostic = diagnostic.advice(format!("a bridge between them: {list}"));
-                }
+                let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, right.span, message, format!("this is `{b}`"));
+                let diagnostic = diagnostic.because(left.span, format!("this is `{a}`"));
+                let diagnostic = self.with_bridges(diagnostic, left, right);
                 self.report(diagnostic);
             }
         }
@@ -578,7 +582,29 @@ impl<'a> Scope<'a, '_> {
         let message = "a reference means a row of its own system, so the other side needs its key";
         let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, right.span, message, format!("this is `{}`", right.kind));
         let diagnostic = diagnostic.because(left.span, format!("this is `{}`", left.kind));
-        self.report(diagnostic.advice("a bridge between them: `via MAP`, `via SYSTEM.table(column)`"));
+        let diagnostic = self.with_bridges(diagnostic, left, right);
+        self.report(diagnostic);
+    }
+
+    /// What can stand between the two ends of a two-way rule: what the project has for a lookup, else functions.
+    fn with_bridges(&self, mut diagnostic: Diagnostic, left: &Typed, right: &Typed) -> Diagnostic {
+        let ways = self.ways_of_reference(left, right);
+        if let (false, Some(end)) = (ways.is_empty(), self.rule_end()) {
+            return ways
+                .into_iter()
+                .fold(diagnostic, |it, way| it.replace(format!("add `{way}`"), end, format!("   {way}"), false));
+        }
+        let mut found = fit::bridges(&left.kind, &right.kind);
+        for it in fit::bridges(&right.kind, &left.kind) {
+            if !found.contains(&it) {
+                found.push(it);
+            }
+        }
+        if !found.is_empty() {
+            let list = found.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+            diagnostic = diagnostic.advice(format!("a bridge between them: {list}"));
+        }
+        diagnostic
     }
 
     fn write_face(&mut self, side: Side, face: &Face<'a>, given: Vec<Given>, split: Split) -> Option<Writes> {
@@ -620,8 +646,22 @@ impl<'a> Scope<'a, '_> {
         let (source, target) = (&faces[written.other()], &faces[written]);
         for end in ends(if written == Side::Left { &rule.left } else { &rule.right }) {
             if !self.is_field(written, end) {
-                let message = "the end of a one-way rule that is written is a field";
-                self.error(codes::SYNTAX, end.span, message, "cannot be written");
+                let message = "the end to which a one-way rule leads is a field";
+                let diagnostic = Diagnostic::new(codes::SYNTAX, end.span, message, "cannot be written");
+                let mut named = Vec::new();
+                super::paths::paths(end, &mut named);
+                self.report(match named.as_slice() {
+                    [field] => {
+                        let field = self.text(field.span).to_owned();
+                        diagnostic.replace(
+                            format!("`{field}`: what is done to the value stands at the other end"),
+                            end.span,
+                            field,
+                            false,
+                        )
+                    }
+                    _ => diagnostic.advice("name the field that is written; what is done to the value stands at the other end"),
+                });
                 return None;
             }
         }

@@ -35,8 +35,10 @@ pub struct Current {
     pub can_fail: Sides<std::cell::Cell<bool>>,
     pub is_two_way: bool,
     pub on_create: bool,
-    /// A null in a key parks the row, so that it needs no `??`.
-    pub parks_null: bool,
+    /// A key or partition: its null parks the row, so that it needs no `??`, and its arrow can only be `<->`.
+    pub is_key: bool,
+    /// All fields at this end can be written.
+    pub can_write: Sides<bool>,
 }
 
 pub struct Scope<'a, 'd> {

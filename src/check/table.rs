@@ -1,5 +1,7 @@
 //! Value maps: rows to pairs, and whether they cover what a rule sends through them.
 
+use std::collections::BTreeMap;
+
 use super::expr::bare;
 use super::fit::{self, Fit};
 use super::names::{World, unknown};
@@ -99,8 +101,9 @@ pub fn rows(list: &[ValueRow], name: &str, span: Span, kinds: Sides<Kind>, diags
         diags.push(diagnostic.advice("keep such a set in a table, and use `via SYSTEM.table(column)`"));
         return None;
     }
+    let mut first = Sides::default();
     for row in list {
-        is_right &= add_row(&mut out, row, diags).is_some();
+        is_right &= add_row(&mut out, row, &mut first, diags).is_some();
     }
     for side in Side::BOTH {
         out.pairs[side].sort();
@@ -116,7 +119,10 @@ fn writes(arrow: Arrow, side: Side) -> bool {
     }
 }
 
-fn add_row(out: &mut Rows, row: &ValueRow, diags: &mut Diagnostics) -> Option<()> {
+/// The row that leads from a value to a side.
+type First<'r> = Sides<BTreeMap<Value, &'r ValueRow>>;
+
+fn add_row<'r>(out: &mut Rows, row: &'r ValueRow, first: &mut First<'r>, diags: &mut Diagnostics) -> Option<()> {
     let ends = Sides::new(&row.left, &row.right);
     for towards in Side::BOTH.into_iter().filter(|&it| writes(row.arrow, it)) {
         match (ends[towards.other()], ends[towards]) {
@@ -131,7 +137,7 @@ fn add_row(out: &mut Rows, row: &ValueRow, diags: &mut Diagnostics) -> Option<()
                     member(from, &out.kinds[towards.other()], code, diags),
                     member(to, &out.kinds[towards], codes::NO_SUCH_MEMBER, diags),
                 )?;
-                add_pair(out, towards, from, to, row, diags);
+                add_pair(out, towards, (from, to), row, first, diags);
             }
             (_, RowEnd::Else(span)) | (RowEnd::Action(Action { span, .. }), _) => {
                 let message = "this row has nothing to read on its other end";
@@ -149,17 +155,33 @@ fn add_row(out: &mut Rows, row: &ValueRow, diags: &mut Diagnostics) -> Option<()
     Some(())
 }
 
-fn add_pair(out: &mut Rows, towards: Side, from: Value, to: Value, row: &ValueRow, diags: &mut Diagnostics) {
-    if out.pairs[towards].iter().any(|(known, _)| *known == from) {
-        let (code, what) = match towards {
-            Side::Left => (codes::PREFERRED_REVERSE, "has two rows that lead to the left"),
-            Side::Right => (codes::UNREACHABLE, "has two rows that lead to the right; this one is never used"),
-        };
-        let diagnostic = Diagnostic::new(code, row.span, format!("{from} {what}"), "the second one");
-        diags.push(diagnostic.advice("keep one of them, and write the other for the opposite direction only"));
+fn add_pair<'r>(
+    out: &mut Rows,
+    towards: Side,
+    (from, to): (Value, Value),
+    row: &'r ValueRow,
+    first: &mut First<'r>,
+    diags: &mut Diagnostics,
+) {
+    let Some(known) = first[towards].get(&from) else {
+        first[towards].insert(from.clone(), row);
+        out.pairs[towards].push((from, to));
         return;
-    }
-    out.pairs[towards].push((from, to));
+    };
+    let name = |row: &ValueRow| match if towards == Side::Left { &row.right } else { &row.left } {
+        RowEnd::Value(ast::Expr { kind: ExprKind::Path(path), .. }) => path.segments.last().map(|it| it.text.clone()),
+        RowEnd::Value(_) | RowEnd::Else(_) | RowEnd::Action(_) => None,
+    };
+    let (code, what) = match towards {
+        Side::Left => (codes::PREFERRED_REVERSE, "has two rows that lead to the left"),
+        Side::Right => (codes::UNREACHABLE, "has two rows that lead to the right; this one is never used"),
+    };
+    let message = match (name(known), name(row)) {
+        (Some(known), Some(again)) if known != again => format!("`{known}` and `{again}` are one value, and it {what}"),
+        (_, again) => format!("`{}` {what}", again.unwrap_or_else(|| from.to_string())),
+    };
+    let diagnostic = Diagnostic::new(code, row.span, message, "the second one").because(known.span, "the first one");
+    diags.push(diagnostic.advice("keep one of them, and write the other for the opposite direction only"));
 }
 
 fn fallback(action: &Action) -> Option<Fallback> {

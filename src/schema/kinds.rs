@@ -36,6 +36,20 @@ pub const BUILT_IN: &[&str] = &[
     "choice", "choices",
 ];
 
+/// How a built-in type is written; `None`: there is none of this name.
+pub fn form(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "text" => "`text`, or `text<LENGTH>` with a length of at least 1",
+        "decimal" => "`decimal<DIGITS,SCALE>` with 1 to 38 digits, SCALE of them behind the point",
+        "lookup" => "`lookup SYSTEM.ENTITY`",
+        "enum" => "`enum { A, B }`",
+        "choice" => "`choice { A = 1, B = 2 }`",
+        "choices" => "`choices { A = 1, B = 2 }`",
+        other if BUILT_IN.contains(&other) => "the name alone, without numbers",
+        _ => return None,
+    })
+}
+
 /// Reads a type with its `?`. The error says what is wrong with it.
 pub fn parse(text: &str, enums: &IndexMap<String, Arc<EnumType>>) -> Result<(Kind, bool), String> {
     let (text, nullable) = match text.trim().strip_suffix('?') {

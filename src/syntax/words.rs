@@ -20,6 +20,16 @@ pub const CLAUSES: &[&str] = &["via", "modulo", "when", "else", "loses", "split"
 /// What `on` may be followed by, in a clause or in a policy.
 pub const EVENTS: &[&str] = &["create", "update", "missing", "conflict", "delete", "exit", "rekey", "error"];
 
+/// Those of a rule's own clauses, and those of a policy.
+pub const RULE_EVENTS: &[&str] = &["create", "update", "missing", "conflict"];
+pub const MAP_EVENTS: &[&str] = &["conflict", "delete", "exit", "rekey", "error", "missing"];
+
+/// Who wins a conflict.
+pub const CONFLICTS: &[&str] = &["newest", "prefer", "manual"];
+
+/// What a deletion does on the other side.
+pub const DELETIONS: &[&str] = &["delete", "set", "refuse", "ignore"];
+
 /// What happens to a value or a row that a rule cannot carry; `null` is a constant as well.
 pub const ACTIONS: &[&str] = &["reject", "park", "skip", "create"];
 

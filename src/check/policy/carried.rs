@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::filters::place;
-use super::{carried, entity};
+use super::{because, carried, declared, entity};
 use crate::change::Side;
 use crate::check::built::Built;
 use crate::check::laws::{samples, show_record};
@@ -14,6 +14,7 @@ use crate::diag::{Diagnostic, Diagnostics, Severity, codes};
 use crate::interp;
 use crate::ir::push::{self, Dialect};
 use crate::ir::{Expr, Missing, Plan, Rule, RuleId, show};
+use crate::schema::ShapeField;
 use crate::syntax::ast::{Arrow, ClauseKind, PolicyKind};
 use crate::value::{Date, Kind, Record, Value};
 
@@ -34,14 +35,35 @@ fn residue(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
         let (Some(scope), Some(dialect)) = (&plan.scope[side], Dialect::of_profile(&plan.profiles[side].name)) else { continue };
         let pushed = push::push(dialect, &plan.profiles[side], &plan.shapes[side], scope);
         let (Some(rest), Some(_)) = (pushed.residue, entity(world, plan, side)) else { continue };
-        let rest = show::expr(plan, side, &rest);
+        let shown = show::expr(plan, side, &rest);
         let (message, asked) = match pushed.filter {
             Some(filter) => (format!("the {} system can answer only a part of this filter", side.word()), filter),
             None => (format!("the {} system can answer no part of this filter", side.word()), "nothing".to_owned()),
         };
-        let diagnostic = Diagnostic::new(codes::PARTLY_PUSHED, place(built, side), message, "every row that may pass is read");
-        out.push(diagnostic.note("asked", asked).note("tested here", rest));
+        let diagnostic = Diagnostic::new(codes::PARTLY_PUSHED, place(built, side), message, "every row that may pass is read")
+            .note("asked", asked)
+            .note("tested here", shown);
+        out.push(match numberless(plan, side, &rest) {
+            Some(field) => {
+                let why = format!("the members of `{}` have no numbers, by which this system would be asked", field.name);
+                let diagnostic = because(diagnostic, declared(world, plan, side, &field.name), "members without numbers");
+                diagnostic.note("reason", why).advice("give them their numbers, as in `choice { Active = 0, Inactive = 1 }`")
+            }
+            None => diagnostic,
+        });
     }
+}
+
+/// A field of the condition that Dataverse would be asked about by numbers, which its members do not have here.
+fn numberless<'p>(plan: &'p Plan, side: Side, rest: &Expr) -> Option<&'p ShapeField> {
+    if Dialect::of_profile(&plan.profiles[side].name) != Some(Dialect::Dataverse) {
+        return None;
+    }
+    let has_no_numbers = |it: &&ShapeField| match &it.kind {
+        Kind::Enum(members) => members.members.iter().any(|it| it.value.as_text().is_some()),
+        _ => false,
+    };
+    rest.slots().into_iter().map(|it| plan.shapes[side].field(it)).find(has_no_numbers)
 }
 
 /// One side holds finer instants than the other, and the arrow says that nothing is lost.

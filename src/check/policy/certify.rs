@@ -75,9 +75,15 @@ pub fn report(built: &mut [Built<'_>], required: Option<Strength>, diags: &mut D
             let label = certificate.to_string();
             let diagnostic = Diagnostic::new(codes::SAMPLED, it.rules[index].rule.arrow_span, message, label);
             let (map, rule) = (it.plan.name.clone(), it.plan.rules[index].label.clone());
-            let way_out = format!("`dwmap explain {map}.{rule}` shows what was decided, and how");
+            let way_out = format!("`dwmap explain {}` shows what was decided, and how", for_shell(&format!("{map}.{rule}")));
             diags.push(Diagnostic { severity, ..diagnostic }.advice(way_out).in_rule(&map, Some(&rule)));
             it.is_wrong |= is_too_weak;
         }
     }
+}
+
+/// The words as one argument of a shell.
+fn for_shell(argument: &str) -> String {
+    let is_plain = argument.chars().all(|it| it.is_alphanumeric() || matches!(it, '.' | '_' | '-'));
+    if is_plain { argument.to_owned() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
 }

@@ -2,17 +2,18 @@
 //! row in scope on one side is so on the other.
 
 use super::overlap::{allowed, are_disjoint, excludes_value};
-use super::{because, carried, declared, entity};
+use super::{because, carried, declared, entity, policies};
 use crate::change::{Side, Sides};
 use crate::check::built::{Built, Role};
 use crate::check::laws::{samples, show_record};
 use crate::check::names::World;
 use crate::check::premise::Premise;
+use crate::check::rule::towards;
 use crate::diag::{Diagnostic, codes};
 use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Compare, Expr, Plan, Rule, RuleId};
 use crate::source::Span;
-use crate::syntax::ast::{ClauseKind, MemberKind};
+use crate::syntax::ast::{Arrow, ClauseKind, MemberKind, Policy, PolicyKind};
 use crate::value::{Record, Slot, Value};
 
 pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
@@ -47,7 +48,7 @@ fn exits(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     if built.is_partial {
         return;
     }
-    for side in Side::BOTH.into_iter().filter(|it| plan.writes[it.other()] && plan.on_exit[*it].is_none()) {
+    for side in Side::BOTH.into_iter().filter(|it| plan.writes[it.other()] && !is_answered(built, *it)) {
         let (Some(scope), Some(entity)) = (&plan.scope[side], entity(world, plan, side)) else { continue };
         let changing = scope.slots().into_iter().map(|it| plan.shapes[side].field(it)).find(|field| {
             let is_fixed = entity.key.contains(&field.name) || entity.partition.as_ref() == Some(&field.name);
@@ -62,6 +63,13 @@ fn exits(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
             return;
         }
     }
+}
+
+/// A policy says what becomes of a row that leaves this side. One that is wrong was reported where it stands.
+fn is_answered(built: &Built<'_>, side: Side) -> bool {
+    let covers = |arrow: &Option<Arrow>| arrow.is_none_or(|it| towards(it)[side.other()]);
+    let is_said = |it: &Policy| matches!(&it.kind, PolicyKind::Exit { arrow, .. } if covers(arrow));
+    built.plan.on_exit[side].is_some() || policies(built).any(is_said)
 }
 
 /// `x != 1` is true for a null here and not in SQL.

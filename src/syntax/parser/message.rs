@@ -28,11 +28,35 @@ pub fn syntax_error(file: &FileParser<'_>, rule: Rule, error: &pest::error::Erro
         (None, None) => "something is missing after this".to_owned(),
     };
     let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "here");
+    // Between two sides of a rule an arrow was meant.
+    let compares = matches!(rule, Rule::filter_line | Rule::function_item)
+        || positives.iter().any(|it| matches!(it, Rule::clause | Rule::kw_then));
+    if let (true, Some("=")) = (compares, found.map(|it| it.text(file.source))) {
+        return diagnostic.replace("`==` compares", span, "==", false);
+    }
     let word = found.filter(|it| it.token == Token::Word).map(|it| it.text(file.source));
     match word.and_then(|word| suggest::nearest(word, candidates(positives, rule)).filter(|it| *it != word)) {
         Some(nearest) => diagnostic.replace(format!("`{nearest}`"), span, nearest, false),
+        None if rule == Rule::policy_line => {
+            diagnostic.advice(policy_form(file.word(first + 1), found.map(|it| it.text(file.source))))
+        }
         None => diagnostic.advice(form(rule)),
     }
+}
+
+/// What a letter of another language stands for: advice, and the text to write where that leaves no question.
+pub fn stray(letter: &str, after: &str) -> (String, Option<&'static str>) {
+    let (advice, text) = match (letter, after.chars().next()) {
+        ("#" | "--", _) => ("comments begin with `//`", Some("//")),
+        ("'" | "\u{2018}" | "\u{2019}" | "\u{201c}" | "\u{201d}", _) => ("texts stand in double quotes: `\"…\"`", None),
+        (";", _) => ("leave it out: the end of the line ends a rule", Some("")),
+        ("&", _) => ("write `and`", None),
+        ("!", _) => ("write `not`, or `!=` to compare", None),
+        ("[" | "]", _) => ("a set stands in braces: `{ … }`", None),
+        ("~", Some('>')) => ("the arrows are `<->`, `<~>`, `->` and `<-`", None),
+        _ => ("remove it, or put it into a quoted text", None),
+    };
+    (advice.to_owned(), text)
 }
 
 /// The most telling of what the grammar could have accepted.
@@ -74,22 +98,44 @@ fn expectation(rules: &[Rule]) -> Option<&'static str> {
     WORDS.iter().find(|(wanted, _)| rules.iter().any(|it| wanted.contains(it))).map(|(_, words)| *words)
 }
 
-/// Words that a mistyped one may have meant.
+/// Words that a mistyped one may have meant: those that can stand there.
 fn candidates(rules: &[Rule], rule: Rule) -> impl Iterator<Item = &'static str> {
-    let clauses = rules.contains(&Rule::clause);
-    let is_step = rule == Rule::step_line && rules.iter().any(|it| matches!(it, Rule::step_line | Rule::given_step));
+    let has = |wanted: &[Rule]| rules.iter().any(|it| wanted.contains(it));
     let list: &'static [&'static str] = match rule {
-        _ if clauses => words::CLAUSES,
-        Rule::step_line if is_step => words::STEPS,
+        _ if has(&[Rule::clause]) => words::CLAUSES,
+        _ if has(&[Rule::conflict, Rule::kw_newest]) => words::CONFLICTS,
+        _ if has(&[Rule::delete_action, Rule::kw_refuse]) => words::DELETIONS,
+        _ if has(&[Rule::kw_create]) => words::RULE_EVENTS,
+        Rule::policy_line if has(&[Rule::policy_conflict, Rule::policy_delete, Rule::kw_rekey]) => words::MAP_EVENTS,
+        Rule::step_line if has(&[Rule::step_line, Rule::given_step]) => words::STEPS,
         Rule::step_line => words::EXPECTATIONS,
-        Rule::policy_line | Rule::rule_line => words::EVENTS,
         Rule::system_item => &["from", "profile"],
         Rule::map_head => &["extends"],
         Rule::drop_line => &["because"],
         _ => &[],
     };
-    let policies: &'static [&'static str] = if rule == Rule::policy_line { words::POLICIES } else { &[] };
-    list.iter().chain(policies).copied()
+    list.iter().copied()
+}
+
+/// How a policy of this event is written; `found` is what stands where it broke.
+fn policy_form(event: &str, found: Option<&str>) -> String {
+    if let Some(clause) = found.filter(|it| words::CLAUSES.contains(it)) {
+        return format!("`{clause}` belongs to a rule: write it behind the rule's right side");
+    }
+    let form = match event {
+        "conflict" => "write `on conflict newest`, `on conflict prefer SIDE` or `on conflict manual`",
+        "delete" => {
+            "write `on delete -> delete`, `on delete -> set FIELD = VALUE`, `on delete -> refuse` or `on delete -> ignore`, \
+             and `<-` for the other direction"
+        }
+        "exit" => "write `on exit detach`, `on exit deactivate`, `on exit delete` or `on exit reject`",
+        "rekey" => "write `on rekey reject` or `on rekey rename`",
+        "error" => "write `on error retry 5`, `on error park` or `on error pause`",
+        "missing" => "write `on missing park`, `on missing reject` or `on missing null`",
+        "create" | "update" => "`on create` and `on update` stand on the line of their rule, behind its right side",
+        _ => form(Rule::policy_line),
+    };
+    form.to_owned()
 }
 
 /// How the piece is written when it is right.

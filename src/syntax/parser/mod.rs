@@ -181,9 +181,14 @@ impl<'a> FileParser<'a> {
             self.report(*open, "this text has no closing quote", "close the text with `\"` on the same line");
             return None;
         }
+        if let [first, second, ..] = lexemes
+            && (first.text(self.source), second.text(self.source), first.end) == ("-", "-", second.start)
+        {
+            self.stray(Lexeme { end: second.end, ..*first });
+            return None;
+        }
         if let Some(stray) = lexemes.iter().find(|it| it.token == Token::Stray) {
-            let letter = stray.text(self.source).escape_debug().to_string();
-            self.report(*stray, &format!("`{letter}` means nothing here"), "remove it, or put it into a quoted text");
+            self.stray(*stray);
             return None;
         }
         if let Some(&bracket) = slice::unmatched(self.tokens, tokens).first().filter(|_| rule != Rule::profile_line) {
@@ -199,6 +204,19 @@ impl<'a> FileParser<'a> {
                 None
             }
         }
+    }
+
+    fn stray(&mut self, at: Lexeme) {
+        let letter = at.text(self.source);
+        // A quote needs no backslash between backticks.
+        let shown = if letter == "'" { letter.to_owned() } else { letter.escape_debug().to_string() };
+        let (advice, text) = message::stray(letter, &self.source[at.end..]);
+        let span = Span::new(self.file, at.start, at.end);
+        let diagnostic = Diagnostic::new(codes::SYNTAX, span, format!("`{shown}` means nothing here"), "here");
+        self.push(match text {
+            Some(text) => diagnostic.replace(advice, span, text, false),
+            None => diagnostic.advice(advice),
+        });
     }
 
     fn bracket(&mut self, at: Lexeme) {
