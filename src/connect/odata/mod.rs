@@ -9,6 +9,7 @@ mod navigation;
 pub mod notice;
 mod page;
 pub mod rows;
+mod scan;
 mod text;
 mod wire;
 
