@@ -43,6 +43,7 @@ mod postgres;
 mod program;
 mod push;
 mod readme;
+mod referring;
 mod renewal;
 mod sandbox;
 mod session;
