@@ -536,6 +536,7 @@ fn declare_field(entity: &mut Entity, field: &ast::EntityField, owner: &str, sch
         required: marked("required"),
         readonly: marked("readonly"),
         modified: marked("modified"),
+        meaning: entity.fields.get(&name).and_then(|it| it.meaning),
         doc,
     };
     entity.fields.insert(name, field);

@@ -44,6 +44,7 @@ mod postgres;
 mod program;
 mod push;
 mod readme;
+mod referring;
 mod renewal;
 mod sandbox;
 mod session;

@@ -1,5 +1,6 @@
 //! OData: the two Dynamics dialects over one set of parts.
 
+mod batch;
 pub mod dataverse;
 mod discover;
 mod error;

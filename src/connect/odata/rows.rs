@@ -15,8 +15,11 @@ use serde_json::value::RawValue;
 use super::scan::Scan;
 use super::{Dialect, wire};
 use crate::change::Failure;
-use crate::schema::Shape;
+use crate::schema::{Shape, ShapeField};
 use crate::value::{Record, Slot, Value};
+
+/// The annotation that names the table behind a reference (Microsoft, webapi/query-data-web-api.md, on lookup properties).
+pub const TARGET: &str = "Microsoft.Dynamics.CRM.lookuplogicalname";
 
 /// What is read of the rows of a shape, and where it is put.
 pub struct Columns<'a> {
@@ -31,6 +34,8 @@ pub struct Columns<'a> {
     fields: Vec<usize>,
     /// By slot: what stands before a value that is sent.
     labels: Vec<String>,
+    /// By slot: the place of the annotation that names the table of a reference, where there are several.
+    targets: Vec<Option<usize>>,
     etag: usize,
     context: usize,
     id: usize,
@@ -56,9 +61,11 @@ impl<'a> Columns<'a> {
         let etag = place("@odata.etag".to_owned());
         let fields = shape.fields.iter().map(|it| place(wire::name(dialect, it))).collect();
         let (context, id) = (place("@odata.context".to_owned()), place("id".to_owned()));
+        let target = |it: &ShapeField| wire::is_polymorphic(dialect, it).then(|| format!("{}@{TARGET}", wire::name(dialect, it)));
+        let targets = shape.fields.iter().map(|it| target(it).map(&mut place)).collect();
         let quoted = names.iter().map(|it| quoted(it)).collect();
         let labels = shape.fields.iter().map(|it| label(&it.name)).collect();
-        Self { dialect, shape, names, quoted, places, fields, labels, etag, context, id }
+        Self { dialect, shape, names, quoted, places, fields, labels, targets, etag, context, id }
     }
 
     /// The entity set that the rows are of.
@@ -163,6 +170,11 @@ impl<'b> Row<'_, 'b> {
     /// The JSON of a field, without spaces.
     pub fn json(&self, slot: Slot) -> Option<Cow<'b, str>> {
         self.told[self.columns.fields[usize::from(slot.0)]].map(compact)
+    }
+
+    /// The table that a reference leads to, where there are several and the answer says so.
+    pub fn target(&self, slot: Slot) -> Option<Cow<'b, str>> {
+        self.text(self.columns.targets[usize::from(slot.0)]?)
     }
 
     pub fn etag(&self) -> Option<Cow<'b, str>> {

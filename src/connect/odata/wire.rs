@@ -26,6 +26,11 @@ pub fn name(dialect: Dialect, field: &ShapeField) -> String {
     }
 }
 
+/// A reference that can lead to rows of several tables.
+pub fn is_polymorphic(dialect: Dialect, field: &ShapeField) -> bool {
+    dialect == Dialect::Dataverse && matches!(&field.kind, Kind::Lookup(targets) if targets.len() > 1)
+}
+
 /// A row of an answer as a record, and why a field of it could not be read.
 pub fn record(dialect: Dialect, shape: &Shape, row: &Map<String, Json>) -> (Record, Option<String>) {
     let (mut values, mut problem) = (Vec::with_capacity(shape.fields.len()), None);
