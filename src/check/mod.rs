@@ -18,6 +18,7 @@ mod layers;
 mod lens;
 mod lookup;
 mod memory;
+mod missing;
 mod names;
 mod once;
 mod params;

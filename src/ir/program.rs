@@ -208,6 +208,8 @@ pub enum Missing {
     Park,
     Reject,
     Null,
+    /// As [`Park`](Self::Park), and the map that keeps such rows in step is asked to make it now.
+    Create,
 }
 
 /// A lookup: how a reference to another row is read as that row's key, and back.
@@ -224,6 +226,18 @@ pub struct Reference {
     /// The maps refer to each other in a circle, and this reference may be null: a row whose target is missing is made without
     /// it, and gets it as soon as the target is there.
     pub is_deferrable: bool,
+    /// Where rows come from that are not there yet, if a rule says `on missing create`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// The rows from which the map of a [`Reference`] makes those that are referred to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The side of that map.
+    pub side: Side,
+    /// The table, and the columns that hold the same key as the reference's own, in the same order.
+    pub target: RefTarget,
 }
 
 impl Reference {

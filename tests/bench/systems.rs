@@ -103,7 +103,7 @@ fn link(number: usize, shadows: &Sides<Record>) -> Commit {
         conflicts: Vec::new(),
         key: format!("US-{number}"),
     };
-    Commit { link, ledger: Vec::new(), activity: Vec::new() }
+    Commit::of(link)
 }
 
 /// A thousand links of the job put on file, so many in a transaction.

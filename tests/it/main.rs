@@ -55,6 +55,7 @@ mod sound;
 mod sqlite_pair;
 mod stage;
 mod store;
+mod summon;
 mod survey;
 mod syntax;
 mod tidy;
