@@ -6,6 +6,7 @@
 mod build;
 pub mod built;
 mod circles;
+mod clauses;
 mod expr;
 mod fit;
 mod functions;

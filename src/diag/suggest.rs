@@ -3,10 +3,11 @@
 /// Longest word that is compared; longer ones get no suggestion.
 const WORD_MAX: usize = 128;
 
-/// The candidate that needs the fewest edits, if that is few enough to be a slip.
+/// The candidate that needs the fewest edits, if that is few enough to be a slip: not all of its letters.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
-    candidates.into_iter().map(|it| (distance(word, it), it)).filter(|(edits, _)| *edits <= limit).min().map(|(_, it)| it)
+    let is_slip = |edits: usize, it: &str| edits <= limit && edits < it.chars().count();
+    candidates.into_iter().map(|it| (distance(word, it), it)).filter(|(edits, it)| is_slip(*edits, it)).min().map(|(_, it)| it)
 }
 
 /// Another candidate is as near as the nearest one, so that a tool cannot know which was meant.

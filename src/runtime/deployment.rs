@@ -361,6 +361,12 @@ impl Deployment {
         shut.map(|(until, _)| until).max().filter(|_| self.flows(pipe))
     }
 
+    /// One of the map's systems is left alone because it asked for it.
+    pub(super) fn has_asked_for_time(&self, pipe: PipeId, now: Timestamp) -> bool {
+        let systems = &self.pipes[pipe.0].plan.systems;
+        systems.iter().any(|(_, &it)| self.endpoints[usize::from(it)].has_asked_for_time(now))
+    }
+
     /// Systems that are left alone: until when, and why.
     pub fn left_alone(&self) -> Vec<(&str, Timestamp, &str)> {
         let now = self.world.now();

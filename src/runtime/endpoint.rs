@@ -82,6 +82,11 @@ impl Endpoint {
         self.shut_until.filter(|it| now < *it).map(|it| (it, self.why.as_str()))
     }
 
+    /// It is left alone because it said so.
+    pub fn has_asked_for_time(&self, now: Timestamp) -> bool {
+        self.is_asked_for && self.shut(now).is_some()
+    }
+
     pub fn went_well(&mut self) {
         self.failures = 0;
         self.shuts = 0;

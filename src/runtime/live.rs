@@ -29,6 +29,8 @@ const POLL_MIN: Duration = Duration::from_millis(10);
 const BACKLOG_MAX: u64 = 100_000;
 /// Longest time in all that [`Deployment::settle`] waits for systems that are left alone.
 const SYSTEMS_WAIT_MAX: Duration = Duration::from_secs(300);
+/// The same where the system did not ask for time but fails: a person may have to act first.
+const FAILING_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Half a second, doubled with every try, up to a minute.
 pub fn backoff(tries: u32) -> Duration {
@@ -275,8 +277,8 @@ impl Deployment {
                 is_quiet = false;
             }
             is_quiet &= !self.finish_loads().await?;
-            if let Some(wait) = self.wait_for_systems()? {
-                if waited >= SYSTEMS_WAIT_MAX {
+            if let Some((wait, most)) = self.wait_for_systems()? {
+                if waited >= most {
                     return Ok(());
                 }
                 waited += wait;
@@ -296,10 +298,10 @@ impl Deployment {
         }
     }
 
-    /// How long a map with changes that wait is kept from them by a system that is left alone.
-    fn wait_for_systems(&mut self) -> store::Result<Option<Duration>> {
+    /// How long a map with changes that wait is kept from them by a system that is left alone, and how long it is worth waiting.
+    fn wait_for_systems(&mut self) -> store::Result<Option<(Duration, Duration)>> {
         let now = self.world.now();
-        let mut wait: Option<Duration> = None;
+        let (mut wait, mut most): (Option<Duration>, _) = (None, FAILING_WAIT_MAX);
         for id in self.pipe_ids() {
             let Some(until) = self.shut_until(id, now) else { continue };
             let plan = self.name(id).to_owned();
@@ -307,9 +309,10 @@ impl Deployment {
             if figures.queued > 0 {
                 let own = Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO).max(POLL_MIN);
                 wait = Some(wait.map_or(own, |it| it.min(own)));
+                most = if self.has_asked_for_time(id, now) { SYSTEMS_WAIT_MAX } else { most };
             }
         }
-        Ok(wait)
+        Ok(wait.map(|it| (it, most)))
     }
 
     /// Maps whose feeds tell changes: they run, or queue what comes after their first reading.
