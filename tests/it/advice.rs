@@ -81,7 +81,7 @@ fn every_change_that_a_message_carries_takes_the_message_away() {
     assert!(idle.is_empty(), "{}", idle.join("\n"));
 }
 
-const CASES: &[&[(&str, &str)]] = &[NUMBERS, TYPES, OPERATORS, POLICIES, REFERENCES, KEYS, WRITERS, FILTERS, VALUES, LISTS];
+const CASES: &[&[(&str, &str)]] = &[NUMBERS, TYPES, OPERATORS, POLICIES, REFERENCES, KEYS, WRITERS, FILTERS, VALUES, LISTS, LAWS];
 
 const LIMIT: &str = "CreditLimit                   <-> creditlimit       else reject";
 const TERMS: &str = "PaymentTerms                  <-> paymentterms";
@@ -220,4 +220,18 @@ const LISTS: &[(&str, &str)] = &[
 #[test]
 fn names_that_are_none_are_answered_with_those_that_there_are() {
     insta::assert_snapshot!(said(LISTS));
+}
+
+const LAWS: &[(&str, &str)] = &[
+    (LIMIT, "text(CreditLimit) <-> acme_vat   else reject"),
+    (TERMS, "take(PaymentTerms, 5) <-> paymentterms"),
+    (TERMS, "strip(PaymentTerms, \" \") <-> paymentterms"),
+    (TERMS, "normalize_space(PaymentTerms) <-> paymentterms"),
+    (LIMIT, "round(CreditLimit, 1) <-> creditlimit   else reject"),
+    (TERMS, "PaymentTerms ++ \"!\" <-> paymentterms   else reject"),
+];
+
+#[test]
+fn both_sides_are_told_to_store_it_so_only_where_that_loses_nothing() {
+    insta::assert_snapshot!(said(LAWS));
 }
