@@ -150,10 +150,13 @@ fn a_policy_that_is_broken_is_shown_in_its_own_form() {
 const GROUP: &str = "CustomerGroupId               <-> customergroup     via CustomerGroups   else reject";
 const PARTITION: &str = "  partition dataAreaId      <-> msdyn_company   via Companies\n  key       CustomerAccount";
 
+const PARTITION_AND_KEY: &str =
+    "  partition dataAreaId      <-> msdyn_company   via Companies\n  key       CustomerAccount <-> accountnumber";
+
 const REFERENCES: &[(&str, &str)] = &[
     (GROUP, "CustomerGroupId <-> customergroup   else reject"),
-    ("  key       CustomerAccount", "  key       (dataAreaId, CustomerAccount)"),
     (PARTITION, "  key       CustomerAccount"),
+    (PARTITION_AND_KEY, "  key       (dataAreaId, CustomerAccount) <-> (msdyn_company, accountnumber)"),
     ("msdyn_company: lookup dv.cdm_company\n  name", "msdyn_company:  lookup dv.company\n  name"),
     (TERMS, "dataAreaId -> paymentterms\n  PaymentTerms -> msdyn_company"),
 ];
