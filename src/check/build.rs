@@ -39,6 +39,8 @@ struct Gathered<'a> {
     scope: Sides<Option<Expr>>,
     version: Option<String>,
     policies: Vec<&'a ast::Policy>,
+    /// What rules are called: where it is said, and whether somebody gave the name.
+    labels: HashMap<String, (Span, bool)>,
     is_partial: bool,
     /// That there are too many rules was reported.
     is_full: bool,
@@ -219,8 +221,26 @@ fn add<'a>(
         Role::Key => out.key.push(id),
         Role::Ordinary => {}
     }
+    if block.is_none() {
+        named(cx, rule, &lowered.label, out);
+    }
     out.rules.push(lowered);
     out.written.push(Written { rule, role, span });
+}
+
+/// A name that was given to a rule means that rule only; what rules are called after their fields may be shared.
+fn named(cx: &mut Scope<'_, '_>, rule: &ast::Rule, label: &str, out: &mut Gathered<'_>) {
+    let is_given = rule.label.is_some();
+    let place = rule.label.as_ref().map_or(rule.span, |it| it.span);
+    match out.labels.get(label) {
+        Some((first, was_given)) if is_given || *was_given => {
+            let diagnostic = Diagnostic::new(codes::SYNTAX, place, format!("two rules are called `{label}`"), "the second one");
+            let advice = format!("give one of them another label; a layer replaces a rule with `override {label}:`");
+            cx.report(diagnostic.because(*first, "the first one").advice(advice));
+        }
+        Some(_) => {}
+        None => drop(out.labels.insert(label.to_owned(), (place, is_given))),
+    }
 }
 
 /// Everything of a rule that is worked out.

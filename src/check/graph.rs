@@ -82,7 +82,7 @@ fn can_wait(world: &World<'_>, plan: &Plan, side: Side, rule: &Rule) -> bool {
         let field = plan.shapes[side].field(slot);
         field.nullable && !is_required(&field.name)
     };
-    let waits = rule.on_missing == Missing::Park;
+    let waits = matches!(rule.on_missing, Missing::Park | Missing::Create);
     waits && !is_key && !rule.on_create && rule.ends[side].write.iter().all(|(slot, _)| may_be_empty(*slot))
 }
 

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 use indexmap::IndexMap;
 
 use super::Given;
-use super::label::{Fields, label};
+use super::expr::single;
+use super::label::{Fields, ends, label};
 use super::names::{System, unknown};
+use super::rule::towards;
 use super::uses::Project;
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -203,6 +205,21 @@ impl Cx<'_, '_> {
         Sides::new(entity(left), entity(right))
     }
 
+    fn has_unknown_field(&self, map: &ast::Map) -> bool {
+        let fields = self.fields(map);
+        // What a rule writes is a field; what a one-way rule reads may be a member.
+        let is_known = |rule: &Rule, side: Side| {
+            let end = if side == Side::Left { &rule.left } else { &rule.right };
+            let is_field = |name: &str| fields[side].is_some_and(|entity| entity.fields.contains_key(name));
+            !towards(rule.arrow)[side] || ends(end).into_iter().filter_map(single).all(is_field)
+        };
+        let mut rules = map.members.iter().filter_map(|it| match &it.kind {
+            MemberKind::Partition(rule) | MemberKind::Key(rule) | MemberKind::Rule(rule) => Some(rule),
+            _ => None,
+        });
+        rules.any(|it| Side::BOTH.into_iter().any(|side| !is_known(it, side)))
+    }
+
     /// Where the rule with this label stands; reports a label that no rule has, and one that is sealed.
     fn find(&mut self, out: &Layered, name: &ast::Name, base: &Base) -> Option<Vec<usize>> {
         let found = {
@@ -219,6 +236,10 @@ impl Cx<'_, '_> {
             return None;
         }
         let Some(place) = found.filter(|_| base.labels.contains(&name.text)) else {
+            // A rule is called after its fields: where these are not known, neither is its name.
+            if self.has_unknown_field(&out.map) {
+                return None;
+            }
             let message = format!("the base of `{}` has no rule `{}`", out.map.name.text, name.text);
             let known = base.labels.iter().map(String::as_str);
             let near = unknown("rule", &name.text, name.span, known, "no rule has this label");

@@ -23,14 +23,14 @@ pub struct Referred {
 }
 
 /// One key column: its field, and what it refers to itself.
-struct Column {
+pub(super) struct Column {
     field: String,
     via: Option<Box<RefTarget>>,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// Why there is no such key: text and place, not yet reported.
-type Problem = Diagnostic;
+pub(super) type Problem = Diagnostic;
 
 impl Scope<'_, '_> {
     /// `via dv.table(column, a.b) | …` for the lookup that this end holds.
@@ -61,7 +61,7 @@ impl Scope<'_, '_> {
             kinds = own_kinds;
             targets.push(target);
         }
-        Some(self.refer(Reference { side, plan: None, targets, is_partitioned, is_deferrable: false }, kinds))
+        Some(self.refer(Reference { side, plan: None, targets, is_partitioned, is_deferrable: false, source: None }, kinds))
     }
 
     /// A lookup that a file declares to an entity that there is not, which was reported there.
@@ -72,7 +72,11 @@ impl Scope<'_, '_> {
     }
 
     fn refer(&mut self, reference: Reference, kinds: Vec<Kind>) -> Referred {
-        let id = self.references.iter().position(|it| *it == reference).unwrap_or_else(|| {
+        let same = |it: &Reference| {
+            (it.side, &it.plan, &it.targets, it.is_partitioned)
+                == (reference.side, &reference.plan, &reference.targets, reference.is_partitioned)
+        };
+        let id = self.references.iter().position(same).unwrap_or_else(|| {
             self.references.push(reference);
             self.references.len() - 1
         });
@@ -193,7 +197,7 @@ impl Scope<'_, '_> {
         let kinds = columns.iter().skip(usize::from(is_partitioned)).map(|it| it.kind.clone()).collect();
         let targets = vec![target(system, entity, columns)];
         let plan = info.is_active.then(|| map.name.text.clone());
-        Ok((Reference { side, plan, targets, is_partitioned, is_deferrable: false }, kinds))
+        Ok((Reference { side, plan, targets, is_partitioned, is_deferrable: false, source: None }, kinds))
     }
 }
 
@@ -287,7 +291,7 @@ fn partition_column(system: &System, entity: &Entity, partition: &str) -> Column
     Column { field: partition.to_owned(), via, kind }
 }
 
-fn target(system: &System, entity: &Entity, columns: Vec<Column>) -> RefTarget {
+pub(super) fn target(system: &System, entity: &Entity, columns: Vec<Column>) -> RefTarget {
     let mut fields = Fields::new(&system.schema, entity);
     let mut out = Vec::new();
     for column in columns {
@@ -298,7 +302,7 @@ fn target(system: &System, entity: &Entity, columns: Vec<Column>) -> RefTarget {
 }
 
 /// The side of the map that keeps the referred entity of this system.
-fn map_side<'w>(
+pub(super) fn map_side<'w>(
     world: &'w World<'_>,
     map: &ast::Map,
     system: &System,
@@ -324,7 +328,7 @@ fn map_side<'w>(
 }
 
 /// The columns of a map's key on one side: its partition, and the rest.
-fn key_columns(
+pub(super) fn key_columns(
     world: &World<'_>,
     map: &ast::Map,
     side: Side,

@@ -20,7 +20,7 @@ use super::usage::{self, Used};
 use super::uses::Project;
 use super::{Given, Schemas, build, functions, graph, laws, tests};
 use crate::crew;
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir;
 use crate::source::{Sources, Span};
 use crate::syntax::ast::{self, ClauseKind, ItemKind, MapHead, Member, MemberKind, Rule};
@@ -109,6 +109,7 @@ impl Memory {
         of_functions.iter().for_each(|it| diags.push(it.clone()));
         world.broken.clone_from(&broken);
         let out = self.judge_maps(&world, &layered, &declared.digest, given, sources, diags, finish);
+        leave_out_unread(project, sources, diags);
         let systems = world.systems;
         self.declared = Some(Declared { systems, broken: Some((broken, of_functions)), ..declared });
         out
@@ -353,6 +354,18 @@ fn declarations(project: &Project, sources: &Sources) -> Digest {
         out.number(usize::from(file.is_broken));
     }
     out.finish()
+}
+
+/// A name that stands in a line that did not parse may be declared there: that line has its message, and the name needs none.
+fn leave_out_unread(project: &Project, sources: &Sources, diags: &mut Diagnostics) {
+    let unread = |word: &str| project.files.iter().any(|it| it.unread.contains(word));
+    if project.files.iter().any(|it| !it.unread.is_empty()) {
+        let names_missing = [codes::UNKNOWN_NAME, codes::LOOKUP, codes::NO_SUCH_RULE];
+        diags.leave_out(|it| {
+            let name = sources.text(it.primary()).rsplit('.').next().unwrap_or_default();
+            names_missing.contains(&it.code) && unread(name.trim_matches('`'))
+        });
+    }
 }
 
 /// Of everything that a map is worked out from, but for maps.

@@ -9,7 +9,7 @@ use super::layers::Layered;
 use super::params;
 use super::premise::Premises;
 use super::uses::Project;
-use super::{Given, SchemaProblem, Schemas};
+use super::{Given, SchemaProblem, Schemas, once};
 use crate::diag::suggest::{is_ambiguous, nearest};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::functions;
@@ -179,11 +179,12 @@ pub fn collect<'a>(
         let key = |name: &ast::Name| project.own_key(file, &name.text);
         match &item.kind {
             ItemKind::Values(values) => {
-                if world.values.insert(key(&values.name), values).is_some() {
-                    twice(&values.name, "value map", diags);
+                if let Some(first) = world.values.insert(key(&values.name), values) {
+                    twice(&values.name, "value map", Some(first.name.span), diags);
                 }
             }
             ItemKind::Map(map) => {
+                once::check(map, diags);
                 let key = key(&map.name);
                 let map = match &map.head {
                     MapHead::Sides { .. } => Some(map),
@@ -195,30 +196,33 @@ pub fn collect<'a>(
                 let is_active = !project.is_library(file) && layers.is_none();
                 let mut running = layers.into_iter().flatten().filter(|it| it.is_active);
                 let layer = running.next().filter(|_| running.next().is_none()).map(|it| it.key.clone());
-                if world.maps.insert(key, MapInfo { map, span: item.span, is_active, layer }).is_some() {
-                    twice(&map.name, "map", diags);
+                if let Some(first) = world.maps.insert(key, MapInfo { map, span: item.span, is_active, layer }) {
+                    twice(&map.name, "map", Some(first.map.name.span), diags);
                 }
             }
             // What a library tests, its own project does.
             ItemKind::Test(_) if project.is_library(file) => {}
             ItemKind::Test(test) => world.tests.push((test, item.span)),
             ItemKind::Function(function) => {
-                let is_known = functions::find(&function.name.text).is_some();
-                if is_known || world.functions.insert(key(&function.name), function).is_some() {
-                    twice(&function.name, "function", diags);
+                if functions::find(&function.name.text).is_some() {
+                    twice(&function.name, "function", None, diags);
+                } else if let Some(first) = world.functions.insert(key(&function.name), function) {
+                    twice(&function.name, "function", Some(first.name.span), diags);
                 }
             }
             ItemKind::Iso(iso) => {
-                let is_known = functions::find(&iso.name.text).is_some() || world.functions.contains_key(&key(&iso.name));
-                if is_known || world.isos.insert(key(&iso.name), iso).is_some() {
-                    twice(&iso.name, "function", diags);
+                let function = world.functions.get(&key(&iso.name)).map(|it| it.name.span);
+                if functions::find(&iso.name.text).is_some() {
+                    twice(&iso.name, "function", None, diags);
+                } else if let Some(first) = function.or(world.isos.insert(key(&iso.name), iso).map(|it| it.name.span)) {
+                    twice(&iso.name, "function", Some(first), diags);
                 }
             }
             ItemKind::Param { name, ty, default } => {
                 if let Some(param) = params::lower(name, ty, default.as_ref(), given, diags)
-                    && world.params.insert(key(name), param).is_some()
+                    && let Some(first) = world.params.insert(key(name), param)
                 {
-                    twice(name, "parameter", diags);
+                    twice(name, "parameter", Some(first.name), diags);
                 }
             }
             ItemKind::System { .. } | ItemKind::Entity(_) | ItemKind::Profile(_) | ItemKind::Use { .. } => {}
@@ -261,9 +265,18 @@ fn items<'a>(files: &[&'a ast::File]) -> impl Iterator<Item = (FileId, &'a ast::
     files.iter().flat_map(|file| file.items.iter().map(move |item| (file.id, item)))
 }
 
-fn twice(name: &ast::Name, what: &str, diags: &mut Diagnostics) {
-    let message = format!("there are two {what}s named `{}`", name.text);
-    diags.push(Diagnostic::new(codes::SYNTAX, name.span, message, "the second one").advice("give one of them another name"));
+/// `first`: where the other one stands; a function may be one of the language.
+fn twice(name: &ast::Name, what: &str, first: Option<Span>, diags: &mut Diagnostics) {
+    let message = match first {
+        Some(_) => format!("there are two {what}s named `{}`", name.text),
+        None => format!("the language has a {what} `{}`", name.text),
+    };
+    let label = if first.is_some() { "the second one" } else { "named like it" };
+    let mut diagnostic = Diagnostic::new(codes::SYNTAX, name.span, message, label);
+    if let Some(first) = first {
+        diagnostic = diagnostic.because(first, "the first one");
+    }
+    diags.push(diagnostic.advice("give one of them another name"));
 }
 
 /// A part of the language that this version does not carry out. It says so instead of doing something else.
@@ -289,8 +302,11 @@ fn system(
             Some(profile) => profile,
             None => {
                 let known = Profile::BUILT_IN.iter().copied().chain(profiles.keys().map(String::as_str));
-                diags.push(unknown("profile", &named.text, named.span, known, "no such profile"));
-                Profile::exact()
+                let known: Vec<&str> = known.collect();
+                diags.push(unknown("profile", &named.text, named.span, known.iter().copied(), "no such profile"));
+                // What follows is said of the profile that was meant.
+                let meant = nearest(&named.text, known);
+                meant.and_then(|it| profiles.get(it).cloned().or_else(|| Profile::built_in(it))).unwrap_or_else(Profile::exact)
             }
         },
     };
@@ -430,9 +446,16 @@ fn declare_entity(systems: &mut IndexMap<String, System>, entity: &ast::Entity, 
     };
     let known: Vec<String> = systems.keys().cloned().collect();
     let Some(system) = systems.get_mut(&system_name.text) else {
-        diags.push(unknown("system", &system_name.text, system_name.span, known.iter().map(String::as_str), "not declared"));
+        let diagnostic = unknown("system", &system_name.text, system_name.span, known.iter().map(String::as_str), "not declared");
+        let name = &system_name.text;
+        diags.push(diagnostic.advice(format!("declare it: `system {name} profile PROFILE`, or `system {name} from \"SCHEMA\"`")));
+        // Once is enough.
+        systems.insert(name.clone(), System { name: name.clone(), is_unknown: true, ..System::nameless() });
         return;
     };
+    if system.is_unknown {
+        return;
+    }
     let mut declared = system.schema.entities.swap_remove(&name.text).unwrap_or_default();
     declared.name.clone_from(&name.text);
     if !item.docs.is_empty() {
@@ -449,23 +472,42 @@ fn declare_entity(systems: &mut IndexMap<String, System>, entity: &ast::Entity, 
                 }
             }
             EntityMember::Field(field) => {
-                system.places.insert((name.text.clone(), field.name.text.clone()), field.name.span);
+                let first = system.places.insert((name.text.clone(), field.name.text.clone()), field.name.span);
+                let before = declared.fields.get(&field.name.text).cloned().zip(first);
                 declare_field(&mut declared, field, &name.text, &mut system.schema, diags);
+                let now = declared.fields.get(&field.name.text);
+                if let (Some((before, first)), Some(now)) = (before, now)
+                    && !is_same(&before, now)
+                {
+                    diags.push(declared_otherwise(field, &before, first));
+                }
             }
         }
     }
-    let named: Vec<String> = declared.key.iter().chain(declared.unique.iter().flatten()).cloned().collect();
-    let is_declared = |it: &String| declared.fields.contains_key(it) || system.has_broken(&name.text, it, &declared);
-    for missing in named.iter().filter(|it| !is_declared(it)) {
-        diags.push(unknown(
-            "field",
-            missing,
-            entity.path.span,
-            declared.fields.keys().map(String::as_str),
-            "a key of this entity names it",
-        ));
+    let keys = entity.members.iter().filter_map(|it| match it {
+        EntityMember::Unique { fields, .. } => Some(fields),
+        EntityMember::Field(_) => None,
+    });
+    let is_declared = |it: &str| declared.fields.contains_key(it) || system.has_broken(&name.text, it, &declared);
+    for missing in keys.flatten().filter(|it| !is_declared(&it.text)) {
+        let known = declared.fields.keys().map(String::as_str);
+        diags.push(unknown("field", &missing.text, missing.span, known, "a key of this entity names it"));
     }
     system.schema.entities.insert(name.text.clone(), declared);
+}
+
+/// The field as it stands in two pieces of an entity.
+fn is_same(first: &Field, second: &Field) -> bool {
+    let facts = |it: &Field| (it.kind.clone(), it.nullable, it.required, it.readonly, it.modified);
+    facts(first) == facts(second)
+}
+
+fn declared_otherwise(field: &ast::EntityField, before: &Field, first: Span) -> Diagnostic {
+    let null = if before.nullable { "?" } else { "" };
+    let message = format!("`{}` is declared twice, and not alike", field.name.text);
+    Diagnostic::new(codes::SYNTAX, field.name.span, message, "the second one")
+        .because(first, format!("`{}{null}` here", before.kind))
+        .advice("leave one of them out, or let both say the same")
 }
 
 fn declare_field(entity: &mut Entity, field: &ast::EntityField, owner: &str, schema: &mut Schema, diags: &mut Diagnostics) {
@@ -494,6 +536,7 @@ fn declare_field(entity: &mut Entity, field: &ast::EntityField, owner: &str, sch
         required: marked("required"),
         readonly: marked("readonly"),
         modified: marked("modified"),
+        meaning: entity.fields.get(&name).and_then(|it| it.meaning),
         doc,
     };
     entity.fields.insert(name, field);

@@ -5,12 +5,13 @@ use super::fit;
 use super::label::ends;
 use super::lens::{Given, Split, Writes, null, part, whole};
 use super::lookup::Referred;
+use super::missing;
 use super::premise::Premise;
 use super::scope::{Current, Scope};
 use super::table::{self, Rows, Tables};
 use crate::change::{Side, Sides};
 use crate::diag::suggest::{is_ambiguous, nearest};
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, Severity, codes};
 use crate::ir::{Certificate, End, Expr, Fallback, Laws, Missing, Modulo, Origin, Rule};
 use crate::source::Span;
 use crate::syntax::ast::{self, ActionKind, Arrow, ClauseKind, ExprKind};
@@ -156,7 +157,10 @@ impl<'a> Scope<'a, '_> {
                 self.reading_may_fail(side, typed);
             }
         }
-        let on_missing = clauses.on_missing.unwrap_or(setting.on_missing);
+        let on_missing = match clauses.on_missing.unwrap_or(setting.on_missing) {
+            Missing::Create => self.sources(rule, clauses, &faces, &written)?,
+            other @ (Missing::Park | Missing::Reject | Missing::Null) => other,
+        };
         let refers = faces.iter().any(|(_, it)| matches!(it.back, Back::Reference(..)));
         if refers && !setting.is_key && rule.arrow == Arrow::Both && on_missing == Missing::Null {
             self.missing_loses(rule)?;
@@ -229,7 +233,11 @@ impl<'a> Scope<'a, '_> {
                 ClauseKind::Else { arrow, action } => {
                     let sides = arrow.map_or(Sides::new(true, true), towards);
                     for side in Side::BOTH.into_iter().filter(|&it| sides[it]) {
-                        out.otherwise[side] = Some(action);
+                        if out.otherwise[side].replace(action).is_some() {
+                            let message = format!("the {} side has its `else` already", side.word());
+                            self.error(codes::SYNTAX, clause.span, message, "the second one");
+                            return None;
+                        }
                     }
                 }
                 ClauseKind::OnCreate => out.on_create = true,
@@ -237,6 +245,12 @@ impl<'a> Scope<'a, '_> {
                 ClauseKind::OnMissing(action) => out.on_missing = Some(self.missing(action)?),
                 ClauseKind::OnConflict(_) => {}
             }
+        }
+        if out.on_create && out.on_update {
+            let message = "a rule `on create` is for new rows only, and `on update` for the others";
+            let diagnostic = Diagnostic::new(codes::SYNTAX, rule.span, message, "for no row at all");
+            self.report(diagnostic.advice("leave one of them out, or both if the rule is for all rows"));
+            return None;
         }
         Some(out)
     }
@@ -270,15 +284,11 @@ impl<'a> Scope<'a, '_> {
             ActionKind::Park => Some(Missing::Park),
             ActionKind::Reject => Some(Missing::Reject),
             ActionKind::Null => Some(Missing::Null),
-            ActionKind::Create => {
-                self.is_wrong = true;
-                super::names::not_yet(action.span, "`on missing create`", self.diags);
-                None
-            }
+            ActionKind::Create => Some(Missing::Create),
             ActionKind::Skip | ActionKind::Value(_) => {
                 let diagnostic =
                     Diagnostic::new(codes::SYNTAX, action.span, "a missing row has four outcomes", "not one of them");
-                self.report(diagnostic.advice("write `on missing park`, `reject` or `null`"));
+                self.report(diagnostic.advice("write `on missing park`, `reject`, `null` or `create`"));
                 None
             }
         }
@@ -730,6 +740,48 @@ impl<'a> Scope<'a, '_> {
             });
         }
         Some(out)
+    }
+
+    /// `on missing create`: notes where each row comes from that can be missed. A rule that can miss none only parks.
+    fn sources(&mut self, rule: &ast::Rule, clauses: &Clauses<'_>, faces: &Sides<Face<'_>>, written: &[Side]) -> Option<Missing> {
+        let own = missing::clause(rule);
+        let (mut count, mut unmade) = (0, Vec::new());
+        for &side in written {
+            let Back::Reference(_, id) = faces[side].back else { continue };
+            let (via, span) = clauses.via.expect("a reference has a `via`");
+            let place = own.unwrap_or(span);
+            let found = match via {
+                ClauseKind::Via(path) => self.source_of(path, id, place),
+                ClauseKind::ViaTables(keys) => Err(Some(Box::new(self.no_map(keys, span, place)))),
+                _ => unreachable!("a value map makes no reference"),
+            };
+            match found {
+                Ok(source) => {
+                    self.references[usize::from(id.0)].source = Some(source);
+                    count += 1;
+                }
+                Err(why) => unmade.push(why),
+            }
+        }
+        if let (0, true, Some(span)) = (count, unmade.is_empty(), own) {
+            let message = "this rule writes no reference, so no row can be missing";
+            let diagnostic = Diagnostic::new(codes::NOBODY_MAKES, span, message, "has nothing to make");
+            self.report(diagnostic.replace("leave it out", span, "", false));
+            return None;
+        }
+        for why in unmade {
+            let Some(why) = why else {
+                self.is_wrong = true;
+                return None;
+            };
+            // One way is open: what is missed on the other one waits.
+            let severity = if count > 0 { Severity::Warning } else { why.severity };
+            self.report(Diagnostic { severity, ..*why });
+            if count == 0 {
+                return None;
+            }
+        }
+        Some(if count > 0 { Missing::Create } else { Missing::Park })
     }
 
     /// The reference that was not found and the one that was never made are the same null.

@@ -9,7 +9,7 @@ use super::scope::{Fields, Scope, SideScope};
 use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::ir::{self, Expectation, Origin, PlanId, TestStep};
-use crate::source::{Sources, Span};
+use crate::source::Sources;
 use crate::syntax::ast::{self, ExprKind, StepKind};
 use crate::value::{Kind, Slot, Value};
 
@@ -70,7 +70,7 @@ fn one<'a>(
         .map(|step| {
             let line = sources.position(step.span).line as u32;
             let origin = Origin { file: sources.file(step.span.file).name.clone(), line };
-            Some((origin, lower_step(&mut cx, step)?))
+            Some((origin, lower_step(&mut cx, plan, step)?))
         })
         .collect();
     let [left, right] = cx.sides.0;
@@ -79,22 +79,22 @@ fn one<'a>(
     Some(ir::Test { name: test.name.text.clone(), plan: id, steps: steps.into_iter().collect::<Option<_>>()? })
 }
 
-fn lower_step(cx: &mut Scope<'_, '_>, step: &ast::Step) -> Option<TestStep> {
+fn lower_step(cx: &mut Scope<'_, '_>, plan: &ir::Plan, step: &ast::Step) -> Option<TestStep> {
     Some(match &step.kind {
         StepKind::Given { system, record } => {
-            let (side, fields) = on_side(cx, system, Some(record))?;
+            let (side, fields) = on_side(cx, plan, system, Some(record))?;
             TestStep::Given { side, fields }
         }
         StepKind::Edit { system, record } => {
-            let (side, fields) = on_side(cx, system, Some(record))?;
+            let (side, fields) = on_side(cx, plan, system, Some(record))?;
             TestStep::Edit { side, fields }
         }
         StepKind::Delete { system, record } => {
-            let (side, fields) = on_side(cx, system, record.as_ref())?;
+            let (side, fields) = on_side(cx, plan, system, record.as_ref())?;
             TestStep::Delete { side, fields }
         }
         StepKind::Expect { system, record } => {
-            let (side, fields) = on_side(cx, system, Some(record))?;
+            let (side, fields) = on_side(cx, plan, system, Some(record))?;
             TestStep::Expect(Expectation::Record { side, fields })
         }
         StepKind::ExpectNothing { system } => TestStep::Expect(Expectation::Nothing { side: side_named(cx, system)? }),
@@ -127,6 +127,7 @@ fn side_named(cx: &mut Scope<'_, '_>, name: &ast::Name) -> Option<Side> {
 
 fn on_side(
     cx: &mut Scope<'_, '_>,
+    plan: &ir::Plan,
     system: &ast::Name,
     record: Option<&ast::RecordLiteral>,
 ) -> Option<(Side, Vec<(Slot, Value)>)> {
@@ -136,32 +137,64 @@ fn on_side(
         let path = ast::Path { segments: vec![name.clone()], span: name.span };
         let field = cx.lower(side, &ast::Expr { kind: ExprKind::Path(path), span: name.span }, None)?;
         let slot = cx.sides[side].fields.slot(&name.text)?;
-        fields.push((slot, literal(cx, side, value, &field.kind)?));
+        let value = match plan.reference_at(side, slot) {
+            Some(reference) if matches!(field.kind, Kind::Lookup(_)) => key(cx, side, value, plan.reference(reference))?,
+            _ => known(cx, side, value, &field.kind)?,
+        };
+        fields.push((slot, value));
     }
     Some((side, fields))
 }
 
-/// A lookup is given as the key of its row, which has the kind that is written.
-fn literal(cx: &mut Scope<'_, '_>, side: Side, value: &ast::Expr, kind: &Kind) -> Option<Value> {
-    if !matches!(kind, Kind::Lookup(_)) {
-        return cx.constant(side, value, kind);
+/// A lookup is given as the key of its row, as the rules see it: without the company where the record's own is meant.
+fn key(cx: &mut Scope<'_, '_>, side: Side, value: &ast::Expr, reference: &ir::Reference) -> Option<Value> {
+    let value = super::expr::bare(value);
+    if matches!(value.kind, ExprKind::Null) {
+        return Some(Value::Null);
     }
-    match &super::expr::bare(value).kind {
-        ExprKind::Tuple(parts) => {
-            let parts: Option<Vec<Value>> = parts.iter().map(|it| literal(cx, side, it, kind)).collect();
-            Some(Value::Tuple(parts?.into()))
-        }
-        _ => {
-            let typed = cx.lower(side, value, None)?;
-            if typed.constant.is_none() {
-                fixed(cx, value.span);
-            }
-            typed.constant
-        }
+    let parts = match &value.kind {
+        ExprKind::Tuple(parts) => parts.as_slice(),
+        _ => std::slice::from_ref(value),
+    };
+    let targets = reference.key_kinds();
+    let count = targets[0].len();
+    if parts.len() != count {
+        let (message, advice) = key_words(reference, count, parts.len());
+        cx.report(Diagnostic::new(codes::SYNTAX, value.span, message, "another number of parts").advice(advice));
+        return None;
     }
+    let mut out = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        out.push(match targets.as_slice() {
+            [kinds] => known(cx, side, part, kinds[index])?,
+            // Their keys may differ in kind.
+            _ => any(cx, side, part)?,
+        });
+    }
+    Some(if out.len() == 1 { out.remove(0) } else { Value::Tuple(out.into()) })
 }
 
-fn fixed(cx: &mut Scope<'_, '_>, span: Span) {
-    let diagnostic = Diagnostic::new(codes::SYNTAX, span, "a fixed value is needed here", "this depends on the record");
-    cx.report(diagnostic.advice("write the key of the row that is referred to"));
+fn key_words(reference: &ir::Reference, count: usize, given: usize) -> (String, String) {
+    let target = &reference.targets[0];
+    let columns = target.columns.iter().map(|it| target.shape.field(it.slot).name.as_str());
+    let names: Vec<&str> = columns.skip(usize::from(reference.is_partitioned)).collect();
+    let parts = |count: usize| if count == 1 { "1 part".to_owned() } else { format!("{count} parts") };
+    let message = format!("the key of `{}` has {} here, not {given}", target.shape.entity, parts(count));
+    let whose = if reference.is_partitioned { "; its company is that of the record" } else { "" };
+    let form = if count == 1 { names[0].to_owned() } else { format!("({})", names.join(", ")) };
+    (message, format!("give the value of `{form}`{whose}"))
+}
+
+fn known(cx: &mut Scope<'_, '_>, side: Side, value: &ast::Expr, kind: &Kind) -> Option<Value> {
+    if matches!(kind, Kind::Lookup(_)) { any(cx, side, value) } else { cx.constant(side, value, kind) }
+}
+
+/// A fixed value of whatever kind.
+fn any(cx: &mut Scope<'_, '_>, side: Side, value: &ast::Expr) -> Option<Value> {
+    let typed = cx.lower(side, value, None)?;
+    if typed.constant.is_none() {
+        let diagnostic = Diagnostic::new(codes::SYNTAX, value.span, "a fixed value is needed here", "this depends on the record");
+        cx.report(diagnostic.advice("write the key of the row that is referred to"));
+    }
+    typed.constant
 }

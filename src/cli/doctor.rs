@@ -1,4 +1,4 @@
-//! `dwmap doctor`: what each system can do, probed by reading. A database gets its triggers by it, as it does by `dwmap run`.
+//! `dwmap doctor`: what each system can do, probed by reading, and what `dwmap run` would add to it.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub fn run(args: &Args, color: Color) -> Result {
     let project = Project::find(&args.paths)?;
     let config = project.config()?;
     let program = project.compile()?.or_stop(color)?.checked.program;
-    let connectors = systems::connect(&program, config, &project.root)?;
+    let connectors = systems::connect_to_probe(&program, config, &project.root)?;
     block_on(async {
         let mut exit = Exit::Success;
         for (number, system) in program.systems.iter().enumerate() {

@@ -47,13 +47,20 @@ pub async fn probe(connector: &dyn Connector, shape: &Shape, profile: &Profile) 
         findings.push(versions);
         findings.extend(comparison(connector, shape, profile, &rows).await?);
     }
-    let feed = match connector.feed(shape, None).await {
-        Ok(_) => Finding::Holds("its changes can be followed".to_owned()),
-        Err(failure) => Finding::Fails(format!("its changes cannot be followed: {}", failure.message)),
-    };
+    let feed = feed(connector, shape).await;
     capabilities.ordered_feed &= !matches!(feed, Finding::Fails(_));
     findings.push(feed);
     Ok(Probed { findings, capabilities })
+}
+
+/// The feed begins, after what `dwmap run` adds for it where nothing is there yet.
+async fn feed(connector: &dyn Connector, shape: &Shape) -> Finding {
+    let addition = connector.addition(shape).await;
+    match (connector.feed(shape, None).await, addition) {
+        (Ok(_), Ok(None)) => Finding::Holds("its changes can be followed".to_owned()),
+        (Ok(_), Ok(Some(addition))) => Finding::Holds(format!("its changes can be followed; `dwmap run` adds {addition}")),
+        (Err(failure), _) | (_, Err(failure)) => Finding::Fails(format!("its changes cannot be followed: {}", failure.message)),
+    }
 }
 
 /// The first rows that can be read, and a finding for each that cannot.

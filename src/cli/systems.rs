@@ -44,6 +44,15 @@ pub fn connect_to_look(
     })
 }
 
+/// The same to probe: each system is read where it is, and nothing is added to it.
+pub fn connect_to_probe(program: &Program, config: &Config, root: &Path) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
+    connect_by(program, config, |_, bound| match bound {
+        System::Sqlite { path } => Ok(Arc::new(Sqlite::open_to_look(root.join(path)).map_err(Stopped::environment)?)),
+        System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?.only_looking())),
+        System::Dataverse { .. } | System::Finops { .. } => one(bound, root),
+    })
+}
+
 fn connect_by(
     program: &Program,
     config: &Config,

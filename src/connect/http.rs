@@ -4,6 +4,7 @@
 //! have taken effect, how long to wait. It never repeats a request whose effect is unclear; that is the engine's to decide,
 //! who can read back first.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -26,6 +27,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 const THROTTLE_DEFAULT: Duration = Duration::from_secs(30);
 /// Longest wait that is believed.
 const THROTTLE_MAX: Duration = Duration::from_secs(3600);
+/// Access tokens that are covered in foreign messages: requests of the one before may still be answered.
+const TOKENS_MAX: usize = 2;
 /// Longest part of a foreign message that is passed on.
 pub const MESSAGE_CHARS_MAX: usize = 2000;
 
@@ -48,6 +51,8 @@ pub struct Client {
     settings: Settings,
     base: Url,
     token: Mutex<Option<Token>>,
+    /// The latest tokens, the newest first: what must not be told.
+    tokens: std::sync::Mutex<VecDeque<SecretString>>,
     /// Nothing is sent before this instant: the system said so.
     closed_until: std::sync::Mutex<Option<Instant>>,
 }
@@ -65,11 +70,13 @@ pub struct Request {
     pub url: Url,
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<String>,
+    /// Of the body.
+    pub content_type: &'static str,
 }
 
 impl Request {
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: Vec::new(), body: None }
+        Self { method, url, headers: Vec::new(), body: None, content_type: "application/json" }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -80,6 +87,11 @@ impl Request {
     pub fn with_body(mut self, body: String) -> Self {
         self.body = Some(body);
         self
+    }
+
+    /// A body of several parts; the content type names what stands between them.
+    pub fn with_parts(self, content_type: &'static str, body: String) -> Self {
+        Self { content_type, ..self.with_body(body) }
     }
 
     fn is_write(&self) -> bool {
@@ -96,6 +108,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer that came inside of another one. Headers that HTTP does not allow are passed over.
+    pub fn of(status: u16, headers: &[(&str, &str)], body: Vec<u8>) -> Self {
+        let header = |(name, value): &(&str, &str)| Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?));
+        Self { status, headers: headers.iter().filter_map(header).collect(), body }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|it| it.to_str().ok())
     }
@@ -123,7 +141,14 @@ impl Client {
             .user_agent(concat!("dwmap/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| bug(format!("the HTTP client cannot be made: {error}")))?;
-        Ok(Self { http, settings, base, token: Mutex::new(None), closed_until: std::sync::Mutex::new(None) })
+        Ok(Self {
+            http,
+            settings,
+            base,
+            token: Mutex::new(None),
+            tokens: std::sync::Mutex::default(),
+            closed_until: std::sync::Mutex::new(None),
+        })
     }
 
     /// A URL under the system's own, from a path and query that are escaped already.
@@ -164,13 +189,16 @@ impl Client {
             let token = self.token(Some(&token)).await?;
             answer = self.send_with(request, &token).await?;
         }
-        if answer.status == 401 {
-            return Err(Failure::new(Class::Auth, "the system refuses the access token (401)"));
+        self.checked(answer)
+    }
+
+    /// An answer, unless it concerns more than the one request: the token is refused, or the identity is throttled.
+    pub fn checked(&self, answer: Answer) -> Result<Answer, Failure> {
+        match answer.status {
+            401 => Err(Failure::new(Class::Auth, "the system refuses the access token (401)")),
+            429 => Err(self.close(&answer)),
+            _ => Ok(answer),
         }
-        if answer.status == 429 {
-            return Err(self.close(&answer));
-        }
-        Ok(answer)
     }
 
     fn check_open(&self) -> Result<(), Failure> {
@@ -194,7 +222,7 @@ impl Client {
             self.http.request(request.method.clone(), request.url.clone()).timeout(timeout).headers(headers(request)?);
         building = building.bearer_auth(token.expose_secret());
         if let Some(body) = &request.body {
-            building = building.header("content-type", "application/json").body(body.clone());
+            building = building.header("content-type", request.content_type).body(body.clone());
         }
         let sent = building.send().await.map_err(|error| self.broken(request.is_write(), error))?;
         let (status, headers) = (sent.status().as_u16(), sent.headers().clone());
@@ -264,15 +292,32 @@ impl Client {
             .map_err(|_| Failure::new(Class::Auth, "the token endpoint's answer holds no access token"))?;
         let life = Duration::from_secs(granted.expires_in.unwrap_or(3600));
         let refresh_at = Instant::now().checked_add(life * 4 / 5).unwrap_or_else(Instant::now);
-        Ok(Token { text: SecretString::from(granted.access_token), refresh_at })
+        let text = SecretString::from(granted.access_token);
+        let mut tokens = self.tokens.lock().expect("no code panics while it holds this lock");
+        tokens.push_front(text.clone());
+        tokens.truncate(TOKENS_MAX);
+        Ok(Token { text, refresh_at })
     }
 
-    /// A foreign text in which the secret, should it be quoted, is covered.
+    /// A foreign text in which secrets, should they be quoted, are covered: plainly, in the form of a token request, and in JSON.
     pub fn without_secret(&self, text: &str) -> String {
-        let secret = self.settings.client_secret.expose_secret();
-        let covered = if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***") };
+        let tokens = self.tokens.lock().expect("no code panics while it holds this lock");
+        let secrets = std::iter::once(&self.settings.client_secret).chain(tokens.iter());
+        let mut covered = text.to_owned();
+        for secret in secrets.map(ExposeSecret::expose_secret).filter(|it| !it.is_empty()) {
+            let in_json = serde_json::Value::from(secret).to_string();
+            for form in [secret, &in_form(secret), in_json.trim_matches('"')] {
+                covered = covered.replace(form, "***");
+            }
+        }
         covered.chars().take(MESSAGE_CHARS_MAX).collect()
     }
+}
+
+/// A text as it stands in a form that is sent.
+fn in_form(text: &str) -> String {
+    let url = Url::parse_with_params("http://form", [("", text)]);
+    url.ok().and_then(|it| Some(it.query()?.trim_start_matches('=').to_owned())).unwrap_or_else(|| text.to_owned())
 }
 
 fn authorities(pem: Option<&str>) -> Result<Vec<reqwest::Certificate>, Failure> {

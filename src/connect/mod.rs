@@ -92,6 +92,12 @@ pub trait Connector: Send + Sync {
     /// All rows in key order, page by page; for a full compare.
     async fn scan(&self, shape: &Shape, after: Option<&Token>, limit: usize) -> Result<Page, Failure>;
 
+    /// What has to be added to the system before this entity can be followed, in words; `None`: nothing. It is found out by reading alone,
+    /// and where it may not be added, that is the failure.
+    async fn addition(&self, _shape: &Shape) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
     /// Rows that are linked already, told once after a start. A system whose feed does not report deletes finds with them what
     /// was deleted while nobody looked.
     fn remember(&self, _shape: &Shape, _ids: &[RemoteId]) {}

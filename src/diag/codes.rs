@@ -56,6 +56,7 @@ pub const PARTITION_RULE: Code = Code(406);
 pub const LOOKUP: Code = Code(407);
 pub const NO_WAY_IN: Code = Code(408);
 pub const TWO_PHASES: Code = Code(409);
+pub const NOBODY_MAKES: Code = Code(410);
 pub const IMAGE_OUT_OF_SCOPE: Code = Code(501);
 pub const NO_EXIT: Code = Code(502);
 pub const CONSTANT_OUT_OF_SCOPE: Code = Code(503);
@@ -133,6 +134,7 @@ pub static ALL: &[Info] = &[
     error(LOOKUP, "the target of `via` is missing or not unique", include_str!("explain/0407.md")),
     error(NO_WAY_IN, "maps refer to each other in a circle that no new row can enter", include_str!("explain/0408.md")),
     hint(TWO_PHASES, "rows that refer to each other are made in two steps", include_str!("explain/0409.md")),
+    error(NOBODY_MAKES, "`on missing create`, and no map can make the row", include_str!("explain/0410.md")),
     error(
         IMAGE_OUT_OF_SCOPE,
         "a row in scope on one side arrives outside of the other's filter",

@@ -160,6 +160,13 @@ impl Diagnostics {
         other.list.into_iter().for_each(|it| self.push(it));
     }
 
+    /// Takes out those that say nothing after all.
+    pub fn leave_out(&mut self, is_idle: impl Fn(&Diagnostic) -> bool) {
+        for it in std::mem::take(self).list.into_iter().filter(|it| !is_idle(it)) {
+            self.push(it);
+        }
+    }
+
     /// All, in the order in which they were pushed.
     pub fn into_list(self) -> Vec<Diagnostic> {
         self.list

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
+use crate::change::{Class, LinkId, RemoteId, Seen, Side, Sides, Version};
 use crate::value::{Record, Timestamp, Uuid, Value};
 
 /// The name of one operation of the engine; stands in the trace and in every row it causes.
@@ -88,6 +88,9 @@ pub struct Hold {
     pub retry_at: Option<Timestamp>,
     /// The plan and name of the row it waits for, in the form of [`awaited`](super::awaited).
     pub waits_on: Option<(String, Value)>,
+    /// The map of that row was asked to make it (`on missing create`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_summoned: bool,
 }
 
 /// Both sides changed and the map says that a person decides.
@@ -179,4 +182,22 @@ pub struct Commit {
     pub link: Link,
     pub ledger: Vec<LedgerEntry>,
     pub activity: Vec<Activity>,
+    /// A row of another map that is to be looked at before those that wait there.
+    pub summons: Option<Summons>,
+}
+
+impl Commit {
+    /// The link as it is now, and nothing else.
+    pub fn of(link: Link) -> Self {
+        Self { link, ledger: Vec::new(), activity: Vec::new(), summons: None }
+    }
+}
+
+/// A row that another one waits for, and that its map has not made on the other side yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summons {
+    pub plan: String,
+    pub side: Side,
+    pub row: Seen,
+    pub at: Timestamp,
 }

@@ -393,6 +393,7 @@ impl<'a> Merging<'a> {
             class: Class::Conflict,
             is_parked: true,
             waits_on: None,
+            is_summoned: false,
         })
     }
 

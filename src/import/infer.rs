@@ -198,7 +198,7 @@ impl Inferred {
 }
 
 fn field(name: &str, kind: Kind, nullable: bool) -> Field {
-    Field { name: name.to_owned(), kind, nullable, required: false, readonly: false, modified: false, doc: None }
+    Field { name: name.to_owned(), kind, nullable, required: false, readonly: false, modified: false, meaning: None, doc: None }
 }
 
 fn text() -> Kind {

@@ -33,7 +33,8 @@ pub enum Trouble {
     Missing {
         query: Query,
         message: String,
-        is_rejected: bool,
+        /// What the rule says of it; never `null`.
+        outcome: Missing,
     },
     Fallback(Fallback, String),
 }
@@ -206,7 +207,7 @@ fn key_of(scope: Scope<'_>, reference: RefId, id: Value) -> Result<Value> {
         Some(Resolution::Found(key)) => Ok(key.clone()),
         Some(Resolution::Missing) => {
             let message = "the row that is referred to is not there".to_owned();
-            Err(Trouble::Missing { query, message, is_rejected: false })
+            Err(Trouble::Missing { query, message, outcome: Missing::Park })
         }
         None => Err(Trouble::Unresolved(query)),
     }
@@ -227,8 +228,9 @@ fn id_of(scope: Scope<'_>, reference: RefId, key: Value) -> Result<Value> {
             let message = format!("there is no {entity} with the key {shown}");
             match on_missing {
                 Missing::Null => Ok(Value::Null),
-                Missing::Park => Err(Trouble::Missing { query, message, is_rejected: false }),
-                Missing::Reject => Err(Trouble::Missing { query, message, is_rejected: true }),
+                outcome @ (Missing::Park | Missing::Reject | Missing::Create) => {
+                    Err(Trouble::Missing { query, message, outcome })
+                }
             }
         }
         None => Err(Trouble::Unresolved(query)),
@@ -246,32 +248,36 @@ fn with_partition(partition: &Value, key: Value) -> Value {
 
 /// What trouble means for the row: the rule's `else` for the side that is being written decides.
 pub fn settle_trouble(scope: Scope<'_>, otherwise: Option<&Fallback>, trouble: Trouble) -> std::result::Result<Value, Stop> {
-    let refusal = |message: String, class: Class, is_parked: bool, waits_on: Option<Query>| {
+    let refused = |message: String| {
         let rule = scope.rule.map_or_else(String::new, |it| it.label.clone());
-        Stop::Refused(Refusal { code: "DW0212", message: format!("`{rule}`: {message}"), rule, class, is_parked, waits_on })
+        let message = format!("`{rule}`: {message}");
+        let class = Class::Validation;
+        Refusal { code: "DW0212", message, rule, class, is_parked: false, waits_on: None, is_summoned: false }
+    };
+    let refusal = |message: String, is_parked: bool| Stop::Refused(Refusal { is_parked, ..refused(message) });
+    let missing = |query: Query, message: String, outcome: Missing| {
+        let (class, waits_on) = (Class::Reference, Some(query));
+        let (is_parked, is_summoned) = (outcome != Missing::Reject, outcome == Missing::Create);
+        Stop::Refused(Refusal { class, waits_on, is_parked, is_summoned, ..refused(message) })
     };
     let (fallback, message) = match trouble {
         Trouble::Unresolved(query) => return Err(Stop::Unresolved(query)),
-        Trouble::Missing { query, message, is_rejected } => {
-            return Err(refusal(message, Class::Reference, !is_rejected, Some(query)));
-        }
+        Trouble::Missing { query, message, outcome } => return Err(missing(query, message, outcome)),
         Trouble::Fallback(fallback, message) => (Some(fallback), message),
         Trouble::Misfit(message) => (otherwise.cloned(), message),
     };
     match fallback {
-        Some(Fallback::Reject) => Err(refusal(message, Class::Validation, false, None)),
-        Some(Fallback::Park) => Err(refusal(message, Class::Validation, true, None)),
+        Some(Fallback::Reject) => Err(refusal(message, false)),
+        Some(Fallback::Park) => Err(refusal(message, true)),
         Some(Fallback::Skip) => Err(Stop::Skip),
         Some(Fallback::Value(value)) => Ok(value),
         Some(Fallback::Expr(expr)) => match eval(scope, &expr) {
             Ok(value) => Ok(value),
             Err(Trouble::Unresolved(query)) => Err(Stop::Unresolved(query)),
-            Err(Trouble::Misfit(also)) => {
-                Err(refusal(format!("{message}; the `else` fails too: {also}"), Class::Validation, false, None))
-            }
-            Err(Trouble::Missing { query, message, .. }) => Err(refusal(message, Class::Reference, true, Some(query))),
-            Err(Trouble::Fallback(..)) => Err(refusal(message, Class::Validation, false, None)),
+            Err(Trouble::Misfit(also)) => Err(refusal(format!("{message}; the `else` fails too: {also}"), false)),
+            Err(Trouble::Missing { query, message, .. }) => Err(missing(query, message, Missing::Park)),
+            Err(Trouble::Fallback(..)) => Err(refusal(message, false)),
         },
-        None => Err(refusal(format!("{message}; the rule has no `else` for this"), Class::Validation, false, None)),
+        None => Err(refusal(format!("{message}; the rule has no `else` for this"), false)),
     }
 }

@@ -47,4 +47,6 @@ pub struct Refusal {
     pub is_parked: bool,
     /// The row that is waited for.
     pub waits_on: Option<Query>,
+    /// The map of that row is asked to make it now (`on missing create`).
+    pub is_summoned: bool,
 }

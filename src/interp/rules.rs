@@ -88,6 +88,7 @@ fn write_parts(
                 class: Class::Validation,
                 is_parked: false,
                 waits_on: None,
+                is_summoned: false,
             }));
         }
     }

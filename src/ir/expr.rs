@@ -154,6 +154,14 @@ impl Expr {
         here.into_iter().chain(self.operands().into_iter().flat_map(Self::ids_of)).collect()
     }
 
+    /// The reference by which a field is read as a key.
+    pub fn reference_of(&self, slot: Slot) -> Option<RefId> {
+        match self {
+            Self::KeyOf { reference, operand } if operand.slots().contains(&slot) => Some(*reference),
+            other => other.operands().into_iter().find_map(|it| it.reference_of(slot)),
+        }
+    }
+
     /// Somewhere in the expression a reference is read as a key.
     pub fn has_key_of(&self) -> bool {
         matches!(self, Self::KeyOf { .. }) || self.operands().into_iter().any(Self::has_key_of)
@@ -181,12 +189,16 @@ impl Expr {
 
     /// The same expression with some parts put in the place of others: those for which `change` has an answer.
     pub fn rewritten(&self, change: &impl Fn(&Expr) -> Option<Expr>) -> Expr {
-        if let Some(changed) = change(self) {
-            return changed;
-        }
         let mut out = self.clone();
-        out.operands_mut().into_iter().for_each(|it| *it = it.rewritten(change));
+        out.rewrite(change);
         out
+    }
+
+    fn rewrite(&mut self, change: &impl Fn(&Expr) -> Option<Expr>) {
+        match change(self) {
+            Some(changed) => *self = changed,
+            None => self.operands_mut().into_iter().for_each(|it| it.rewrite(change)),
+        }
     }
 
     fn operands_mut(&mut self) -> Vec<&mut Expr> {

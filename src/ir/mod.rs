@@ -17,7 +17,7 @@ pub use certificate::{Certificate, Law, Laws, Strength};
 pub use expr::{Compare, Expr, Math, ValueTable};
 pub use program::{
     Conflict, DeleteAction, End, Exit, FORMAT, Fallback, Group, Guard, Missing, Modulo, OnError, Origin, Plan, Program,
-    ReadError, RefColumn, RefTarget, Reference, Rekey, Rule, System,
+    ReadError, RefColumn, RefTarget, Reference, Rekey, Rule, Source, System,
 };
 pub use test::{Expectation, Test, TestStep};
 pub use valid::{EXPRESSION_DEPTH_MAX, Flaw, check as check_valid, is_within};

@@ -208,6 +208,8 @@ pub enum Missing {
     Park,
     Reject,
     Null,
+    /// As [`Park`](Self::Park), and the map that keeps such rows in step is asked to make it now.
+    Create,
 }
 
 /// A lookup: how a reference to another row is read as that row's key, and back.
@@ -224,6 +226,36 @@ pub struct Reference {
     /// The maps refer to each other in a circle, and this reference may be null: a row whose target is missing is made without
     /// it, and gets it as soon as the target is there.
     pub is_deferrable: bool,
+    /// Where rows come from that are not there yet, if a rule says `on missing create`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// The rows from which the map of a [`Reference`] makes those that are referred to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The side of that map.
+    pub side: Side,
+    /// The table, and the columns that hold the same key as the reference's own, in the same order.
+    pub target: RefTarget,
+}
+
+impl Reference {
+    /// What the parts of the key that rules see may be, for each table that can be meant.
+    pub fn key_kinds(&self) -> Vec<Vec<&Kind>> {
+        let seen = usize::from(self.is_partitioned);
+        self.targets.iter().map(|it| it.columns.iter().skip(seen).map(|column| it.kind(column)).collect()).collect()
+    }
+}
+
+impl RefTarget {
+    /// What a column shows: of a reference, the key of its row.
+    fn kind<'a>(&'a self, column: &'a RefColumn) -> &'a Kind {
+        match column.via.as_deref() {
+            Some(inner) => inner.kind(&inner.columns[0]),
+            None => &self.shape.field(column.slot).kind,
+        }
+    }
 }
 
 /// A table that can be referred to, and the unique key that stands for its rows.
@@ -340,6 +372,11 @@ impl Plan {
 
     pub fn reference(&self, id: RefId) -> &Reference {
         &self.references[id.index()]
+    }
+
+    /// The reference by which the rules read this field, if they read it as one.
+    pub fn reference_at(&self, side: Side, slot: Slot) -> Option<RefId> {
+        self.rules.iter().find_map(|it| it.ends[side].read.reference_of(slot))
     }
 
     pub fn table(&self, id: TableId) -> &ValueTable {

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    DeleteAction, End, Exit, Expr, Fallback, Group, Plan, PlanId, Program, RefId, RefTarget, Reference, Rule, RuleId, TableId,
-    ValueTable,
+    DeleteAction, End, Exit, Expr, Fallback, Group, Missing, Plan, PlanId, Program, RefId, RefTarget, Reference, Rule, RuleId,
+    TableId, ValueTable,
 };
 use crate::change::Side;
 use crate::functions;
@@ -168,7 +168,21 @@ fn actions(plan: &Plan, side: Side) -> Result {
 
 fn reference(reference: &Reference) -> Result {
     ensure(!reference.targets.is_empty(), || "it leads nowhere".to_owned())?;
-    reference.targets.iter().try_for_each(target)
+    reference.targets.iter().try_for_each(target)?;
+    let Some(source) = &reference.source else { return Ok(()) };
+    ensure(reference.plan.is_some(), || "it says where missing rows come from, and no map that makes them".to_owned())?;
+    let (own, other) = (reference.targets[0].columns.len(), source.target.columns.len());
+    ensure(own == other, || format!("its key has {own} columns, and {other} where missing rows come from"))?;
+    at(|| "where missing rows come from".to_owned(), target(&source.target))
+}
+
+/// A rule that has missing rows made knows where from.
+fn creates(plan: &Plan, rule: &Rule) -> Result {
+    let mut refers = Side::BOTH.into_iter().flat_map(|it| rule.refers(it));
+    let has_source = |id: RefId| plan.reference(id).source.is_some();
+    ensure(rule.on_missing != Missing::Create || refers.any(has_source), || {
+        "it has missing rows made, and no lookup that says where from".to_owned()
+    })
 }
 
 fn target(it: &RefTarget) -> Result {
@@ -217,6 +231,7 @@ fn rule(plan: &Plan, rule: &Rule) -> Result {
         })?;
         at(|| "its `else`".to_owned(), fallback(plan, Reader::of(side.other()), rule.otherwise[side].as_ref()))?;
     }
+    creates(plan, rule)?;
     rule.guard.iter().try_for_each(|it| at(|| "its `when`".to_owned(), expr(plan, Reader::of(it.side), &it.condition)))
 }
 

@@ -243,7 +243,7 @@ fn is_at_rest(link: &Option<Link>) -> bool {
 
 /// What a write toward this side would still change.
 fn wanted(plan: &Prepared, lookups: &Lookups, towards: Side, from: &Record, onto: &Record) -> Result<Option<Record>, Stop> {
-    if !plan.writes[towards] {
+    if !plan.writes[towards] || plan.agrees(towards, from, onto) {
         return Ok(None);
     }
     let change = plan.put(lookups, towards, from, Some(onto))?;

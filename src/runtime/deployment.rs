@@ -25,7 +25,7 @@ use super::world::World;
 use crate::change::{Class, LinkId, RemoteId, Side, Sides, Version};
 use crate::connect::Connector;
 use crate::engine::flight::Flight;
-use crate::engine::link::LinkState;
+use crate::engine::link::{Hold, LinkState};
 use crate::failpoint;
 use crate::interp::Prepared;
 use crate::ir::{OnError, Program};
@@ -257,7 +257,7 @@ impl Deployment {
         // What a map that is new here keeps in step may be waited for already.
         let mut end = Conclusion::default();
         for id in self.pipe_ids() {
-            self.wake(id, None, &mut end)?;
+            self.wake(id, None, |_| true, &mut end)?;
         }
         self.conclude(&end)?;
         Ok(revisions)
@@ -275,11 +275,25 @@ impl Deployment {
     }
 
     /// Asks for those who wait for this row of the map, or for any.
-    fn wake(&mut self, awaited: PipeId, row: Option<&Value>, end: &mut Conclusion) -> store::Result<()> {
+    fn wake(
+        &mut self,
+        awaited: PipeId,
+        row: Option<&Value>,
+        is_meant: impl Fn(&Hold) -> bool,
+        end: &mut Conclusion,
+    ) -> store::Result<()> {
         let now = self.world.now();
         let waiting = self.store.waiting_for(&self.pipes[awaited.0].plan.name, row, WOKEN_MAX)?;
-        end.asked.extend(waiting.into_iter().map(|it| (it.id, now)));
+        let meant = waiting.into_iter().filter(|it| it.hold.as_ref().is_some_and(&is_meant));
+        end.asked.extend(meant.map(|it| (it.id, now)));
         Ok(())
+    }
+
+    /// The map has come to work: those who have summoned a row of it summon it again.
+    pub(super) fn wake_summoners(&mut self, id: PipeId) -> store::Result<()> {
+        let mut end = Conclusion::default();
+        self.wake(id, None, |it| it.has_summoned, &mut end)?;
+        self.conclude(&end)
     }
 
     fn conclude(&mut self, end: &Conclusion) -> store::Result<()> {
@@ -412,6 +426,7 @@ impl Deployment {
             stale: &mut self.stale,
             endpoints: &mut self.endpoints,
             guard: &mut self.guard,
+            phases: &self.phases,
             stopped: BTreeMap::new(),
             void: HashSet::new(),
         };
@@ -493,7 +508,11 @@ impl Deployment {
             end.asked.extend(it.tally.look_at.map(|link| (link, now)));
             if self.is_referred_to[it.pipe.0] {
                 for row in &it.tally.arrived {
-                    self.wake(it.pipe, Some(row), &mut end)?;
+                    self.wake(it.pipe, Some(row), |_| true, &mut end)?;
+                }
+                for row in &it.tally.stuck {
+                    // Whoever has summoned it says from now on why it does not come.
+                    self.wake(it.pipe, Some(row), |it| it.has_summoned, &mut end)?;
                 }
             }
         }

@@ -254,7 +254,7 @@ impl Deployment {
                 // Of all rows of both sides one a side has this key now, so nobody has to choose any more.
                 for link in links.iter_mut().filter(|it| it.ambiguity().is_some() && group.key.is_some()) {
                     (link.state, link.hold) = (LinkState::Dead, None);
-                    self.store.commit(&[Commit { link: link.clone(), ledger: Vec::new(), activity: Vec::new() }], &[])?;
+                    self.store.commit(&[Commit::of(link.clone())], &[])?;
                 }
                 has_died |= links.iter().any(|it| it.state == LinkState::Dead);
                 known = known.or(links.into_iter().find(|it| it.state != LinkState::Dead));
@@ -301,8 +301,9 @@ impl Deployment {
                     attempts: 1,
                     retry_at: None,
                     waits_on: None,
+                    has_summoned: false,
                 });
-                commits.push(Commit { link, ledger: Vec::new(), activity: Vec::new() });
+                commits.push(Commit::of(link));
             }
         }
         self.store.commit(&commits, &[]).map(drop)

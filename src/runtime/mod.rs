@@ -18,6 +18,7 @@ pub mod references;
 pub mod rehearse;
 pub mod round;
 pub mod stats;
+mod summon;
 pub mod survey;
 mod take;
 pub mod verify;

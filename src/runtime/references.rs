@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 
 use super::pipe::{Pipe, PipeId};
-use crate::change::{Class, Failure};
+use crate::change::{Class, Failure, Seen};
 use crate::connect::Connector;
 use crate::interp::{Query, Resolution};
 use crate::ir::{RefTarget, Reference};
@@ -86,11 +86,17 @@ async fn id_of(system: &dyn Connector, reference: &Reference, key: &Value) -> Re
 }
 
 /// The primary key of the one row whose columns have these values.
-fn row_id<'a>(
+async fn row_id(system: &dyn Connector, target: &RefTarget, values: &[Value]) -> Result<Option<Value>, Failure> {
+    let row = find_row(system, target, values).await?;
+    Ok(row.map(|it| primary_key(&target.shape, &it.record)))
+}
+
+/// The one row whose columns have these values.
+pub fn find_row<'a>(
     system: &'a dyn Connector,
     target: &'a RefTarget,
     values: &'a [Value],
-) -> BoxFuture<'a, Result<Option<Value>, Failure>> {
+) -> BoxFuture<'a, Result<Option<Seen>, Failure>> {
     Box::pin(async move {
         assert_eq!(target.columns.len(), values.len(), "the checker compares the number of key columns");
         let mut wanted = Vec::with_capacity(values.len());
@@ -105,11 +111,11 @@ fn row_id<'a>(
             }
         }
         let slots: Vec<_> = target.columns.iter().map(|it| it.slot).collect();
-        let rows = system.find(&target.shape, &slots, &wanted, 2).await?;
-        match rows.as_slice() {
-            [] => Ok(None),
-            [row] => Ok(Some(primary_key(&target.shape, &row.record))),
-            [_, ..] => {
+        let mut rows = system.find(&target.shape, &slots, &wanted, 2).await?;
+        match rows.len() {
+            0 => Ok(None),
+            1 => Ok(rows.pop()),
+            _ => {
                 let named: Vec<String> = values.iter().map(Value::to_string).collect();
                 let message = format!("more than one {} has the key {}", target.shape.entity, named.join(", "));
                 Err(Failure::new(Class::Reference, message))
@@ -158,7 +164,7 @@ fn primary_key(shape: &Shape, record: &crate::value::Record) -> Value {
     whole(shape.key.iter().map(|&slot| record.get(slot).clone()).collect())
 }
 
-fn parts(value: &Value) -> Vec<Value> {
+pub fn parts(value: &Value) -> Vec<Value> {
     match value {
         Value::Tuple(parts) => parts.to_vec(),
         single => vec![single.clone()],

@@ -23,7 +23,7 @@ use crate::engine::link::{Commit, LinkState, OpId};
 use crate::failpoint;
 use crate::interp::Query;
 use crate::schema::Shape;
-use crate::store::{self, Store};
+use crate::store::{self, Phase, Store};
 use crate::value::{Slot, Timestamp, Value};
 
 /// Most links that share a round.
@@ -43,6 +43,8 @@ pub struct Round<'a> {
     /// By the program's numbering of systems.
     pub endpoints: &'a mut [Endpoint],
     pub guard: &'a mut Guard,
+    /// What each map is to do.
+    pub phases: &'a [Phase],
     /// Maps that were stopped in this round, and why. Their reconciles are dropped, as by a crash, and taken again later.
     pub stopped: BTreeMap<PipeId, String>,
     /// Links that gave up their row to another one meanwhile: their flights are void, as after a crash.
@@ -57,6 +59,7 @@ struct Turn {
     commit: Vec<(Job, Commit)>,
     send: Vec<(Job, Side, Write)>,
     find: Vec<(Job, Wanted)>,
+    summon: Vec<(Job, Query)>,
     landed: Vec<Landed>,
 }
 
@@ -119,6 +122,7 @@ impl Round<'_> {
             Effect::Commit(commit) => turn.commit.push((job, *commit)),
             Effect::Send { side, write } => turn.send.push((job, side, write)),
             Effect::Find { side, write, slots, values } => turn.find.push((job, Wanted { side, write, slots, values })),
+            Effect::Summon(query) => turn.summon.push((job, query)),
             Effect::Finish(tally) => {
                 turn.landed.push(Landed { pipe: job.pipe, link: job.flight.link().clone(), tally, cause: job.cause });
             }
@@ -149,6 +153,7 @@ impl Round<'_> {
         for (job, wanted) in turn.find {
             next.extend(self.find(job, wanted, landed).await?);
         }
+        next.extend(self.summon(turn.summon).await?);
         Ok(next)
     }
 
@@ -217,7 +222,7 @@ impl Round<'_> {
         landed.append(&mut turn.landed);
         let mut committed = self.commit(std::mem::take(&mut turn.commit))?;
         assert!(
-            turn.observe.is_empty() && turn.resolve.is_empty() && turn.send.is_empty(),
+            turn.observe.is_empty() && turn.resolve.is_empty() && turn.send.is_empty() && turn.summon.is_empty(),
             "after a find comes a commit or the end"
         );
         Ok(committed.pop())

@@ -68,6 +68,18 @@ pub fn run(state: &mut State, request: &Request<'_>) -> Result<Reply, Refusal> {
     Ok(Reply { status, body: Body::Multipart { boundary: own, text }, ..Reply::default() })
 }
 
+/// How many requests of a batch may change something; 0 where it cannot be read.
+pub fn writes(request: &Request<'_>) -> u64 {
+    let boundary = request.header("content-type").and_then(multipart::boundary).unwrap_or_default();
+    let items = std::str::from_utf8(request.body).ok().and_then(|body| multipart::parts(body, &boundary).ok());
+    let items = items.iter().flatten().filter_map(|it| item(it).ok());
+    let of_item = |it: Item| match it {
+        Item::Single(operation) => u64::from(operation.method != Method::GET),
+        Item::ChangeSet(all) => all.iter().filter(|it| it.method != Method::GET).count() as u64,
+    };
+    items.map(of_item).sum()
+}
+
 fn item(part: &Part<'_>) -> Result<Item, Refusal> {
     let kind = part.header("content-type").unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("multipart/mixed") {

@@ -6,7 +6,7 @@ use crate::schema::{Entity, Field};
 use crate::value::Kind;
 
 use super::state::State;
-use super::{Dialect, navigation, rules, wire};
+use super::{Dialect, money, navigation, rules, wire};
 
 /// The document.
 pub fn document(state: &State) -> String {
@@ -47,7 +47,7 @@ fn entity_type(out: &mut String, state: &State, namespace: &str, entity: &Entity
     }
     out.push_str("</Key>\n");
     for field in entity.fields.values() {
-        property(out, state.dialect, field);
+        property(out, state.dialect, entity, field);
         if state.dialect == Dialect::Dataverse {
             navigations(out, state, namespace, entity, field);
         }
@@ -55,7 +55,7 @@ fn entity_type(out: &mut String, state: &State, namespace: &str, entity: &Entity
     out.push_str("</EntityType>\n");
 }
 
-fn property(out: &mut String, dialect: Dialect, field: &Field) {
+fn property(out: &mut String, dialect: Dialect, entity: &Entity, field: &Field) {
     let name = match (&field.kind, dialect) {
         (Kind::Lookup(_), Dialect::Dataverse) => format!("_{}_value", field.name),
         _ => field.name.clone(),
@@ -70,7 +70,7 @@ fn property(out: &mut String, dialect: Dialect, field: &Field) {
         Kind::Decimal { scale, .. } => push(out, format_args!(" Scale=\"{scale}\"")),
         _ => {}
     }
-    if field.readonly || rules::is_kept(dialect, field) {
+    if field.readonly || rules::is_kept(dialect, field) || money::is_computed(dialect, entity, field) {
         // Microsoft, webapi/web-api-properties.md.
         out.push_str("><Annotation Term=\"Org.OData.Core.V1.Computed\" Bool=\"true\"/></Property>\n");
     } else {

@@ -5,16 +5,18 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::schema::{Entity, Field};
+use crate::schema::{Entity, Field, Meaning};
 use crate::value::{EnumType, Kind, Uuid, Value};
 
 use super::address::{self, KeyText, decode};
 use super::reply::{Refusal, Reply};
 use super::route::{self, Request, root};
 use super::state::State;
-use super::{Dialect, navigation, rules};
+use super::{Dialect, money, navigation, rules};
 
 const PREFIX: &str = "Microsoft.Dynamics.CRM.";
+/// The largest amount, without its digits after the point.
+const MONEY_MAX: i64 = 922_337_203_685_477;
 /// English, United States.
 const LANGUAGE: u32 = 1033;
 
@@ -196,7 +198,8 @@ fn columns(state: &State, entity: &Entity, cast: Option<&str>, query: &Query) ->
 
 fn column(state: &State, entity: &Entity, field: &Field, query: &Query) -> Json {
     let (class, ty) = type_of(field);
-    let is_kept = field.readonly || rules::is_kept(Dialect::Dataverse, field);
+    let is_kept =
+        field.readonly || rules::is_kept(Dialect::Dataverse, field) || money::is_computed(Dialect::Dataverse, entity, field);
     let is_primary = entity.key.contains(&field.name);
     let level = match (field.required, is_primary) {
         (_, true) => "SystemRequired",
@@ -219,7 +222,7 @@ fn column(state: &State, entity: &Entity, field: &Field, query: &Query) -> Json 
     }) else {
         unreachable!("the literal is an object")
     };
-    all.extend(own_properties(field));
+    all.extend(own_properties(state, field));
     let Json::Object(mut shown) = query.pick(all) else { unreachable!("what is picked of an object is an object") };
     if let (Some(query), Some(members)) = (query.expanded("OptionSet"), members(&field.kind)) {
         shown.insert("OptionSet".to_owned(), query.pick(option_set(state, entity, field, members)));
@@ -233,6 +236,7 @@ fn type_of(field: &Field) -> (&'static str, &'static str) {
         Kind::Bool => ("Boolean", "Boolean"),
         Kind::Int32 => ("Integer", "Integer"),
         Kind::Int64 => ("BigInt", "BigInt"),
+        Kind::Decimal { .. } if field.meaning == Some(Meaning::Money) => ("Money", "Money"),
         Kind::Decimal { .. } => ("Decimal", "Decimal"),
         Kind::Float64 => ("Double", "Double"),
         Kind::Text { max: None } => ("Memo", "Memo"),
@@ -250,10 +254,16 @@ fn type_of(field: &Field) -> (&'static str, &'static str) {
 }
 
 /// The properties that only some classes have.
-fn own_properties(field: &Field) -> Map<String, Json> {
+fn own_properties(state: &State, field: &Field) -> Map<String, Json> {
     let value = match &field.kind {
         // Microsoft, webapi/query-metadata-web-api.md: a memo without a limit of its own has the largest there is.
         Kind::Text { max } => json!({"MaxLength": max.unwrap_or(1_048_576)}),
+        // Microsoft, MoneyAttributeMetadata: 0, the column's own precision; 2, that of the row's currency.
+        Kind::Decimal { scale, .. } if field.meaning == Some(Meaning::Money) => {
+            let source = if money::rounds_by_currency(state) { 2 } else { 0 };
+            let is_base = field.name.ends_with(money::BASE);
+            json!({"Precision": scale, "PrecisionSource": source, "MinValue": -MONEY_MAX, "MaxValue": MONEY_MAX, "IsBaseCurrency": is_base})
+        }
         Kind::Decimal { precision, scale } => {
             let digits = i32::from(precision.saturating_sub(*scale)).min(12);
             let most = 10_i64.pow(u32::try_from(digits).unwrap_or_default()) - 1;
@@ -263,7 +273,10 @@ fn own_properties(field: &Field) -> Map<String, Json> {
         Kind::Float64 => json!({"Precision": 5}),
         // Microsoft, behavior-format-date-time-attribute.md.
         Kind::Date => json!({"Format": "DateOnly", "DateTimeBehavior": {"Value": "DateOnly"}}),
-        Kind::DateTime => json!({"Format": "DateAndTime", "DateTimeBehavior": {"Value": "UserLocal"}}),
+        Kind::DateTime => {
+            let behavior = if field.meaning == Some(Meaning::WallClock) { "TimeZoneIndependent" } else { "UserLocal" };
+            json!({"Format": "DateAndTime", "DateTimeBehavior": {"Value": behavior}})
+        }
         Kind::Lookup(targets) => json!({"Targets": targets.iter().collect::<Vec<_>>()}),
         Kind::Bool | Kind::Int64 | Kind::Guid | Kind::Time | Kind::Binary | Kind::Enum(_) | Kind::Choices(_) => json!({}),
     };
@@ -329,6 +342,7 @@ fn relationships(state: &State, entity: &Entity) -> Vec<Map<String, Json>> {
                 ("ReferencingEntity".to_owned(), json!(entity.name)),
                 ("ReferencingAttribute".to_owned(), json!(field.name)),
                 ("ReferencedEntity".to_owned(), json!(target)),
+                ("ReferencedAttribute".to_owned(), json!(state.schema.entities.get(&target).and_then(|it| it.key.first()))),
                 ("ReferencingEntityNavigationPropertyName".to_owned(), json!(navigation)),
             ])
         };

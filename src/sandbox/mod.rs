@@ -18,6 +18,7 @@ mod expand;
 mod fault;
 mod filter;
 mod hooks;
+mod money;
 mod multipart;
 mod multiple;
 mod navigation;

@@ -12,7 +12,7 @@ use super::filter::{self, Filter, Operator};
 use super::reply::{Body, Refusal, Reply};
 use super::state::State;
 use super::table::{Key, Row, Table};
-use super::{Dialect, rules, wire};
+use super::{Dialect, money, rules, wire};
 
 /// Most rows that `$count` counts.
 const COUNT_MAX: usize = 5000;
@@ -54,8 +54,18 @@ pub fn fields(dialect: Dialect, entity: &Entity, row: &Row, select: Option<&[usi
         let is_key = dialect == Dialect::Dataverse && entity.key.contains(&field.name);
         if is_key || select.is_none_or(|it| it.contains(&number)) {
             let name = wire_name(dialect, &field.name, &field.kind);
-            out.insert(name, wire::to_json(dialect, &field.kind, &row.values[number]));
+            let json = match &row.values[number] {
+                Value::Decimal(amount) if money::is_money(field) => money::to_json(*amount),
+                value => wire::to_json(dialect, &field.kind, value),
+            };
+            out.insert(name, json);
         }
+    }
+    // Microsoft, webapi/query/select-columns.md: with an amount comes the currency of its row.
+    let shows_money = || entity.fields.values().any(|it| money::is_money(it) && out.contains_key(&it.name));
+    if let Some((number, _, currency)) = entity.fields.get_full(money::CURRENCY).filter(|_| shows_money()) {
+        let name = wire_name(dialect, &currency.name, &currency.kind);
+        out.insert(name, wire::to_json(dialect, &currency.kind, &row.values[number]));
     }
     out
 }

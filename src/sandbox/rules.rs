@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
-use crate::schema::{Entity, Field, Profile};
+use crate::schema::{Entity, Field, Meaning, Profile};
 use crate::value::{Date, Decimal, Kind, Rounding, Time, Uuid, Value};
 
 use super::address::{self, KeyText};
 use super::filter;
 use super::reply::Refusal;
 use super::state::State;
-use super::{Dialect, navigation, wire};
+use super::{Dialect, money, navigation, wire};
 
 /// The company that a user of F&O works in unless told otherwise.
 pub const DEFAULT_COMPANY: &str = "usmf";
@@ -44,7 +44,7 @@ fn set(dialect: Dialect, entity: &Entity, name: &str, json: &Json) -> Result<Opt
     let Some((number, field)) = number.and_then(|it| Some((it, entity.fields.get_index(it)?.1))) else {
         return Err(no_property(dialect, entity, name));
     };
-    if field.readonly || is_kept(dialect, field) {
+    if field.readonly || is_kept(dialect, field) || money::is_computed(dialect, entity, field) {
         return Ok(None);
     }
     let is_lookup = matches!(field.kind, Kind::Lookup(_)) && dialect == Dialect::Dataverse;
@@ -53,11 +53,28 @@ fn set(dialect: Dialect, entity: &Entity, name: &str, json: &Json) -> Result<Opt
         return Err(no_property(dialect, entity, name));
     }
     let value = wire::from_json(dialect, &field.kind, json).map_err(|error| wrong_value(dialect, entity, field, error))?;
+    check_date(dialect, field, json).map_err(|error| wrong_value(dialect, entity, field, error))?;
     Ok(Some(Change::Set(number, settle(dialect, entity, field, value)?)))
 }
 
+/// Dates and wall clocks know no zone, so Dataverse is not asked to convert them: a date comes without a time of day, and a wall clock
+/// without an offset but `Z` (Microsoft, behavior-format-date-time-attribute.md: "no time zone conversion is performed").
+fn check_date(dialect: Dialect, field: &Field, json: &Json) -> Result<(), String> {
+    let (Json::String(text), Dialect::Dataverse) = (json, dialect) else { return Ok(()) };
+    let is_right = match (&field.kind, field.meaning) {
+        (Kind::Date, _) => text.parse::<Date>().is_ok() && !text.contains(['T', ' ']),
+        (Kind::DateTime, Some(Meaning::WallClock)) => {
+            let time = text.split_once(['T', 't']).map_or("", |(_, time)| time);
+            !time.contains(['+', '-'])
+        }
+        _ => true,
+    };
+    let ty = wire::edm(dialect, &field.kind);
+    if is_right { Ok(()) } else { Err(format!("Cannot convert the literal '{text}' to the expected type '{ty}'.")) }
+}
+
 fn bind(state: &State, entity: &Entity, nav: &str, json: &Json) -> Result<Change, Refusal> {
-    let (number, field, _) =
+    let (number, field, own) =
         navigation::lookup(state, entity, nav).ok_or_else(|| no_property(Dialect::Dataverse, entity, nav))?;
     let target = match json {
         Json::Null => return Ok(Change::Set(number, Value::Null)),
@@ -69,6 +86,11 @@ fn bind(state: &State, entity: &Entity, nav: &str, json: &Json) -> Result<Change
     let address = address::parse(target)?;
     let key =
         address.key.ok_or_else(|| Refusal::bad_request(format!("'{target}' does not address a row of '{}'.", field.name)))?;
+    // Each target of a lookup has a navigation property of its own (webapi/associate-disassociate-entities-using-web-api.md).
+    if state.entity(&address.set)?.name != own {
+        let text = format!("A row of '{}' cannot be bound through '{nav}', which leads to '{own}'.", address.set);
+        return Err(Refusal::bad_request(text));
+    }
     Ok(Change::Bind { field: number, set: address.set, key })
 }
 

@@ -60,7 +60,7 @@ async fn answer(
     };
     let counters = state.counters_of(&client);
     counters.requests += 1;
-    counters.writes += u64::from(request.is_write());
+    counters.writes += if is_batch(dialect, uri.path()) { batch::writes(&request) } else { u64::from(request.is_write()) };
     let answer = match state.faults.take(request.is_write()) {
         None => http(&true_answer(&mut state, uri.path(), &request)),
         Some(fault) => faulty(&mut state, &client, uri.path(), &request, fault),
@@ -133,10 +133,11 @@ fn faulty(state: &mut State, client: &str, path: &str, request: &Request<'_>, fa
         }
         Fault::Truncated => {
             let mut reply = true_answer(state, path, request);
-            if let Body::Json(json) = &reply.body {
-                let text = json.to_string();
-                reply.body = Body::Plain(text.chars().take(text.len() / 2).collect());
-            }
+            reply.body = match reply.body {
+                Body::Json(json) => Body::Plain(half(&json.to_string())),
+                Body::Multipart { boundary, text } => Body::Multipart { boundary, text: half(&text) },
+                whole @ (Body::Empty | Body::Xml(_) | Body::Html(_) | Body::Plain(_)) => whole,
+            };
             http(&reply)
         }
         Fault::IgnoresPreferences => http(&true_answer(state, path, &Request { headers: &plain(request), ..*request })),
@@ -164,6 +165,10 @@ fn faulty(state: &mut State, client: &str, path: &str, request: &Request<'_>, fa
     }
 }
 
+fn half(text: &str) -> String {
+    text.chars().take(text.chars().count() / 2).collect()
+}
+
 /// The headers without what the client prefers.
 fn plain(request: &Request<'_>) -> HeaderMap {
     let mut headers = request.headers.clone();
@@ -173,9 +178,12 @@ fn plain(request: &Request<'_>) -> HeaderMap {
 
 fn true_answer(state: &mut State, path: &str, request: &Request<'_>) -> Reply {
     let dialect = state.dialect;
-    let is_batch = path.strip_prefix(root(dialect)) == Some("$batch");
-    let reply = if is_batch { batch::run(state, request) } else { route::answer(state, path, request) };
+    let reply = if is_batch(dialect, path) { batch::run(state, request) } else { route::answer(state, path, request) };
     reply.unwrap_or_else(|refusal| Reply::refused(dialect, &refusal))
+}
+
+fn is_batch(dialect: Dialect, path: &str) -> bool {
+    path.strip_prefix(root(dialect)) == Some("$batch")
 }
 
 fn http(reply: &Reply) -> Response<HttpBody> {

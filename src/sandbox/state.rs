@@ -16,7 +16,7 @@ use super::fault::Faults;
 use super::hooks::Outbox;
 use super::reply::Refusal;
 use super::table::{Key, Row, Table};
-use super::{Config, Credentials, Dialect, Error, read, rules, write};
+use super::{Config, Credentials, Dialect, Error, read, rules, wire, write};
 
 /// What one client asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -294,6 +294,7 @@ fn check_schema(dialect: Dialect, schema: &Schema) -> Result<(), Error> {
         if let Some(field) = entity.fields.values().find(|it| matches!(it.kind, Kind::Binary)) {
             return Err(Error::Schema(format!("{}.{}: the sandbox holds no binary fields", entity.name, field.name)));
         }
+        check_dialect(dialect, entity)?;
         let has_guid_key = entity.key.len() == 1 && matches!(entity.fields[&entity.key[0]].kind, Kind::Guid);
         if dialect == Dialect::Dataverse && !has_guid_key {
             return Err(Error::Schema(format!("{}: a Dataverse table has one primary key field of type `guid`", entity.name)));
@@ -301,6 +302,44 @@ fn check_schema(dialect: Dialect, schema: &Schema) -> Result<(), Error> {
         if entity.key.is_empty() {
             return Err(Error::Schema(format!("{}: an entity without a key cannot be addressed", entity.name)));
         }
+    }
+    Ok(())
+}
+
+/// A schema of the other system would be served under rules that no such system has.
+fn check_dialect(dialect: Dialect, entity: &Entity) -> Result<(), Error> {
+    // F&O refers by natural keys and has enums of symbols (Microsoft, data-entities/odata.md); Dataverse has numbered choices
+    // (webapi/web-api-properties.md).
+    let is_foreign = |kind: &Kind| match (dialect, kind) {
+        (Dialect::Finops, Kind::Lookup(_) | Kind::Choices(_)) => true,
+        (Dialect::Finops, Kind::Enum(members)) => wire::is_numbered(members),
+        (Dialect::Dataverse, Kind::Enum(members)) => !members.members.is_empty() && !wire::is_numbered(members),
+        (
+            Dialect::Dataverse | Dialect::Finops,
+            Kind::Bool
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::Decimal { .. }
+            | Kind::Float64
+            | Kind::Text { .. }
+            | Kind::Guid
+            | Kind::Date
+            | Kind::Time
+            | Kind::DateTime
+            | Kind::Binary,
+        )
+        | (Dialect::Dataverse, Kind::Lookup(_) | Kind::Choices(_)) => false,
+    };
+    let (own, other) = match dialect {
+        Dialect::Dataverse => ("Dataverse", "Finance & Operations (`dwmap sandbox finops`)"),
+        Dialect::Finops => ("Finance & Operations", "Dataverse (`dwmap sandbox dataverse`)"),
+    };
+    if let Some(field) = entity.fields.values().find(|it| is_foreign(&it.kind)) {
+        let text = format!(
+            "{}.{}: {own} has no fields of the type `{}`; this looks like a schema of {other}",
+            entity.name, field.name, field.kind
+        );
+        return Err(Error::Schema(text));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::reply::Refusal;
 use super::rules::{self, Change};
 use super::state::State;
 use super::table::{Duplicate, Key, Row};
-use super::{Dialect, wire};
+use super::{Dialect, money, wire};
 
 /// Makes a row. `key` is what the URL says of it.
 pub fn create(
@@ -35,6 +35,7 @@ pub fn create(
             values[primary] = Value::Guid(state.clock.new_id());
         }
     }
+    money::settle(state, entity, &mut values);
     rules::check_required(dialect, entity, &values)?;
     let key = state.table(entity).primary_of(&values);
     state.note(entity, &key);
@@ -65,6 +66,7 @@ pub fn update(state: &mut State, entity: &Entity, key: &Key, body: &Map<String, 
     let mut values = old.clone();
     apply(state, entity, body, &mut values)?;
     keep_keys(state, entity, &old, &mut values)?;
+    money::settle(state, entity, &mut values);
     rules::check_required(dialect, entity, &values)?;
     // Microsoft, update-delete-entities-using-web-api.md: every column that is sent counts as an update, also with the same value.
     state.note(entity, key);

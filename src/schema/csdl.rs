@@ -213,15 +213,14 @@ impl<'a> Model<'a> {
         if let (Some(name), false) = (lookup, targets.is_empty()) {
             // The property itself is always computed; it is written through the navigation property.
             let kind = Kind::Lookup(targets.into());
-            let field =
-                Field { name: name.to_owned(), kind, nullable: true, required: false, readonly: false, modified: false, doc };
+            let field = Field { name: name.to_owned(), nullable: true, ..plain(kind, doc) };
             return Ok(Some(field));
         }
         let Some(kind) = self.kind(property)? else { return Ok(None) };
         let modified = kind == Kind::DateTime && is_modified_stamp(written);
         let nullable = property.attribute("Nullable") != Some("false");
         let readonly = readonly || modified;
-        Ok(Some(Field { name: written.to_owned(), kind, nullable, required: false, readonly, modified, doc }))
+        Ok(Some(Field { name: written.to_owned(), nullable, readonly, modified, ..plain(kind, doc) }))
     }
 
     /// The entities behind the navigation properties that this column constrains.
@@ -380,4 +379,10 @@ fn last_two(term: &str) -> &str {
         (Some(_), Some(second)) => &term[second + 1..],
         (_, _) => term,
     }
+}
+
+/// A field of which nothing else is known.
+fn plain(kind: Kind, doc: Option<String>) -> Field {
+    let name = String::new();
+    Field { name, kind, nullable: false, required: false, readonly: false, modified: false, meaning: None, doc }
 }

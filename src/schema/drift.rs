@@ -1,6 +1,6 @@
 //! How a system differs from its snapshot: what maps were checked against, and what is there now.
 
-use super::{Entity, Field, Schema};
+use super::{Entity, Field, Meaning, Schema};
 use crate::value::{EnumType, Kind};
 
 /// One difference.
@@ -57,6 +57,11 @@ fn of_field(old: &Field, new: &Field) -> Vec<String> {
         (was, is) if was == is => Vec::new(),
         (was, is) => vec![format!("was {was} and is {is}")],
     };
+    match (old.meaning == Some(Meaning::WallClock), new.meaning == Some(Meaning::WallClock)) {
+        (false, true) if old.kind == Kind::DateTime => out.push("was an instant and is the time of a wall clock".to_owned()),
+        (true, false) if new.kind == Kind::DateTime => out.push("was the time of a wall clock and is an instant".to_owned()),
+        _ => {}
+    }
     if new.required && !old.required {
         out.push("is required now".to_owned());
     }
@@ -84,7 +89,8 @@ mod tests {
     fn texts(new: &str) -> Vec<String> {
         let old = r#"{"format_version": 1, "enums": {"hold": {"members": {"No": 0, "All": 1}}}, "entities": {"account": {
             "set": "accounts", "key": ["id"], "unique": [["number"]],
-            "fields": {"id": "guid", "number": "text<20>?", "hold": "hold", "note": "text?"}}}}"#;
+            "fields": {"id": "guid", "number": "text<20>?", "hold": "hold", "note": "text?",
+                "seen": "datetime?", "due": {"type": "datetime?", "meaning": "wall-clock"}}}}}"#;
         let parse = |text: &str| snapshot::parse(text).expect("a snapshot");
         let shown = |it: Drift| format!("{}: {}", it.field.unwrap_or_default(), it.text);
         drift(&parse(old), &parse(&new.replace("OLD", &old[1..]))).into_iter().map(shown).collect()
@@ -99,13 +105,16 @@ mod tests {
     fn each_difference_is_told_once() {
         let new = r#"{"format_version": 1, "enums": {"hold": {"members": {"No": 0, "Some": 2}}}, "entities": {"account": {
             "set": "accounts", "key": ["id"], "unique": [],
-            "fields": {"id": "guid", "number": "text<10>?", "hold": "hold", "more": {"type": "text", "required": true}, "free": "text?"}}}}"#;
+            "fields": {"id": "guid", "number": "text<10>?", "hold": "hold", "more": {"type": "text", "required": true}, "free": "text?",
+                "due": "datetime?", "seen": {"type": "datetime?", "meaning": "wall-clock"}}}}}"#;
         let expected = [
             ": the alternate key (number) is not there, or not active",
             "number: was text<20> and is text<10>",
             "hold: has no member All (1) any more",
             "hold: has a new member Some (2)",
             "note: is not there any more",
+            "seen: was an instant and is the time of a wall clock",
+            "due: was the time of a wall clock and is an instant",
             "more: is new, and required",
         ];
         assert_eq!(texts(new), expected);

@@ -51,7 +51,29 @@ pub struct Field {
     pub readonly: bool,
     /// The store's own time of last change; what `newest` compares.
     pub modified: bool,
+    /// What the values mean beyond their kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<Meaning>,
     pub doc: Option<String>,
+}
+
+/// What the values of a field mean beyond its kind, where its system says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meaning {
+    /// An amount in the row's own currency.
+    Money,
+    /// Date and time of a clock on some wall: no instant, though it is written as one in UTC. It is never converted.
+    WallClock,
+}
+
+impl std::fmt::Display for Meaning {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Money => "money",
+            Self::WallClock => "a wall clock",
+        })
+    }
 }
 
 impl Entity {

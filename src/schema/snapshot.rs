@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Field, Schema, kinds};
+use super::{Entity, Field, Meaning, Schema, kinds};
 use crate::value::{EnumType, Kind, Member, Value};
 
 /// The version of the file's form.
@@ -74,6 +74,8 @@ struct LongField {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     modified: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    meaning: Option<Meaning>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     doc: Option<String>,
 }
 
@@ -117,13 +119,16 @@ fn entity(name: &str, form: EntityForm, enums: &IndexMap<String, Arc<EnumType>>)
     let mut fields = IndexMap::new();
     for (field, form) in form.fields {
         let long = match form {
-            FieldForm::Short(ty) => LongField { ty, required: false, readonly: false, modified: false, doc: None },
+            FieldForm::Short(ty) => LongField { ty, required: false, readonly: false, modified: false, meaning: None, doc: None },
             FieldForm::Long(long) => long,
         };
         let (kind, nullable) =
             kinds::parse(&long.ty, enums).map_err(|error| SnapshotError(format!("{name}.{field}: {error}")))?;
-        let LongField { required, readonly, modified, doc, .. } = long;
-        fields.insert(field.clone(), Field { name: field, kind, nullable, required, readonly, modified, doc });
+        let LongField { required, readonly, modified, meaning, doc, .. } = long;
+        if let Some(meaning) = meaning.filter(|it| !fits(*it, &kind)) {
+            return Err(SnapshotError(format!("{name}.{field}: a field of type `{kind}` cannot mean {meaning}")));
+        }
+        fields.insert(field.clone(), Field { name: field, kind, nullable, required, readonly, modified, meaning, doc });
     }
     let named = form.key.iter().chain(form.unique.iter().flatten()).chain(&form.partition);
     if let Some(missing) = named.into_iter().find(|it| !fields.contains_key(*it)) {
@@ -138,6 +143,13 @@ fn entity(name: &str, form: EntityForm, enums: &IndexMap<String, Arc<EnumType>>)
         unique: form.unique,
         partition: form.partition,
     })
+}
+
+fn fits(meaning: Meaning, kind: &Kind) -> bool {
+    match meaning {
+        Meaning::Money => matches!(kind, Kind::Decimal { .. }),
+        Meaning::WallClock => matches!(kind, Kind::DateTime),
+    }
 }
 
 /// Writes a snapshot; reading it gives the same schema.
@@ -166,12 +178,13 @@ pub fn to_json(schema: &Schema, system: &str, source: &str) -> String {
 fn entity_form(entity: &Entity) -> EntityForm {
     let field = |it: &Field| {
         let ty = format!("{}{}", type_text(&it.kind), if it.nullable { "?" } else { "" });
-        if it.required || it.readonly || it.modified || it.doc.is_some() {
+        if it.required || it.readonly || it.modified || it.meaning.is_some() || it.doc.is_some() {
             FieldForm::Long(LongField {
                 ty,
                 required: it.required,
                 readonly: it.readonly,
                 modified: it.modified,
+                meaning: it.meaning,
                 doc: it.doc.clone(),
             })
         } else {

@@ -208,7 +208,7 @@ pub trait Store: Desk + Send {
     /// All held links of a plan, by id.
     fn held(&mut self, plan: &str, limit: usize) -> Result<Vec<Link>>;
 
-    /// Writes links with their ledger and activity, and finishes journal entries, together. A row belongs to one link: a link
+    /// Writes links with their ledger and activity, has summoned rows looked at next, and finishes journal entries, together. A row belongs to one link: a link
     /// that waits for its other side gives up its row to one that takes it, and is dead then. Returns those that did.
     fn commit(&mut self, commits: &[Commit], done: &[(String, Side, u64)]) -> Result<Vec<LinkId>>;
     fn conclude(&mut self, end: &Conclusion) -> Result<()>;

@@ -1,5 +1,7 @@
 //! The tree: what was written, with every place. It knows no schema and no function.
 
+use std::collections::HashSet;
+
 use crate::source::{FileId, Span};
 
 /// One parsed file. Items that did not parse are missing; their messages are in the diagnostics.
@@ -11,6 +13,8 @@ pub struct File {
     pub comments: Vec<Comment>,
     /// Some text did not parse: checks for something *missing* would mislead.
     pub is_broken: bool,
+    /// The words of what did not parse: one of them may be the name that is missed elsewhere.
+    pub unread: HashSet<String>,
 }
 
 /// `// text`; documentation (`/// text`) belongs to the item or rule that follows.

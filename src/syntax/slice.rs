@@ -25,16 +25,22 @@ pub struct Braced {
 
 /// The items of a file. Text before the first item is a piece of its own.
 pub fn items(source: &str, tokens: &[Lexeme]) -> Vec<Piece> {
-    let starts_item = |index: usize| {
-        let it = tokens[index];
-        let in_first_column =
-            it.start == 0 || source.as_bytes()[it.start - 1] == b'\n' || source[..it.start].ends_with('\u{feff}');
-        in_first_column
-            && it.token == Token::Word
-            && words::ITEMS.contains(&it.text(source))
-            && !tokens.get(index + 1).is_some_and(|next| matches!(next.token, Token::Colon | Token::Arrow))
+    let in_first_column = |it: Lexeme| {
+        it.token == Token::Word
+            && (it.start == 0 || source.as_bytes()[it.start - 1] == b'\n' || source[..it.start].ends_with('\u{feff}'))
     };
-    let mut starts: Vec<usize> = (0..tokens.len()).filter(|&it| starts_item(it)).collect();
+    let is_name =
+        |index: usize| tokens.get(index + 1).is_some_and(|next: &Lexeme| matches!(next.token, Token::Colon | Token::Arrow));
+    let (mut starts, mut body) = (Vec::new(), Body::default());
+    for (index, &it) in tokens.iter().enumerate() {
+        let is_first = in_first_column(it) && !is_name(index);
+        // Behind the end of a body there is only another item, even if its keyword is none.
+        if is_first && (words::ITEMS.contains(&it.text(source)) || body.is_over) {
+            starts.push(index);
+            body = Body { is_wanted: !words::WITHOUT_BODY.contains(&it.text(source)), ..Body::default() };
+        }
+        body.take(it.token);
+    }
     if let Some(first) = tokens.iter().position(|it| !it.is_trivia()).filter(|first| starts.first() != Some(first)) {
         starts.insert(0, first);
     }
@@ -44,6 +50,27 @@ pub fn items(source: &str, tokens: &[Lexeme]) -> Vec<Piece> {
         .zip(ends)
         .map(|(&start, end)| Piece { docs: docs_before(tokens, start), tokens: start..trim_end(tokens, start, end) })
         .collect()
+}
+
+/// How far the braces of an item are read.
+#[derive(Default)]
+struct Body {
+    is_wanted: bool,
+    depth: usize,
+    is_over: bool,
+}
+
+impl Body {
+    fn take(&mut self, token: Token) {
+        match token {
+            Token::OpenBrace => self.depth += 1,
+            Token::CloseBrace => {
+                self.is_over = self.is_wanted && self.depth == 1;
+                self.depth = self.depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The documentation lines directly before a token.

@@ -5,6 +5,9 @@
 /// Words that open an item when they stand in the first column.
 pub const ITEMS: &[&str] = &["use", "system", "entity", "profile", "values", "fn", "canon", "iso", "param", "map", "test"];
 
+/// Items that end with their line and what continues it; the others have a body in braces.
+pub const WITHOUT_BODY: &[&str] = &["use", "system", "fn", "canon", "param"];
+
 /// Words inside the head of an item.
 pub const HEADS: &[&str] = &["as", "from", "extends", "in"];
 

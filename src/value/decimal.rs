@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most digits of a decimal.
 pub const DIGITS_MAX: u32 = 38;
+/// So many digits fit into 64 bits, whatever they are.
+const SHORT_DIGITS_MAX: usize = 18;
 /// Most digits after the point.
 pub const SCALE_MAX: u8 = 38;
 
@@ -267,6 +269,9 @@ impl FromStr for Decimal {
     type Err = DecimalError;
 
     fn from_str(text: &str) -> Result<Self, DecimalError> {
+        if let Some(short) = short_number(text) {
+            return Ok(short);
+        }
         let (digits, exponent) = match text.split_once(['e', 'E']) {
             Some((digits, exponent)) => (digits, exponent.parse::<i32>().map_err(|_| DecimalError::NotANumber)?),
             None => (text, 0),
@@ -303,8 +308,34 @@ impl FromStr for Decimal {
     }
 }
 
+/// A number without an exponent whose digits fit into 64 bits, as most do. `None`: it is not that simple, or no number.
+fn short_number(text: &str) -> Option<Decimal> {
+    let (is_negative, digits) = text.strip_prefix('-').map_or((false, text), |it| (true, it));
+    if digits.len() > SHORT_DIGITS_MAX {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0i64, None);
+    for (at, byte) in digits.bytes().enumerate() {
+        match byte {
+            b'0'..=b'9' => mantissa = mantissa * 10 + i64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    if digits.len() == usize::from(point.is_some()) {
+        return None;
+    }
+    let scale = point.map_or(0, |at| digits.len() - 1 - at);
+    Decimal::of_short(if is_negative { -mantissa } else { mantissa }, scale as u8).ok()
+}
+
 impl std::fmt::Display for Decimal {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(short) = self.short()
+            && usize::from(self.scale) < SHORT_DIGITS_MAX
+        {
+            return show_short(out, short, usize::from(self.scale));
+        }
         let digits = self.mantissa().unsigned_abs().to_string();
         let scale = self.scale as usize;
         if self.mantissa() < 0 {
@@ -317,6 +348,30 @@ impl std::fmt::Display for Decimal {
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         write!(out, "{whole}.{fraction}")
     }
+}
+
+/// From the last digit to the first, in one place.
+fn show_short(out: &mut std::fmt::Formatter<'_>, mantissa: i64, scale: usize) -> std::fmt::Result {
+    // A sign, a point, and the 19 digits of the longest mantissa.
+    let mut shown = [0; 21];
+    let mut at = shown.len();
+    let mut put = |byte: u8| {
+        at -= 1;
+        shown[at] = byte;
+    };
+    let (mut left, mut digits) = (mantissa.unsigned_abs(), 0);
+    while left > 0 || digits <= scale {
+        if digits == scale && scale > 0 {
+            put(b'.');
+        }
+        put(b'0' + (left % 10) as u8);
+        left /= 10;
+        digits += 1;
+    }
+    if mantissa < 0 {
+        put(b'-');
+    }
+    out.write_str(std::str::from_utf8(&shown[at..]).expect("digits, a sign and a point are plain letters"))
 }
 
 impl std::fmt::Debug for Decimal {
@@ -335,5 +390,37 @@ impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(mantissa in prop_oneof![any::<i64>().prop_map(i128::from), any::<i128>()], scale in 0..=SCALE_MAX) {
+            if let Ok(number) = Decimal::new(mantissa, scale) {
+                prop_assert_eq!(number.to_string().parse(), Ok(number));
+            }
+        }
+
+        #[test]
+        fn short_numbers_are_read_as_long_ones(text in "-?[0-9]{0,12}(\\.[0-9]{0,12})?") {
+            // An exponent that says nothing takes the general way.
+            prop_assert_eq!(text.parse::<Decimal>(), format!("{text}e0").parse::<Decimal>());
+        }
+
+        #[test]
+        fn short_numbers_are_shown_by_their_digits(mantissa in any::<i64>(), scale in 0..25u8) {
+            let number = Decimal::new(i128::from(mantissa), scale).expect("it has 38 digits at most");
+            let (sign, digits) = (if mantissa < 0 { "-" } else { "" }, number.mantissa().unsigned_abs().to_string());
+            let digits = format!("{digits:0>width$}", width = usize::from(number.scale()) + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - usize::from(number.scale()));
+            let point = if fraction.is_empty() { "" } else { "." };
+            prop_assert_eq!(number.to_string(), format!("{sign}{whole}{point}{fraction}"));
+        }
     }
 }

@@ -12,6 +12,8 @@ use super::job;
 
 /// More than the caches hold, as in an initial load.
 const RECORDS: usize = 10_000;
+/// Few enough for the caches, as rows are that were just read.
+const FRESH: usize = 100;
 
 pub fn mapping(criterion: &mut Criterion) {
     let plan = job::plan();
@@ -37,12 +39,20 @@ pub fn mapping(criterion: &mut Criterion) {
     group.bench_function("unchanged, prepared", |it| {
         it.iter(|| pairs.iter().map(|(from, made)| prepared.put(&lookups, Side::Right, from, Some(made))).map(black_box).count());
     });
+    group.bench_function("found to agree, prepared", |it| {
+        it.iter(|| pairs.iter().filter(|(from, made)| prepared.agrees(Side::Right, black_box(from), black_box(made))).count());
+    });
     group.bench_function("unchanged, plain tree", |it| {
         it.iter(|| pairs.iter().map(|(from, made)| interp::put(cx, Side::Right, from, Some(made))).map(black_box).count());
     });
     let shadows: Vec<Record> = pairs.iter().map(|(from, _)| (*from).clone()).collect();
     group.bench_function("against its shadow", |it| {
         it.iter(|| pairs.iter().zip(&shadows).filter(|((from, _), shadow)| black_box(*from) == black_box(*shadow)).count());
+    });
+    let fresh: Vec<(Record, Record)> = records.iter().take(FRESH).map(|it| (it.clone(), it.clone())).collect();
+    group.throughput(Throughput::Elements(FRESH as u64));
+    group.bench_function("against its shadow, both just read", |it| {
+        it.iter(|| fresh.iter().filter(|(row, shadow)| black_box(row) == black_box(shadow)).count());
     });
     group.finish();
     criterion.bench_function("prepare/job", |it| it.iter(|| Prepared::new(black_box(plan.clone()))));

@@ -73,7 +73,7 @@ pub fn json(criterion: &mut Criterion) {
 pub fn loading(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("load");
     group.sample_size(10);
-    for maps in [10, 100] {
+    for maps in [10, 100, 1_000] {
         let text = program(&[("project.dwmap".to_owned(), generate::project(maps, 60))]).to_json();
         group.bench_function(format!("{maps} maps of 60 rules"), |it| {
             it.iter(|| Program::parse_json(black_box(&text)).expect("it was just written"));
@@ -103,7 +103,7 @@ fn link(number: usize, shadows: &Sides<Record>) -> Commit {
         conflicts: Vec::new(),
         key: format!("US-{number}"),
     };
-    Commit { link, ledger: Vec::new(), activity: Vec::new() }
+    Commit::of(link)
 }
 
 /// A thousand links of the job put on file, so many in a transaction.
@@ -200,7 +200,7 @@ fn pair(folder: &Folder, number: usize) -> (rusqlite::Connection, Deployment) {
     (left, deployment.expect("the state is new"))
 }
 
-/// Initial sync, a re-run over every row with nothing changed, and one edit of every row.
+/// Initial sync, a full compare where nothing changed, and one edit of every row.
 pub fn engine(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
     let folder = Folder::new("pair");
@@ -222,6 +222,13 @@ pub fn engine(criterion: &mut Criterion) {
     });
     let (left, mut deployment) = pair(&folder, 0);
     runtime.block_on(deployment.initial(None)).expect("both sides answer");
+    let map = deployment.pipe_ids().next().expect("there is one map");
+    group.bench_function("verify, nothing changed", |it| {
+        it.iter(|| {
+            let found = runtime.block_on(deployment.compare(map)).expect("both sides answer");
+            assert!(found.agrees() && found.pairs == PAIR_ROWS as u64, "{:?}", found.shown);
+        });
+    });
     group.bench_function("an edit of every row", |it| {
         it.iter_batched(
             || left.execute_batch("UPDATE person SET age = age + 1").expect("nobody else writes now"),

@@ -50,7 +50,7 @@ fn a_half_typed_file_gets_one_message_a_piece() {
     let folder = Folder::new("half");
     folder.write("half.dwmap", "map A: x.Y <->\n\nsystem erp profile sqlite\nmap Items");
     assert_snapshot!(shown(folder.dwmap(&["check"])), @r#"
-    error[DW0001]: this item has no body
+    error[DW0001]: no `{` follows, so this item has no body
       ┌─ half.dwmap:1:12
       │
     1 │ map A: x.Y <->
@@ -58,7 +58,7 @@ fn a_half_typed_file_gets_one_message_a_piece() {
       │
       = fix: write its lines between `{` and `}`
 
-    error[DW0001]: this item has no body
+    error[DW0001]: no `{` follows, so this item has no body
       ┌─ half.dwmap:4:5
       │
     4 │ map Items
@@ -67,6 +67,27 @@ fn a_half_typed_file_gets_one_message_a_piece() {
       = fix: write its lines between `{` and `}`
 
     2 errors in 1 file
+    exit 1
+    "#);
+}
+
+#[test]
+fn a_mistyped_keyword_begins_its_item_all_the_same() {
+    let folder = Folder::new("mistyped");
+    folder.write(
+        "mistyped.dwmap",
+        "entity erp.Item {\n  key Id: text<9>\n}\n\nMap Items: erp.Item <-> shop.item {\n  key Id <-> id\n}\n",
+    );
+    assert_snapshot!(shown(folder.dwmap(&["check"])), @r#"
+    error[DW0001]: an item begins in the first column with its keyword, and `Map` is none
+      ┌─ mistyped.dwmap:5:1
+      │
+    5 │ Map Items: erp.Item <-> shop.item {
+      │ ^^^ here
+      │
+      = fix: `map`
+
+    1 error in 1 file
     exit 1
     "#);
 }

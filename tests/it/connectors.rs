@@ -11,6 +11,8 @@ use dwmap::connect::sqlite::{self, Sqlite};
 use dwmap::schema::{Profile, Schema, Shape, ShapeField, snapshot};
 use dwmap::value::{Kind, Record, Slot, Uuid, Value};
 
+use super::referring::Referring;
+
 type Fields = BTreeMap<String, Value>;
 
 /// Rows in one page of the systems under test.
@@ -26,6 +28,11 @@ pub trait System {
     /// `code` and `name` come first.
     fn shape(&self) -> Shape {
         shape()
+    }
+
+    /// A table whose rows refer to rows of several tables, in a system that has such references.
+    fn referring(&self) -> Option<Referring> {
+        None
     }
 
     /// A value as this system holds it: some have no blank text, some no null.
@@ -60,6 +67,7 @@ pub fn conforms<S: System>(make: impl Fn() -> S) {
         fetch_answers_in_the_order_of_the_ids(&make()).await;
         find_takes_all_slots_together_and_keeps_the_limit(&make()).await;
         every_value_survives(&make()).await;
+        super::referring::references_to_several_tables_lead_to_the_right_one(&make()).await;
         an_update_leaves_absent_fields_alone(&make()).await;
         one_bad_write_does_not_harm_the_others(&make()).await;
         a_scan_shows_each_row_once(&make()).await;
@@ -114,7 +122,7 @@ async fn write(system: &impl System, write: Write) -> Answer {
     system.connector().write(&system.shape(), &[write]).await.remove(0)
 }
 
-fn written(answer: Answer) -> Seen {
+pub fn written(answer: Answer) -> Seen {
     match answer {
         Answer::Written(seen) => seen,
         other => panic!("not written: {other:?}"),

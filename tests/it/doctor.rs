@@ -42,13 +42,29 @@ fn a_system_that_is_as_claimed_keeps_its_grade() {
         "yes rows are found again by their ids, in the version that was read, all 1",
         "yes comparisons heed case, asked for `number`",
         "yes comparisons heed blanks at the end, asked for `number`",
-        "yes its changes can be followed",
+        "yes its changes can be followed; `dwmap run` adds three triggers on `item`, with their notes in tables named `_dwmap_…`",
         // Nothing is claimed of what no row can show.
         "?   values stand as the profile `sqlite` says: there is no row",
     ] {
         assert!(lines.contains(&line), "{line}: {}", said.out);
     }
     assert!(lines[0].starts_with("erp: grade A, "), "{}", said.out);
+}
+
+#[test]
+fn a_database_is_probed_without_a_trace_and_told_apart_from_one_that_is_followed() {
+    let folder = pair("sqlite");
+    let bytes = |name: &str| std::fs::read(folder.path.join(name)).expect("it is there");
+    let before = (bytes("erp.db"), bytes("shop.db"));
+    assert_eq!(folder.dwmap(&["doctor"]).exit, Some(0));
+    assert_eq!((bytes("erp.db"), bytes("shop.db")), before);
+    assert!(!folder.path.join("erp.db-wal").exists() && !folder.path.join("erp.db-journal").exists());
+    let said = folder.dwmap(&["run", "--initial", "--once"]);
+    assert_eq!(said.exit, Some(0), "{}{}", said.out, said.messages);
+    let (after, said) = (bytes("erp.db"), folder.dwmap(&["doctor"]));
+    assert_eq!(bytes("erp.db"), after);
+    assert!(lines(&said).contains(&"yes its changes can be followed"), "{}", said.out);
+    assert!(lines(&said).contains(&"yes rows are found again by their ids, in the version that was read, all 1"), "{}", said.out);
 }
 
 #[test]

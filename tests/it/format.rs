@@ -56,6 +56,12 @@ fn arrows_of_a_block_stand_below_each_other() {
 }
 
 #[test]
+fn a_label_beyond_its_column_stays() {
+    let text = "map A extends b.C {\n  override abcdefghijklmno: a <-> b\n}\n";
+    check_becomes(text, text);
+}
+
+#[test]
 fn a_very_long_side_moves_no_neighbour() {
     let long = "replace(normalize_space(strip(Name, \".-\")), \"&\", \"and\")";
     check_becomes(

@@ -39,7 +39,7 @@ map Items: a.Item <-> b.item {
   Name  <-> name   when Kind == One
   Kind  <-> kind   via { One <-> Uno, Two <-> Due }
   Price <-> price
-  Group <-> group  via Groups
+  Group <-> group  via Groups   on missing create
   on conflict prefer a
   on delete <-> refuse
   on exit <-> detach
@@ -110,6 +110,12 @@ fn a_number_of_something_that_is_not_there_is_refused() {
         },
         &["the lookup 9"],
     );
+    check_refused(
+        |it| it.plans[1].references[1].source.as_mut().expect("it has one").target.columns[0].slot = Slot(9),
+        &["the lookup 1", "where missing rows come from", "the field 9"],
+    );
+    check_refused(|it| it.plans[1].references[1].plan = None, &["the lookup 1", "no map that makes them"]);
+    check_refused(|it| it.plans[1].references.iter_mut().for_each(|it| it.source = None), &["`group`", "where from"]);
     check_refused(|it| it.plans[1].key = vec![RuleId(99)], &["its key", "the rule 99"]);
     check_refused(|it| it.plans[1].key.clear(), &["its key", "no rule tells the rows apart"]);
     check_refused(|it| it.plans[1].partition = Some(RuleId(1)), &["its key", "the partition"]);

@@ -124,7 +124,7 @@ async fn an_open_request_keeps_its_rules_by_another_number() {
     let expected = link.versions[Side::Right].clone();
     let op = OpId(Uuid::from_u128(7));
     link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![town.0], is_delete: false });
-    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    let commit = Commit::of(link);
     stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
 
     take_up(&mut stage, program(&map("  Town <-> town\n  Note <-> note\n  Name <-> name\n")));
@@ -153,7 +153,7 @@ async fn a_request_whose_rule_is_gone_belongs_to_nobody() {
     let expected = link.versions[Side::Right].clone();
     let op = OpId(Uuid::from_u128(7));
     link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![town.0], is_delete: false });
-    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    let commit = Commit::of(link);
     stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
     let revision = take_up(&mut stage, program(&map("  Name <-> name\n  Note <-> note\n")));
     assert_eq!(revision.gone, ["town"]);
@@ -181,7 +181,7 @@ async fn a_create_that_was_sent_by_the_old_rules_is_looked_at_by_the_new_ones() 
     let mut link = Link::new(LinkId(Uuid::from_u128(77)), "People", Side::Left, row);
     let op = OpId(Uuid::from_u128(7));
     link.intents.push(Intent { op, side: Side::Right, expected: None, payload, base, rules: Vec::new(), is_delete: false });
-    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    let commit = Commit::of(link);
     stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
     take_up(&mut stage, program(&map("  Note <-> name\n  Town <-> town\n  Name <-> note\n")));
     settle(&mut stage).await;
@@ -205,7 +205,7 @@ async fn an_update_that_lands_by_the_old_rules_is_looked_at_by_the_new_ones() {
     let expected = link.versions[Side::Right].clone();
     let op = OpId(Uuid::from_u128(7));
     link.intents.push(Intent { op, side: Side::Right, expected, payload, base, rules: vec![name.0], is_delete: false });
-    let commit = Commit { link, ledger: Vec::new(), activity: Vec::new() };
+    let commit = Commit::of(link);
     stage.deployment.store.commit(&[commit], &[]).expect("the state can be written");
     take_up(&mut stage, program(&map("  Note <-> name\n  Town <-> town\n")));
     edit(&stage, 1, &key, "name", "sent");

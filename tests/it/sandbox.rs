@@ -341,3 +341,20 @@ async fn a_stopped_sandbox_frees_its_port() {
     let again = Config { port, ..Config::new(Dialect::Finops, snapshot::parse(FINOPS).unwrap()) };
     assert!(Sandbox::start(again).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_schema_of_the_other_system_is_refused_with_the_place() {
+    let start = async |dialect, schema: &str| {
+        let config = Config::new(dialect, snapshot::parse(schema).unwrap());
+        Sandbox::start(config).await.err().map(|it| it.to_string())
+    };
+    let refused = start(Dialect::Dataverse, FINOPS).await.unwrap();
+    assert!(refused.starts_with("Items.Stopped: Dataverse has no fields of the type `enum NoYes`"), "{refused}");
+    assert!(refused.ends_with("Finance & Operations (`dwmap sandbox finops`)"), "{refused}");
+    let refused = start(Dialect::Finops, SCHEMA).await.unwrap();
+    assert!(refused.starts_with("account.parent: Finance & Operations has no fields of the type `lookup account`"), "{refused}");
+    let choice = r#"{"format_version": 1, "enums": {"state": {"members": {"Active": 0}}},
+        "entities": {"account": {"key": ["id"], "fields": {"id": "guid", "state": "state"}}}}"#;
+    assert!(start(Dialect::Finops, choice).await.is_some());
+    assert_eq!(start(Dialect::Dataverse, choice).await, None);
+}

@@ -98,6 +98,7 @@ fn hold(retry_at: Option<Timestamp>, waits_on: Option<(&str, Value)>) -> Hold {
         attempts: 2,
         retry_at,
         waits_on: waits_on.map(|(plan, key)| (plan.to_owned(), key)),
+        has_summoned: false,
     }
 }
 
@@ -138,7 +139,7 @@ fn full_link(number: u128) -> Link {
 }
 
 fn commit(link: Link) -> Commit {
-    Commit { link, ledger: Vec::new(), activity: Vec::new() }
+    Commit::of(link)
 }
 
 fn seen(id: &str) -> Seen {
@@ -411,8 +412,8 @@ fn history_and_ledger_are_read_latest_first_by_link_and_by_key() {
         winner: Value::text("b"),
         policy: "prefer left".to_owned(),
     };
-    let first = Commit { link: link(1), ledger: vec![entry.clone()], activity: vec![line(1, "one"), line(1, "two")] };
-    let other = Commit { link: link(2), ledger: Vec::new(), activity: vec![line(2, "other")] };
+    let first = Commit { ledger: vec![entry.clone()], activity: vec![line(1, "one"), line(1, "two")], ..commit(link(1)) };
+    let other = Commit { activity: vec![line(2, "other")], ..commit(link(2)) };
     store.commit(&[first, other], &[]).unwrap();
     assert_eq!(store.activity(link_id(1), 9).unwrap(), [line(1, "two"), line(1, "one")]);
     assert_eq!(store.activity(link_id(1), 1).unwrap(), [line(1, "two")]);

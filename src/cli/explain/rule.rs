@@ -113,6 +113,7 @@ fn missing(it: Missing) -> &'static str {
         Missing::Park => "park the row until the other is there",
         Missing::Reject => "reject the row",
         Missing::Null => "write null",
+        Missing::Create => "have its own map make it, and park the row until then",
     }
 }
 

@@ -10,14 +10,14 @@ use serde_json::{Map, Value as Json};
 use super::{error, page, text};
 use crate::change::{Class, Failure};
 use crate::connect::http::{Client, Method, Request};
-use crate::schema::{Entity, Field, Schema, csdl};
+use crate::schema::{Entity, Field, Meaning, Schema, csdl};
 use crate::value::{EnumType, Kind, Member, Value};
 
 /// The classes of columns that choose from a set, with whether the set holds several at once.
 const CHOICE_CLASSES: &[(&str, bool)] =
     &[("Picklist", false), ("State", false), ("Status", false), ("MultiSelectPicklist", true)];
 
-/// Digits after the point of a column that names none; money is held with four (Microsoft, money columns).
+/// Digits after the point of a column that names none, and the most that an amount of money has.
 const SCALE_DEFAULT: u8 = 4;
 const DIGITS_MAX: u8 = 38;
 
@@ -123,6 +123,7 @@ fn table(definition: &Map<String, Json>, entity: &mut Entity, notes: &mut Vec<St
     for attribute in list(definition.get("Attributes")) {
         if let Some(field) = text_of(attribute, "LogicalName").and_then(|it| entity.fields.get_mut(it)) {
             column(attribute, entity.key.contains(&field.name), field);
+            notes.extend(odd(attribute, field).map(|it| format!("`{name}.{}`: {it}", field.name)));
         }
     }
     entity.unique.clear();
@@ -144,15 +145,58 @@ fn column(attribute: &Json, is_key: bool, field: &mut Field) {
     let level = attribute.pointer("/RequiredLevel/Value").and_then(Json::as_str).unwrap_or_default();
     field.required = matches!(level, "ApplicationRequired" | "SystemRequired") && !is_key && !field.readonly;
     let number = |name: &str| attribute.get(name).and_then(Json::as_u64);
-    field.kind = match (&field.kind, text_of(attribute, "AttributeType").unwrap_or_default()) {
-        (Kind::Text { .. }, _) => Kind::Text { max: number("MaxLength").and_then(|it| u32::try_from(it).ok()) },
-        (Kind::Decimal { .. }, _) => decimal(attribute, number("Precision")),
-        // A day without a time of day (Microsoft, behavior-format-date-time-attribute.md).
-        (Kind::DateTime, _) if attribute.pointer("/DateTimeBehavior/Value").and_then(Json::as_str) == Some("DateOnly") => {
-            Kind::Date
+    // Microsoft, behavior-format-date-time-attribute.md, on the three behaviours.
+    (field.kind, field.meaning) = match (&field.kind, text_of(attribute, "AttributeType"), behavior(attribute)) {
+        (Kind::Text { .. }, _, _) => (Kind::Text { max: number("MaxLength").and_then(|it| u32::try_from(it).ok()) }, None),
+        (Kind::Decimal { .. }, Some("Money"), _) => {
+            let own = if precision_source(attribute) == PrecisionSource::Column { number("Precision") } else { None };
+            (decimal(attribute, own), Some(Meaning::Money))
         }
-        (own, _) => own.clone(),
+        (Kind::Decimal { .. }, _, _) => (decimal(attribute, number("Precision")), None),
+        (Kind::DateTime, _, Some("DateOnly")) => (Kind::Date, None),
+        (Kind::DateTime, _, Some("TimeZoneIndependent")) => (Kind::DateTime, Some(Meaning::WallClock)),
+        (own, _, _) => (own.clone(), None),
     };
+}
+
+fn behavior(attribute: &Json) -> Option<&str> {
+    attribute.pointer("/DateTimeBehavior/Value").and_then(Json::as_str)
+}
+
+/// Where the digits of an amount come from (Microsoft, MoneyAttributeMetadata.PrecisionSource).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PrecisionSource {
+    Column,
+    Organization,
+    Currency,
+}
+
+/// "If this property is not assigned a value, it defaults to 2."
+fn precision_source(attribute: &Json) -> PrecisionSource {
+    match attribute.get("PrecisionSource").and_then(Json::as_u64) {
+        Some(0) => PrecisionSource::Column,
+        Some(1) => PrecisionSource::Organization,
+        Some(_) | None => PrecisionSource::Currency,
+    }
+}
+
+/// What a person should know of a column before a map relies on it.
+fn odd(attribute: &Json, field: &Field) -> Option<&'static str> {
+    if field.readonly {
+        return None;
+    }
+    match (field.meaning, &field.kind) {
+        (Some(Meaning::Money), _) => match precision_source(attribute) {
+            PrecisionSource::Column => None,
+            PrecisionSource::Organization => Some("amounts are rounded to the digits that the organization sets for prices"),
+            PrecisionSource::Currency => Some("amounts are rounded to the digits of the row's currency"),
+        },
+        // It looks like a day and is an instant: the day differs from zone to zone.
+        (None, Kind::DateTime) if text_of(attribute, "Format") == Some("DateOnly") => {
+            Some("shows a day and holds an instant, midnight where the user is that set it")
+        }
+        (Some(Meaning::WallClock) | None, _) => None,
+    }
 }
 
 /// The digits that the range leaves room for.
@@ -192,4 +236,50 @@ fn list(value: Option<&Json>) -> impl Iterator<Item = &Json> {
 
 fn text_of<'a>(object: &'a Json, name: &str) -> Option<&'a str> {
     object.get(name).and_then(Json::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(kind: Kind) -> Field {
+        let name = "x".to_owned();
+        Field { name, kind, nullable: true, required: false, readonly: false, modified: false, meaning: None, doc: None }
+    }
+
+    #[test]
+    fn the_digits_of_an_amount_come_from_the_column_the_organization_or_the_currency() {
+        let most = 922_337_203_685_477_u64;
+        for (source, scale, note) in [
+            (json!(0), 2, None),
+            (json!(1), 4, Some("amounts are rounded to the digits that the organization sets for prices")),
+            (json!(2), 4, Some("amounts are rounded to the digits of the row's currency")),
+            (Json::Null, 4, Some("amounts are rounded to the digits of the row's currency")),
+        ] {
+            let attribute = json!({"AttributeType": "Money", "Precision": 2, "PrecisionSource": source, "MaxValue": most});
+            let mut field = field(Kind::Decimal { precision: 38, scale: 10 });
+            column(&attribute, false, &mut field);
+            assert_eq!(field.kind, Kind::Decimal { precision: 15 + scale, scale }, "{source}");
+            assert_eq!((field.meaning, odd(&attribute, &field)), (Some(Meaning::Money), note), "{source}");
+        }
+    }
+
+    #[test]
+    fn each_behaviour_of_dates_is_told_apart() {
+        let days = "shows a day and holds an instant, midnight where the user is that set it";
+        for (behavior, format, expected) in [
+            ("UserLocal", "DateAndTime", (Kind::DateTime, None, None)),
+            ("UserLocal", "DateOnly", (Kind::DateTime, None, Some(days))),
+            ("DateOnly", "DateOnly", (Kind::Date, None, None)),
+            ("TimeZoneIndependent", "DateAndTime", (Kind::DateTime, Some(Meaning::WallClock), None)),
+            ("TimeZoneIndependent", "DateOnly", (Kind::DateTime, Some(Meaning::WallClock), None)),
+        ] {
+            let attribute = json!({"AttributeType": "DateTime", "Format": format, "DateTimeBehavior": {"Value": behavior}});
+            let mut field = field(Kind::DateTime);
+            column(&attribute, false, &mut field);
+            let note = odd(&attribute, &field);
+            assert_eq!((field.kind, field.meaning, note), expected, "{behavior} {format}");
+        }
+    }
 }

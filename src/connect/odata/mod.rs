@@ -1,5 +1,6 @@
 //! OData: the two Dynamics dialects over one set of parts.
 
+mod batch;
 pub mod dataverse;
 mod discover;
 mod error;
@@ -9,6 +10,7 @@ mod navigation;
 pub mod notice;
 mod page;
 pub mod rows;
+mod scan;
 mod text;
 mod wire;
 

@@ -11,15 +11,23 @@ use super::{page, text};
 use crate::change::{Class, Failure};
 use crate::connect::http::Client;
 
-/// Names by column and target.
+/// A relationship from a column to one of its targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Navigation(HashMap<(String, String), String>);
+pub struct Relationship {
+    /// The navigation property.
+    pub name: String,
+    /// The column of the target that the reference holds: its primary key.
+    pub key: String,
+}
+
+/// Relationships by column and target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Navigation(HashMap<(String, String), Relationship>);
 
 impl Navigation {
-    pub fn name(&self, column: &str, target: &str) -> Result<&str, Failure> {
+    pub fn to(&self, column: &str, target: &str) -> Result<&Relationship, Failure> {
         let found = self.0.get(&(column.to_owned(), target.to_owned()));
-        let missing = || Failure::new(Class::Schema, format!("the system has no relationship from `{column}` to `{target}`"));
-        found.map(String::as_str).ok_or_else(missing)
+        found.ok_or_else(|| Failure::new(Class::Schema, format!("the system has no relationship from `{column}` to `{target}`")))
     }
 }
 
@@ -28,16 +36,16 @@ pub async fn fetch(client: &Client, root: &str, entity: &str) -> Result<Navigati
     let name = text::escape(&format!("'{}'", entity.replace('\'', "''")));
     let path = format!(
         "{root}EntityDefinitions(LogicalName={name})/ManyToOneRelationships\
-         ?$select=ReferencingAttribute,ReferencedEntity,ReferencingEntityNavigationPropertyName"
+         ?$select=ReferencingAttribute,ReferencedEntity,ReferencedAttribute,ReferencingEntityNavigationPropertyName"
     );
     let rows = page::objects(client, &format!("reading the relationships of `{entity}`"), &path).await?;
     let mut names = HashMap::with_capacity(rows.len());
     for row in &rows {
         let field = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
-        if let (Some(column), Some(target), Some(name)) =
-            (field("ReferencingAttribute"), field("ReferencedEntity"), field("ReferencingEntityNavigationPropertyName"))
-        {
-            names.insert((column, target), name);
+        let (column, target) = (field("ReferencingAttribute"), field("ReferencedEntity"));
+        let (key, name) = (field("ReferencedAttribute"), field("ReferencingEntityNavigationPropertyName"));
+        if let (Some(column), Some(target), Some(key), Some(name)) = (column, target, key, name) {
+            names.insert((column, target), Relationship { name, key });
         }
     }
     Ok(Navigation(names))

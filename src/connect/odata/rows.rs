@@ -1,7 +1,8 @@
 //! Rows from bytes to slots, and back: no map is built between them, and no name is copied.
 //!
 //! What stands under a wanted name is kept as it stands in the answer until the field's kind says what it is; the rest is passed
-//! over. [`wire::record`] does the same over a general value, and a test holds the two equal.
+//! over. [`wire::record`] does the same over a general value, and a test holds the two equal. An answer is read at a glance
+//! ([`scan`](super::scan)) where it can be, and by `serde_json` where it cannot, which then also says what is wrong with it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,10 +12,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::scan::Scan;
 use super::{Dialect, wire};
 use crate::change::Failure;
-use crate::schema::Shape;
+use crate::schema::{Shape, ShapeField};
 use crate::value::{Record, Slot, Value};
+
+/// The annotation that names the table behind a reference (Microsoft, webapi/query-data-web-api.md, on lookup properties).
+pub const TARGET: &str = "Microsoft.Dynamics.CRM.lookuplogicalname";
 
 /// What is read of the rows of a shape, and where it is put.
 pub struct Columns<'a> {
@@ -22,9 +27,15 @@ pub struct Columns<'a> {
     shape: &'a Shape,
     /// Names of fields, and what else a row says; each once.
     names: Vec<String>,
+    /// The same as JSON.
+    quoted: Vec<String>,
     places: HashMap<String, usize>,
     /// By slot: the place of its name.
     fields: Vec<usize>,
+    /// By slot: what stands before a value that is sent.
+    labels: Vec<String>,
+    /// By slot: the place of the annotation that names the table of a reference, where there are several.
+    targets: Vec<Option<usize>>,
     etag: usize,
     context: usize,
     id: usize,
@@ -50,7 +61,11 @@ impl<'a> Columns<'a> {
         let etag = place("@odata.etag".to_owned());
         let fields = shape.fields.iter().map(|it| place(wire::name(dialect, it))).collect();
         let (context, id) = (place("@odata.context".to_owned()), place("id".to_owned()));
-        Self { dialect, shape, names, places, fields, etag, context, id }
+        let target = |it: &ShapeField| wire::is_polymorphic(dialect, it).then(|| format!("{}@{TARGET}", wire::name(dialect, it)));
+        let targets = shape.fields.iter().map(|it| target(it).map(&mut place)).collect();
+        let quoted = names.iter().map(|it| quoted(it)).collect();
+        let labels = shape.fields.iter().map(|it| label(&it.name)).collect();
+        Self { dialect, shape, names, quoted, places, fields, labels, targets, etag, context, id }
     }
 
     /// The entity set that the rows are of.
@@ -61,6 +76,9 @@ impl<'a> Columns<'a> {
     /// A row that stands alone.
     pub fn row<'b>(&'a self, body: &'b [u8]) -> Result<Row<'a, 'b>, serde_json::Error> {
         let mut row = self.blank();
+        if Scan::new(body).is_some_and(|mut scan| row.scan(&mut scan).is_some() && scan.is_end()) {
+            return Ok(row);
+        }
         let mut from = serde_json::Deserializer::from_slice(body);
         row.fill(&mut from)?;
         from.end()?;
@@ -69,17 +87,18 @@ impl<'a> Columns<'a> {
 
     /// A row as it is sent: what the record says, each field as `part` has it.
     pub fn body(&self, record: &Record, mut part: impl FnMut(Slot, &Value) -> Result<Part, Failure>) -> Result<String, Failure> {
-        let mut out = vec![b'{'];
+        let mut out = Vec::with_capacity(self.labels.len() * FIELD_BYTES);
+        out.push(b'{');
         for (slot, value) in record.slots().filter(|(_, value)| value.is_known()) {
             let field = self.shape.field(slot);
             match part(slot, value)? {
                 Part::LeftOut => continue,
                 Part::Plain => {
-                    name(&mut out, &field.name);
+                    next(&mut out, &self.labels[usize::from(slot.0)]);
                     wire::write(&mut out, self.dialect, field, value)?;
                 }
                 Part::Bound { name: own, json } => {
-                    name(&mut out, &own);
+                    next(&mut out, &label(&own));
                     write!(out, "{json}").expect("writing to memory cannot fail");
                 }
             }
@@ -104,12 +123,23 @@ pub enum Part {
     },
 }
 
-fn name(out: &mut Vec<u8>, name: &str) {
+/// What a field takes of a body, about, with its name.
+const FIELD_BYTES: usize = 40;
+
+fn quoted(name: &str) -> String {
+    Json::from(name).to_string()
+}
+
+fn label(name: &str) -> String {
+    quoted(name) + ":"
+}
+
+/// Begins the next member of a body.
+fn next(out: &mut Vec<u8>, label: &str) {
     if out.len() > 1 {
         out.push(b',');
     }
-    serde_json::to_writer(&mut *out, name).expect("writing to memory cannot fail");
-    out.push(b':');
+    out.extend_from_slice(label.as_bytes());
 }
 
 /// A row as it stands in an answer.
@@ -142,6 +172,11 @@ impl<'b> Row<'_, 'b> {
         self.told[self.columns.fields[usize::from(slot.0)]].map(compact)
     }
 
+    /// The table that a reference leads to, where there are several and the answer says so.
+    pub fn target(&self, slot: Slot) -> Option<Cow<'b, str>> {
+        self.text(self.columns.targets[usize::from(slot.0)]?)
+    }
+
     pub fn etag(&self) -> Option<Cow<'b, str>> {
         self.text(self.columns.etag)
     }
@@ -156,6 +191,25 @@ impl<'b> Row<'_, 'b> {
 
     fn text(&self, place: usize) -> Option<Cow<'b, str>> {
         wire::unescaped(self.told[place]?)
+    }
+
+    /// As [`fill`](Self::fill), of the object that stands here. Most rows name their fields in the order in which they were asked for.
+    fn scan(&mut self, scan: &mut Scan<'b>) -> Option<()> {
+        self.told.fill(None);
+        let mut expected = 0;
+        scan.object(|scan| {
+            let is_expected = match self.columns.quoted.get(expected) {
+                Some(quoted) => scan.is_name(quoted)?,
+                None => false,
+            };
+            let place = if is_expected { Some(expected) } else { self.columns.places.get(scan.name()?.as_ref()).copied() };
+            let value = scan.value()?;
+            if let Some(place) = place {
+                self.told[place] = Some(value);
+                expected = place + 1;
+            }
+            Some(())
+        })
     }
 
     fn fill<'de: 'b, D: Deserializer<'de>>(&mut self, from: D) -> Result<(), D::Error>
@@ -191,8 +245,20 @@ pub struct Rows<T> {
     pub delta: Option<String>,
 }
 
-/// Reads a page, and makes something of every row.
+/// Reads a page, and makes something of every row; of a page that is none, perhaps twice.
 pub fn page<T>(
+    columns: &Columns<'_>,
+    body: &[u8],
+    mut make: impl FnMut(&Row<'_, '_>) -> Result<T, Failure>,
+) -> Result<Rows<T>, serde_json::Error> {
+    if let Some(page) = scanned(columns, body, &mut make) {
+        return Ok(page);
+    }
+    whole(columns, body, make)
+}
+
+/// As [`page`], by the general reader.
+fn whole<T>(
     columns: &Columns<'_>,
     body: &[u8],
     make: impl FnMut(&Row<'_, '_>) -> Result<T, Failure>,
@@ -201,6 +267,40 @@ pub fn page<T>(
     let page = from.deserialize_map(Paging { columns, make })?;
     from.end()?;
     Ok(page)
+}
+
+/// As [`page`]; `None`: the general reader must say.
+fn scanned<T>(columns: &Columns<'_>, body: &[u8], mut make: impl FnMut(&Row<'_, '_>) -> Result<T, Failure>) -> Option<Rows<T>> {
+    let (mut scan, mut row) = (Scan::new(body)?, columns.blank());
+    let (mut rows, mut next, mut delta) = (None, None, None);
+    scan.object(|scan| {
+        match scan.name()?.as_ref() {
+            "value" => {
+                let mut made = Ok(Vec::new());
+                scan.list(|scan| {
+                    row.scan(scan)?;
+                    keep(&mut made, || make(&row));
+                    Some(())
+                })?;
+                rows = Some(made);
+            }
+            "@odata.nextLink" => next = wire::unescaped(scan.value()?).map(Cow::into_owned),
+            "@odata.deltaLink" => delta = wire::unescaped(scan.value()?).map(Cow::into_owned),
+            _ => drop(scan.value()?),
+        }
+        Some(())
+    })?;
+    scan.is_end().then_some(Rows { rows: rows?, next, delta })
+}
+
+/// What was made of the next row, unless one has failed.
+fn keep<T>(made: &mut Result<Vec<T>, Failure>, make: impl FnOnce() -> Result<T, Failure>) {
+    if let Ok(rows) = made {
+        match make() {
+            Ok(one) => rows.push(one),
+            Err(failure) => *made = Err(failure),
+        }
+    }
 }
 
 struct Paging<'a, M> {
@@ -257,12 +357,7 @@ impl<'de, T, M: FnMut(&Row<'_, '_>) -> Result<T, Failure>> Visitor<'de> for List
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Self::Value, A::Error> {
         let (mut row, mut made) = (self.columns.blank(), Ok(Vec::new()));
         while list.next_element_seed(Filling(&mut row))?.is_some() {
-            if let Ok(rows) = &mut made {
-                match (self.make)(&row) {
-                    Ok(one) => rows.push(one),
-                    Err(failure) => made = Err(failure),
-                }
-            }
+            keep(&mut made, || (self.make)(&row));
         }
         Ok(made)
     }
@@ -410,6 +505,13 @@ mod tests {
         proptest::collection::vec(member, 0..16).prop_map(|it| format!("{{{}}}", it.join(",")))
     }
 
+    /// What is put into a body, or in place of a letter of it.
+    fn bent() -> impl Strategy<Value = &'static str> {
+        let letters =
+            &["", "{", "}", "[", "]", ",", ":", "\"", "\\", "0", "-", ".", "e", "t", " ", "\u{1}", "ä", "\"a\":1,", "\"a\" "];
+        proptest::sample::select(letters)
+    }
+
     fn check_row(dialect: Dialect, shape: &Shape, row: &Row<'_, '_>, general: &Map<String, Json>) {
         assert_eq!(row.record(), wire::record(dialect, shape, general));
         let text = |name: &str| general.get(name).and_then(Json::as_str);
@@ -447,6 +549,28 @@ mod tests {
             prop_assert_eq!(page.rows.expect("no row failed"), rows.iter().map(general).collect::<Vec<_>>());
             prop_assert_eq!(page.next.as_deref(), Some("a/b"));
             prop_assert_eq!(page.delta, None);
+        }
+
+        #[test]
+        fn what_is_read_at_a_glance_is_what_the_general_reader_finds(
+            rows in proptest::collection::vec(object(), 0..4),
+            bent in proptest::collection::vec((any::<proptest::sample::Index>(), any::<bool>(), bent()), 0..3),
+        ) {
+            let mut body = format!("{{\"value\":[{}],\"@odata.deltaLink\":\"a\"}}", rows.join(","));
+            for (place, is_put, letter) in &bent {
+                let (at, one) = body.char_indices().nth(place.index(body.chars().count())).expect("it is one of them");
+                let end = if *is_put { at } else { at + one.len_utf8() };
+                body.replace_range(at..end, letter);
+            }
+            let (shape, body) = (shape(NAMES), body.as_bytes());
+            let columns = Columns::new(Dialect::Finops, &shape);
+            let told = |row: &Row<'_, '_>| Ok(row.told.iter().map(|it| it.map(str::to_owned)).collect::<Vec<_>>());
+            let (found, expected) = (scanned(&columns, body, told), whole(&columns, body, told));
+            prop_assert_eq!(found.is_some(), expected.is_ok(), "{:?}", expected.err());
+            if let (Some(found), Ok(expected)) = (found, expected) {
+                prop_assert_eq!(found.rows.expect("no row failed"), expected.rows.expect("no row failed"));
+                prop_assert_eq!((found.next, found.delta), (expected.next, expected.delta));
+            }
         }
 
         #[test]

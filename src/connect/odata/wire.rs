@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
+use compact_str::ToCompactString;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Number, Value as Json};
 
@@ -22,6 +24,11 @@ pub fn name(dialect: Dialect, field: &ShapeField) -> String {
         (Dialect::Dataverse, Kind::Lookup(_)) => format!("_{}_value", field.name),
         _ => field.name.clone(),
     }
+}
+
+/// A reference that can lead to rows of several tables.
+pub fn is_polymorphic(dialect: Dialect, field: &ShapeField) -> bool {
+    dialect == Dialect::Dataverse && matches!(&field.kind, Kind::Lookup(targets) if targets.len() > 1)
 }
 
 /// A row of an answer as a record, and why a field of it could not be read.
@@ -105,7 +112,28 @@ fn int(text: &str) -> Option<i64> {
 
 // A date of F&O is an instant of which only the date counts.
 fn date(text: &str) -> Option<Date> {
-    text.parse().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.to_zoned(TimeZone::UTC).date()))
+    let plain = text.as_bytes().as_array().and_then(plain_date).or_else(|| plain_instant(text).map(DateTime::date));
+    plain.or_else(|| text.parse().ok()).or_else(|| Some(Offset::UTC.to_datetime(text.parse().ok()?).date()))
+}
+
+/// `2024-02-29`, as both dialects write a date; other forms, and what is no date, are for the general reader.
+fn plain_date(text: &[u8; 10]) -> Option<Date> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
+    let year = i16::from(pair(*y1, *y2)?) * 100 + i16::from(pair(*y3, *y4)?);
+    Date::new(year, pair(*m1, *m2)?, pair(*d1, *d2)?).ok()
+}
+
+/// `2024-02-29T12:00:00Z`, as both dialects write an instant.
+fn plain_instant(text: &str) -> Option<DateTime> {
+    let (date, time) = text.as_bytes().split_first_chunk()?;
+    let [b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'Z'] = time else { return None };
+    let time = Time::new(pair(*h1, *h2)?, pair(*m1, *m2)?, pair(*s1, *s2)?, 0).ok()?;
+    Some(plain_date(date)?.to_datetime(time))
+}
+
+fn pair(tens: u8, ones: u8) -> Option<i8> {
+    let digit = |it: u8| it.is_ascii_digit().then(|| (it - b'0') as i8);
+    Some(digit(tens)? * 10 + digit(ones)?)
 }
 
 fn is_unset(dialect: Dialect, date: Date) -> bool {
@@ -121,15 +149,18 @@ fn time(text: &str) -> Option<Time> {
 }
 
 fn instant(dialect: Dialect, text: &str) -> Option<Value> {
-    let at = text.parse::<Timestamp>().ok()?;
-    let is_none = is_unset(dialect, at.to_zoned(TimeZone::UTC).date());
+    let at = match plain_instant(text) {
+        Some(plain) => Offset::UTC.to_timestamp(plain).ok()?,
+        None => text.parse::<Timestamp>().ok()?,
+    };
+    let is_none = dialect == Dialect::Finops && is_unset(dialect, Offset::UTC.to_datetime(at).date());
     Some(if is_none { Value::Null } else { Value::DateTime(at) })
 }
 
 // A member that the schema does not know is held as it came, so that a rule can say what happens with it.
 fn member(members: &EnumType, text: &str) -> Value {
-    let number = text.parse().map(Value::Int);
-    let value = if is_numbered(members) { number.unwrap_or_else(|_| Value::text(text)) } else { Value::text(text) };
+    let number = if is_numbered(members) { text.parse().ok() } else { None };
+    let value = number.map_or_else(|| Value::text(text), Value::Int);
     members.by_value(&value).map_or(value, |it| it.value.clone())
 }
 
@@ -158,14 +189,14 @@ pub fn write(out: &mut Vec<u8>, dialect: Dialect, field: &ShapeField, value: &Va
     let written = match (dialect, value) {
         (Dialect::Finops, Value::Null) => write!(out, "{}", unset(&field.kind)),
         (_, Value::Null) => out.write_all(b"null"),
-        (_, Value::Bool(it)) => write!(out, "{it}"),
-        (_, Value::Int(it)) => write!(out, "{it}"),
+        (_, Value::Bool(it)) => out.write_all(if *it { b"true" } else { b"false" }),
+        (_, Value::Int(it)) => out.write_all(it.to_compact_string().as_bytes()),
         (_, Value::Decimal(it)) => write!(out, "{it}"),
         (_, Value::Float(it)) => write!(out, "{}", Number::from_f64(it.0).ok_or_else(|| unsendable(field, value))?),
-        (_, Value::Text(it)) => serde_json::to_writer(&mut *out, it.as_str()).map_err(Into::into),
+        (_, Value::Text(it)) => write_text(out, it),
         (_, Value::Guid(it)) => write!(out, "\"{it}\""),
-        (Dialect::Dataverse, Value::Date(it)) => write!(out, "\"{it}\""),
-        (Dialect::Finops, Value::Date(it)) => write!(out, "\"{it}T12:00:00Z\""),
+        (Dialect::Dataverse, Value::Date(it)) => write_date(out, *it, "\""),
+        (Dialect::Finops, Value::Date(it)) => write_date(out, *it, "T12:00:00Z\""),
         (Dialect::Dataverse, Value::Time(it)) => write!(out, "\"{}\"", it.strftime("%H:%M:%S")),
         (Dialect::Finops, Value::Time(it)) => {
             let seconds = i64::from(it.hour()) * 3600 + i64::from(it.minute()) * 60 + i64::from(it.second());
@@ -176,6 +207,31 @@ pub fn write(out: &mut Vec<u8>, dialect: Dialect, field: &ShapeField, value: &Va
         (_, Value::Absent | Value::Binary(_) | Value::Tuple(_)) => return Err(unsendable(field, value)),
     };
     written.expect("writing to memory cannot fail");
+    Ok(())
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) -> std::io::Result<()> {
+    // Of all letters, so that many are looked at in one go.
+    let is_odd = text.bytes().fold(false, |is_odd, it| is_odd | (it < 0x20) | (it == b'"') | (it == b'\\'));
+    if is_odd {
+        return serde_json::to_writer(out, text).map_err(Into::into);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
+}
+
+/// A date in quotes, the second of which stands in what follows.
+fn write_date(out: &mut Vec<u8>, date: Date, then: &str) -> std::io::Result<()> {
+    let (year, month, day) = (date.year(), date.month() as u8, date.day() as u8);
+    // Years before Christ have a sign and six digits.
+    let Ok(year) = u16::try_from(year) else { return write!(out, "\"{date}{then}") };
+    let pair = |number: u8| [b'0' + number / 10, b'0' + number % 10];
+    let ([y1, y2], [y3, y4]) = (pair((year / 100) as u8), pair((year % 100) as u8));
+    let ([m1, m2], [d1, d2]) = (pair(month), pair(day));
+    out.extend_from_slice(&[b'"', y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]);
+    out.extend_from_slice(then.as_bytes());
     Ok(())
 }
 
@@ -192,5 +248,75 @@ fn unset(kind: &Kind) -> Json {
         Kind::Guid => Json::String(Uuid::nil().to_string()),
         Kind::Date | Kind::DateTime => Json::String("1900-01-01T00:00:00Z".to_owned()),
         Kind::Enum(members) => members.members.first().map_or(Json::Null, |it| Json::String(it.name.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn field(kind: Kind) -> ShapeField {
+        ShapeField { name: "field".to_owned(), kind, nullable: true, readonly: false, lookup_sets: Vec::new() }
+    }
+
+    fn written(dialect: Dialect, value: &Value) -> String {
+        let mut out = Vec::new();
+        write(&mut out, dialect, &field(Kind::Text { max: None }), value).expect("it can be sent");
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    /// As the library reads a date, or an instant of which only the date counts.
+    fn date_by_library(text: &str) -> Option<Date> {
+        text.parse().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).date()))
+    }
+
+    fn moment() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[0-9]{4}-[01][0-9]-[0-3][0-9]",
+            "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z",
+            "[12][0-9]{3}-0[1-9]-[0-3][0-9][Tt ]12:00:0[0-9](\\.[0-9]{1,3})?(Z|z|\\+02:00)?",
+            "[-+0-9TZ:]{0,21}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn moments_are_read_as_the_library_reads_them(text in moment()) {
+            // Its instants end a day before its dates do, which is no reason to refuse a date.
+            prop_assume!(!text.starts_with("9999-12-3"));
+            prop_assert_eq!(date(&text), date_by_library(&text));
+            let expected = text.parse::<Timestamp>().ok().map(Value::DateTime);
+            prop_assert_eq!(instant(Dialect::Dataverse, &text), expected);
+        }
+
+        #[test]
+        fn dates_are_written_as_the_library_writes_them(days in -7_000_000..3_000_000i32) {
+            let date = Date::constant(1970, 1, 1).checked_add(SignedDuration::from_hours(24 * i64::from(days)));
+            let date = date.unwrap_or(Date::MIN);
+            prop_assert_eq!(written(Dialect::Dataverse, &Value::Date(date)), format!("\"{date}\""));
+            prop_assert_eq!(written(Dialect::Finops, &Value::Date(date)), format!("\"{date}T12:00:00Z\""));
+        }
+
+        #[test]
+        fn texts_are_written_as_the_library_writes_them(text in any::<String>(), odd in "[\"\\\\\u{1}\u{7f}a]{0,2}") {
+            let text = text + &odd;
+            prop_assert_eq!(written(Dialect::Finops, &Value::text(&text)), Json::from(text).to_string());
+        }
+    }
+
+    #[test]
+    fn the_unset_date_is_the_whole_day_and_no_more() {
+        for (text, is_unset) in [
+            ("1899-12-31T23:59:59Z", false),
+            ("1900-01-01T00:00:00Z", true),
+            ("1900-01-01T23:59:59Z", true),
+            ("1900-01-02T00:00:00Z", false),
+            ("1900-01-01T01:00:00+02:00", false),
+        ] {
+            assert_eq!(instant(Dialect::Finops, text) == Some(Value::Null), is_unset, "{text}");
+            assert_ne!(instant(Dialect::Dataverse, text), Some(Value::Null), "{text}");
+        }
     }
 }

@@ -50,6 +50,7 @@ async fn entity(client: &Client, name: &str, doc: Option<String>) -> Result<Enti
             required: is_not_null && !is_given,
             readonly: is_readonly,
             modified: false,
+            meaning: None,
             doc: row.get(5),
         };
         fields.insert(name, field);

@@ -3,11 +3,12 @@
 use tokio_postgres::GenericClient;
 
 use super::Fault;
+use crate::change::{Class, Failure};
 use crate::connect::sql::{self, quoted};
 use crate::schema::Shape;
 
 /// Bumped when the texts below change, so that a newer program puts its own in place.
-const EDITION: &str = "dwmap 2";
+const EDITION: &str = "dwmap 3";
 
 /// `dwmap.log.xid` is the whole 64-bit transaction number, which never wraps. The trigger runs with the rights of whoever installed
 /// it, so that the programs which write need none of ours, and in UTC, so that a key that is an instant has one text. A row of
@@ -31,7 +32,9 @@ DECLARE
     place bigint;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        DELETE FROM dwmap.link WHERE tab = TG_ARGV[0];
+        -- The rows are deleted: what made them must not make them anew. The number is of no entry, as nobody is told row by row.
+        place := nextval(pg_get_serial_sequence('dwmap.log', 'seq'));
+        UPDATE dwmap.link SET address = 'gone:' || link, gone = place WHERE tab = TG_ARGV[0] AND gone IS NULL;
         UPDATE dwmap.watched SET since = pg_current_xact_id() WHERE tab = TG_ARGV[0];
         RETURN NULL;
     END IF;
@@ -167,5 +170,28 @@ impl Target {
         tx.execute(sql, &[&self.name]).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// What `install` would add, in words; `None`: it is there. Nothing is changed.
+    pub async fn addition(&self, client: &impl GenericClient) -> Result<Option<String>, Fault> {
+        if self.is_installed(client).await? {
+            return Ok(None);
+        }
+        let sql = "SELECT has_table_privilege(to_regclass($1), 'TRIGGER'), coalesce(has_schema_privilege(to_regnamespace('dwmap'), 'CREATE'),
+             has_database_privilege(current_database(), 'CREATE')), to_regnamespace('dwmap') IS NULL, current_user::text";
+        let row = client.query_one(sql, &[&self.table]).await?;
+        let (may_trigger, may_create, is_new, user): (bool, bool, bool, String) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let name = &self.name;
+        let refused = |right: String| {
+            let text = format!("`{user}` may not add triggers and a log: {right}");
+            Err(Fault::Said(Failure::new(Class::Auth, text)))
+        };
+        match (may_trigger, may_create) {
+            (false, _) => refused(format!("grant TRIGGER on `{name}`")),
+            (true, false) if is_new => refused("grant CREATE on the database".to_owned()),
+            (true, false) => refused("grant CREATE on the schema `dwmap`".to_owned()),
+            (true, true) => Ok(Some(format!("two triggers on `{name}`, with a log in the schema `dwmap`"))),
+        }
     }
 }

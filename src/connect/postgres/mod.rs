@@ -180,7 +180,7 @@ impl Postgres {
     async fn session(&self) -> Result<MutexGuard<'_, Option<Session>>, Failure> {
         let mut session = self.session.lock().await;
         if session.as_ref().is_none_or(|it| it.client.is_closed()) {
-            *session = Some(self.connect().await.map_err(Fault::failure)?);
+            *session = Some(self.connect().await.map_err(|fault| self.without_password(fault.failure()))?);
         }
         Ok(session)
     }
@@ -194,6 +194,17 @@ impl Postgres {
         });
         client.batch_execute(SESSION).await?;
         Ok(Session { client, checked: BTreeMap::new() })
+    }
+
+    /// A server may repeat what it was given.
+    fn without_password(&self, failure: Failure) -> Failure {
+        match self.config.get_password() {
+            Some(password) if !password.is_empty() => {
+                let password = String::from_utf8_lossy(password);
+                Failure { message: failure.message.replace(password.as_ref(), "***"), ..failure }
+            }
+            Some(_) | None => failure,
+        }
     }
 
     /// The session and the table, with its triggers in place.
@@ -251,6 +262,13 @@ impl Connector for Postgres {
             read_back: true,
             batch_max: BATCH_MAX,
         }
+    }
+
+    async fn addition(&self, shape: &Shape) -> Result<Option<String>, Failure> {
+        let session = self.session().await?;
+        let client = &session.as_ref().expect("a session was just made").client;
+        let target = Target::of(client, shape).await.map_err(Fault::failure)?;
+        target.addition(client).await.map_err(Fault::failure)
     }
 
     async fn feed(&self, shape: &Shape, after: Option<&Token>) -> Result<Page, Failure> {

@@ -73,6 +73,7 @@ fn field(column: &Column, kind: Kind, key: &[String]) -> Field {
         required: (column.not_null || column.key_place > 0) && !column.has_default && !is_numbered,
         readonly: false,
         modified: false,
+        meaning: None,
         doc: None,
     }
 }

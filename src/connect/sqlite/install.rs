@@ -94,18 +94,35 @@ impl Target {
         [trigger("INSERT", note(&new)), trigger("UPDATE", format!("{moved} {}", note(&new))), trigger("DELETE", gone)]
     }
 
+    /// What `install` would add, in words; `None`: it is there. Nothing is changed.
+    pub fn addition(&self, db: &Connection) -> Result<Option<String>, Fault> {
+        let is_there = self.is_installed(db)?;
+        Ok((!is_there).then(|| format!("three triggers on `{}`, with their notes in tables named `_dwmap_…`", self.table)))
+    }
+
+    /// Puts side tables of this connection alone in the place of those that triggers would fill: no row has a version or a link then.
+    pub fn stand_in(&self, db: &Connection) -> Result<(), Fault> {
+        db.execute_batch(
+            &TABLES
+                .replace("TABLE IF NOT EXISTS ", "TABLE IF NOT EXISTS temp.")
+                .replace("INDEX IF NOT EXISTS ", "INDEX IF NOT EXISTS temp."),
+        )?;
+        db.execute("INSERT OR IGNORE INTO temp._dwmap_table(tab, since) VALUES (?1, 0)", [&self.table])?;
+        Ok(())
+    }
+
     /// All our triggers are there and as they must be.
     pub fn is_installed(&self, db: &Connection) -> Result<bool, Fault> {
         let mut select =
-            db.prepare_cached("SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 AND tbl_name = ?2")?;
+            db.prepare_cached("SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?1 AND tbl_name = ?2")?;
         for (name, sql) in self.triggers() {
             let found: Option<String> = select.query_row([&name, &self.table], |row| row.get(0)).optional()?;
             if found.as_ref() != Some(&sql) {
                 return Ok(false);
             }
         }
-        let mut table = db.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_dwmap_table'")?;
-        Ok(table.exists([])? && db.prepare("SELECT 1 FROM _dwmap_table WHERE tab = ?1")?.exists([&self.table])?)
+        let mut table = db.prepare_cached("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '_dwmap_table'")?;
+        Ok(table.exists([])? && db.prepare("SELECT 1 FROM main._dwmap_table WHERE tab = ?1")?.exists([&self.table])?)
     }
 
     /// Installs what is missing. Changes may have gone unseen before, so all versions move and older tokens expire.

@@ -54,6 +54,8 @@ struct Open {
     quiet: BTreeMap<String, (i64, u64, Token)>,
     /// Our own transactions: `data_version` does not count them.
     own_writes: u64,
+    /// Nothing is added to the database.
+    only_looks: bool,
 }
 
 /// Why something was not done.
@@ -152,9 +154,18 @@ impl Fault {
 impl Sqlite {
     /// Opens an existing database. Nothing is changed in it before a map uses a table.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Failure> {
-        let path = path.as_ref().display().to_string();
+        Self::with(path.as_ref(), OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    /// Opens an existing database to look only: it is not written to, and its feed is one reading of all rows.
+    pub fn open_to_look(path: impl AsRef<Path>) -> Result<Self, Failure> {
+        Self::with(path.as_ref(), OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    fn with(path: &Path, access: OpenFlags) -> Result<Self, Failure> {
+        let path = path.display().to_string();
         let connect = || -> Result<Connection, Fault> {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = Connection::open_with_flags(&path, flags)?;
             db.busy_timeout(BUSY_TIMEOUT)?;
             db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -164,7 +175,8 @@ impl Sqlite {
             Ok(db)
         };
         let db = connect().map_err(|fault| at(&path, fault))?;
-        let open = Open { db, checked: BTreeMap::new(), quiet: BTreeMap::new(), own_writes: 0 };
+        let only_looks = access == OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let open = Open { db, checked: BTreeMap::new(), quiet: BTreeMap::new(), own_writes: 0, only_looks };
         Ok(Self { path, page_max: PAGE_MAX, open: Arc::new(Mutex::new(open)) })
     }
 
@@ -192,6 +204,11 @@ impl Sqlite {
     }
 }
 
+/// The rights on the file do not allow to write to it. Nothing is written to find that out.
+fn is_read_only(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|it| it.permissions().readonly())
+}
+
 fn at(path: &str, fault: Fault) -> Failure {
     let failure = fault.failure();
     Failure { message: format!("{path}: {}", failure.message), ..failure }
@@ -207,9 +224,13 @@ impl Open {
             return Ok(target.clone());
         }
         let target = Target::of(&self.db, shape)?;
-        if !target.is_installed(&self.db)? {
-            target.install(&mut self.db)?;
-            self.own_writes += 1;
+        match (target.is_installed(&self.db)?, self.only_looks) {
+            (true, _) => {}
+            (false, true) => target.stand_in(&self.db)?,
+            (false, false) => {
+                target.install(&mut self.db)?;
+                self.own_writes += 1;
+            }
         }
         let version = self.number("schema_version")?;
         self.checked.insert(shape.set.clone(), (version, target.clone()));
@@ -251,6 +272,25 @@ impl Connector for Sqlite {
             ordered_feed: true,
             read_back: true,
             batch_max: BATCH_MAX,
+        }
+    }
+
+    async fn addition(&self, shape: &Shape) -> Result<Option<String>, Failure> {
+        let (open, path, shape) = (self.open.clone(), self.path.clone(), shape.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            let addition = Target::of(&open.db, &shape)?.addition(&open.db)?;
+            match addition {
+                Some(_) if is_read_only(&path) => {
+                    let text = "the file may not be written to, and triggers would have to be added; check its rights and those of its folder";
+                    Err(Fault::Said(Failure::new(Class::Auth, text)))
+                }
+                other => Ok(other),
+            }
+        });
+        match task.await {
+            Ok(done) => done.map_err(|fault| at(&self.path, fault)),
+            Err(error) => Err(Failure::new(Class::Bug, format!("{}: {error}", self.path))),
         }
     }
 

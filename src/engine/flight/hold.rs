@@ -23,7 +23,35 @@ impl Flight {
         Effect::Resolve(queries)
     }
 
+    /// A row that is missed and shall be made is summoned before this one is parked: what comes of it is part of the reason.
     pub(super) fn refused(&mut self, at: Moment, refusal: Refusal) -> Effect {
+        match refusal.waits_on.clone().filter(|_| refusal.is_summoned) {
+            Some(query) => {
+                self.refusal = Some(refusal);
+                Effect::Summon(query)
+            }
+            None => self.refuse(at, refusal),
+        }
+    }
+
+    pub(super) fn summoned(&mut self, at: Moment, answer: Summoned) -> Effect {
+        let mut refusal = self.refusal.take().expect("a row is summoned for a refusal");
+        let (word, summons) = match answer {
+            Summoned::Stays(why) => (why, None),
+            Summoned::Coming { plan, side, row } => {
+                (format!("{plan} is asked to make it now"), Some(Summons { plan, side, row, at: at.now }))
+            }
+        };
+        refusal.message = format!("{}; {word}", refusal.message);
+        let Effect::Commit(mut commit) = self.refuse(at, refusal) else { unreachable!("a refusal is put on file") };
+        if let Some(hold) = &mut commit.link.hold {
+            hold.has_summoned = true;
+        }
+        commit.summons = summons;
+        Effect::Commit(commit)
+    }
+
+    fn refuse(&mut self, at: Moment, refusal: Refusal) -> Effect {
         let waits_on = refusal.waits_on.as_ref().map(|query| awaited::of_query(&self.plan, query));
         let effect = self.hold(at, refusal.class, Some(refusal.code.to_owned()), Some(refusal.rule), refusal.message);
         let Effect::Commit(mut commit) = effect else { return effect };
@@ -57,6 +85,7 @@ impl Flight {
         let before = self.link.hold.take();
         self.tally.held = Some((class, message.clone()));
         if before.as_ref().is_none_or(|it| it.message != message) {
+            self.is_newly_held = true;
             self.note(at, ActivityKind::Held, message.clone());
         }
         self.link.hold = Some(Hold {
@@ -68,6 +97,7 @@ impl Flight {
             attempts: before.map_or(0, |it| it.attempts) + 1,
             retry_at: None,
             waits_on: None,
+            has_summoned: false,
         });
         self.commit_then(at, AfterCommit::Finish)
     }

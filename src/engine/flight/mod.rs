@@ -17,7 +17,7 @@ use crate::ir::{Conflict, DeleteAction, Exit, OnError, Plan, Rekey};
 use crate::value::{Record, Slot, Timestamp, Value};
 
 use super::awaited;
-use super::link::{Activity, ActivityKind, Commit, Hold, Intent, LedgerEntry, Link, LinkState, OpId};
+use super::link::{Activity, ActivityKind, Commit, Hold, Intent, LedgerEntry, Link, LinkState, OpId, Summons};
 use super::merge::{self, Blocked, Look, Loss, Merge, Planned, describe};
 use super::settle;
 
@@ -58,8 +58,18 @@ pub enum Event {
         seen: Option<Seen>,
         owner: Option<Owner>,
     },
+    Summoned(Summoned),
     /// The caller could not carry out the effect.
     Failed(Failure),
+}
+
+/// What becomes of a row that is summoned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Summoned {
+    /// Its map, by name, looks at this row of this side next, once that is durable.
+    Coming { plan: String, side: Side, row: Seen },
+    /// Its map does not make it now: why, in words.
+    Stays(String),
 }
 
 /// The link to which a found row belongs.
@@ -89,6 +99,8 @@ pub enum Effect {
         slots: Vec<Slot>,
         values: Vec<Value>,
     },
+    /// Look for the row with this key where its map makes it from ([`Source`](crate::ir::Source)).
+    Summon(Query),
     /// Done; the journal entry is finished.
     Finish(Tally),
 }
@@ -110,6 +122,8 @@ pub struct Tally {
     pub renamed: bool,
     /// What others may wait for and is there now, in the form of [`awaited`].
     pub arrived: Vec<Value>,
+    /// What others may have summoned, and cannot be made for a reason that is new.
+    pub stuck: Vec<Value>,
     /// This link should be looked at next: it owns the row that was found.
     pub look_at: Option<LinkId>,
     /// Every look at a row, and the version that it showed; `None`: it was not there.
@@ -148,6 +162,10 @@ pub struct Flight {
     /// The intent of the request that is being sent, and whether the same request may have been sent before.
     under_way: Option<(OpId, bool)>,
     after_commit: Option<AfterCommit>,
+    /// What the row is refused for, while the row that it misses is summoned.
+    refusal: Option<Refusal>,
+    /// The reason for which it stands still is another than before.
+    is_newly_held: bool,
     ledger: Vec<LedgerEntry>,
     activity: Vec<Activity>,
     looks: u32,
@@ -210,6 +228,8 @@ impl Flight {
             sent: None,
             under_way: None,
             after_commit: None,
+            refusal: None,
+            is_newly_held: false,
             ledger: Vec::new(),
             activity: Vec::new(),
             looks: 0,
@@ -252,6 +272,7 @@ impl Flight {
             Event::Committed => self.committed(at),
             Event::Answered(answer) => self.answered(at, answer),
             Event::Found { seen, owner } => self.found(at, seen, owner),
+            Event::Summoned(answer) => self.summoned(at, answer),
             Event::Failed(failure) => self.hold_failure(at, &failure),
         }
     }
@@ -514,6 +535,8 @@ impl Flight {
         let mut tally = std::mem::take(&mut self.tally);
         if tally.has_linked() {
             tally.arrived = awaited::arrived(&self.plan, &self.lookups, &self.seen);
+        } else if self.is_newly_held && self.link.state == LinkState::PendingCreate {
+            tally.stuck = awaited::arrived(&self.plan, &self.lookups, &self.seen);
         }
         Effect::Finish(tally)
     }
@@ -524,6 +547,7 @@ impl Flight {
             link: self.link.clone(),
             ledger: std::mem::take(&mut self.ledger),
             activity: std::mem::take(&mut self.activity),
+            summons: None,
         }))
     }
 

@@ -28,6 +28,18 @@ pub struct Code {
     pub functions: Vec<&'static Function>,
     /// Operands of operations that have many.
     pub lists: Vec<Source>,
+    /// Of code that compares: what each value that is made is held against, in their order.
+    pub expected: Vec<Expected>,
+}
+
+/// A field that shows what is made, or does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    pub rule: RuleId,
+    /// Of the row that would be written.
+    pub slot: u16,
+    /// It is enough that nothing is said.
+    pub or_unsaid: bool,
 }
 
 /// Where an operand stands.
@@ -61,6 +73,8 @@ pub struct Operation {
     pub on_failure: u16,
     /// The first operation that is not for this field.
     pub end: u16,
+    /// The code of which this is a part makes a value; where it fails, an absent one stands for it.
+    pub is_making: bool,
     pub rule: RuleId,
 }
 

@@ -3,7 +3,9 @@
 use super::super::eval::{Scope, eval};
 use super::super::rules::is_filled;
 use super::super::{Cx, Lookups};
-use super::code::{ASIDE, Code, List, Make, OPERATIONS_MAX, OfText, OfValue, Operation, REGISTERS, Source, Target, Turn, Verb};
+use super::code::{
+    ASIDE, Code, Expected, List, Make, OPERATIONS_MAX, OfText, OfValue, Operation, REGISTERS, Source, Target, Turn, Verb,
+};
 use super::run::ARGUMENTS_MAX;
 use super::table::Table;
 use super::texts::Needle;
@@ -199,28 +201,34 @@ impl<'a> Compiler<'a> {
     /// Both sides of a rule, read and compared.
     fn compare(&mut self, towards: Side, id: RuleId) -> Option<()> {
         let rule = self.plan.rule(id);
-        let start = self.begin(id);
+        let (start, expected) = (self.code.operations.len(), self.code.expected.len());
         let done = match (&rule.ends[towards.other()].read, &rule.ends[towards].read) {
             (Expr::Tuple(from), Expr::Tuple(own)) if from.len() == own.len() => {
-                from.iter().zip(own).try_for_each(|(from, own)| self.agree(from, own, false))
+                from.iter().zip(own).try_for_each(|(from, own)| self.agree(id, from, own, false))
             }
-            (from, own) => self.agree(from, own, true),
+            (from, own) => self.agree(id, from, own, true),
         };
-        self.reads_own = false;
-        if done.and_then(|()| self.finish(start)).is_none() {
+        if done.is_none() {
             self.code.operations.truncate(start);
-            return None;
+            self.code.expected.truncate(expected);
         }
-        Some(())
+        done
     }
 
-    fn agree(&mut self, from: &Expr, own: &Expr, or_unsaid: bool) -> Option<()> {
-        self.registers = 0;
-        self.reads_own = false;
+    /// Two values are compared where they stand; one that must be made is held against a field before it is put anywhere.
+    fn agree(&mut self, id: RuleId, from: &Expr, own: &Expr, or_unsaid: bool) -> Option<()> {
+        let start = self.begin(id);
+        let is_made = !self.is_place(from) && self.folded(from).is_none();
+        if let (Expr::Slot(own), true) = (own, is_made) {
+            self.value(from, Target::Output)?;
+            self.code.expected.push(Expected { rule: id, slot: own.0, or_unsaid });
+            return self.finish(start);
+        }
         let left = self.operand(from)?;
         self.reads_own = true;
         let right = self.operand(own)?;
-        self.turn(Turn::Agree { left, right, or_unsaid })
+        self.turn(Turn::Agree { left, right, or_unsaid })?;
+        self.finish(start)
     }
 
     fn begin(&mut self, id: RuleId) -> usize {
@@ -233,12 +241,14 @@ impl<'a> Compiler<'a> {
     /// The operations since `start` are one rule's code for one field.
     fn finish(&mut self, start: usize) -> Option<()> {
         let end = u16::try_from(self.code.operations.len()).ok().filter(|it| usize::from(*it) <= OPERATIONS_MAX)?;
-        self.code.operations[start..].iter_mut().for_each(|it| it.end = end);
+        let operations = &mut self.code.operations[start..];
+        let is_making = operations.iter().any(|it| !matches!(it.target, Target::Register(_)));
+        operations.iter_mut().for_each(|it| (it.end, it.is_making) = (end, is_making));
         Some(())
     }
 
     fn push(&mut self, verb: Verb, target: Target) -> Option<()> {
-        let operation = Operation { verb, target, on_failure: ASIDE, end: 0, rule: self.rule };
+        let operation = Operation { verb, target, on_failure: ASIDE, end: 0, is_making: false, rule: self.rule };
         self.code.operations.push(operation);
         (self.code.operations.len() <= OPERATIONS_MAX).then_some(())
     }

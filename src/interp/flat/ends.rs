@@ -22,7 +22,7 @@ pub struct End {
 pub enum Reader {
     /// A field as it is.
     Field(Slot),
-    Code(Code),
+    Code(Box<Code>),
     /// There is no code for it.
     Plain,
 }
@@ -48,7 +48,7 @@ impl End {
         let end = &plan.rule(id).ends[side];
         let reader = match &end.read {
             Expr::Slot(slot) => Reader::Field(*slot),
-            other => compile::alone(plan, other).map_or(Reader::Plain, Reader::Code),
+            other => compile::alone(plan, other).map_or(Reader::Plain, |it| Reader::Code(Box::new(it))),
         };
         let writer = match end.write.as_slice() {
             [(slot, Expr::It)] => Writer::Field { slot: *slot, is_filled: is_filled(plan, side, *slot) },

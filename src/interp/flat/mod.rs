@@ -125,6 +125,17 @@ impl Prepared {
         Ok(out)
     }
 
+    /// Whether both rows show the same by every rule, so that [`put`](Self::put) would say nothing. False: it must be asked.
+    pub fn agrees(&self, towards: Side, from: &Record, onto: &Record) -> bool {
+        let put = &self.puts[towards];
+        if put.has_difficult_partition || !put.update.aside.is_empty() {
+            return false;
+        }
+        let mut aside = Vec::new();
+        run::compare(&put.update.code, from.values(), onto.values(), &mut aside);
+        aside.is_empty()
+    }
+
     /// The rules that stand aside, the plain way.
     #[expect(clippy::too_many_arguments, reason = "the rest of `put`, apart because it is rare")]
     fn put_aside(

@@ -118,6 +118,9 @@ impl Deployment {
             if matches!(before, Phase::Paused | Phase::Blocked) && self.flows(id) {
                 self.release(id)?;
             }
+            if self.flows(id) && !matches!(before, Phase::Running | Phase::CatchingUp) {
+                self.wake_summoners(id)?;
+            }
             if before != phase {
                 self.watcher.note(&name, Note::Phase(phase));
             }

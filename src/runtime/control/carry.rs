@@ -147,7 +147,7 @@ impl Deployment {
             hold.retry_at = Some(self.world.now());
         }
         let activity = vec![line(decision, ActivityKind::Updated, text.clone())];
-        Ok(Ok((Commit { link, ledger: Vec::new(), activity }, text)))
+        Ok(Ok((Commit { activity, ..Commit::of(link) }, text)))
     }
 
     /// One field of one row, under the version that was seen; the old value is in the ledger first.
@@ -259,7 +259,7 @@ fn take(
     };
     let text = format!("{} resolved {}: {outcome}", decision.who, all.join(", "));
     let activity = vec![line(decision, ActivityKind::Resolved, text.clone())];
-    Ok((Commit { link, ledger, activity }, text))
+    Ok((Commit { ledger, activity, ..Commit::of(link) }, text))
 }
 
 /// Both sides stay as they are, and that is the agreement until somebody edits the record.
@@ -292,7 +292,7 @@ fn discard(plan: &Plan, mut link: Link, rows: &Sides<Option<Seen>>, decision: &D
     link.conflicts.clear();
     let text = format!("{} discarded what was held; both sides stay as they are", decision.who);
     let activity = vec![line(decision, ActivityKind::Released, text.clone())];
-    Ok((Commit { link, ledger, activity }, text))
+    Ok((Commit { ledger, activity, ..Commit::of(link) }, text))
 }
 
 fn displaced(decision: &Decision, link: &Link, side: Side, rule: &str, loser: &Value, winner: &Value, what: &str) -> LedgerEntry {

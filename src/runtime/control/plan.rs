@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::change::{Answer, LinkId, Seen, Side, Sides, Version, Write};
-use crate::engine::flight::{Effect, Event, Flight, Tally};
+use crate::engine::flight::{Effect, Event, Flight, Summoned, Tally};
 use crate::engine::link::{Link, LinkState};
 use crate::engine::merge::describe;
 use crate::interp;
@@ -223,6 +223,7 @@ impl Deployment {
                 Effect::Find { .. } => {
                     return out.add(Action::Held, key, "a create of it was sent and is not answered yet".to_owned());
                 }
+                Effect::Summon(_) => Event::Summoned(Summoned::Stays("its own map is asked for it".to_owned())),
                 Effect::Finish(tally) => return ended(&flight, &tally, &seen, writes, key, out),
             };
         }

@@ -262,9 +262,9 @@ impl Hand<'_> {
             attempts: 0,
             retry_at: None,
             waits_on: None,
+            has_summoned: false,
         };
-        let commit =
-            |link: Link| Commit { link: Link { hold: Some(hold.clone()), ..link }, ledger: Vec::new(), activity: Vec::new() };
+        let commit = |link: Link| Commit::of(Link { hold: Some(hold.clone()), ..link });
         Ok(links.into_iter().map(commit).collect())
     }
 }

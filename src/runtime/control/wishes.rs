@@ -53,7 +53,7 @@ impl Hand<'_> {
         for mut link in links {
             let Some(hold) = link.hold.as_mut() else { continue };
             hold.retry_at = Some(at.now);
-            commits.push(Commit { link, ledger: Vec::new(), activity: Vec::new() });
+            commits.push(Commit::of(link));
         }
         self.store.commit(&commits, &[])?;
         let link = key.and_then(|_| commits.first().map(|it| it.link.id));

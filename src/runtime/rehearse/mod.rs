@@ -20,7 +20,7 @@ use crate::change::{Class, Failure, RemoteId, Side, Sides};
 use crate::connect::Connector;
 use crate::connect::memory::Fields;
 use crate::interp::{Prepared, Query, Resolution};
-use crate::ir::{Expectation, Expr, Origin, Plan, PlanId, Program, RefId, Test, TestStep};
+use crate::ir::{Expectation, Origin, Plan, PlanId, Program, RefId, Test, TestStep};
 use crate::store::Sqlite;
 use crate::value::{Kind, Slot, Value};
 
@@ -148,7 +148,8 @@ impl Stage {
         let mut out = Fields::new();
         for (slot, value) in fields {
             let field = self.plan.shapes[side].field(*slot);
-            let reference = self.reference(side, *slot).filter(|_| value.is_value() && matches!(field.kind, Kind::Lookup(_)));
+            let reference =
+                self.plan.reference_at(side, *slot).filter(|_| value.is_value() && matches!(field.kind, Kind::Lookup(_)));
             let value = match reference {
                 None => value.clone(),
                 Some(reference) => {
@@ -189,15 +190,10 @@ impl Stage {
     /// A field's value as tests write it: a reference by its key.
     async fn shown(&self, side: Side, slot: Slot, value: &Value) -> Result<Value, String> {
         let is_lookup = matches!(self.plan.shapes[side].field(slot).kind, Kind::Lookup(_));
-        match self.reference(side, slot).filter(|_| is_lookup && value.is_value()) {
+        match self.plan.reference_at(side, slot).filter(|_| is_lookup && value.is_value()) {
             Some(reference) => self.ask(Query::KeyOf { reference, id: value.clone() }).await,
             None => Ok(value.clone()),
         }
-    }
-
-    fn reference(&self, side: Side, slot: Slot) -> Option<RefId> {
-        let reads = |it: &&crate::ir::Rule| it.ends[side].read.slots().contains(&slot);
-        self.plan.rules.iter().filter(reads).find_map(|it| reference_in(&it.ends[side].read))
     }
 
     async fn ask(&self, query: Query) -> Result<Value, String> {
@@ -310,14 +306,6 @@ impl Stage {
         let figures = self.deployment.store.figures(&name).map_err(|it| it.to_string())?;
         let is_held = self.held().iter().any(|it| it.hold.as_ref().is_some_and(|hold| hold.class == Class::Conflict));
         if figures.conflicts > 0 || is_held { Ok(()) } else { Err("expected a conflict, but there is none".to_owned()) }
-    }
-}
-
-/// The reference that an expression goes through.
-fn reference_in(expr: &Expr) -> Option<RefId> {
-    match expr {
-        Expr::KeyOf { reference, .. } | Expr::IdOf { reference, .. } => Some(*reference),
-        other => other.operands().into_iter().find_map(reference_in),
     }
 }
 

@@ -88,6 +88,7 @@ fn add_entity(schema: &mut Schema, shape: &Shape, unique: Vec<String>) {
             required: false,
             readonly: it.readonly,
             modified: shape.modified == Some(Slot(index as u16)),
+            meaning: None,
             doc: None,
         };
         entity.fields.entry(it.name.clone()).or_insert(field);

@@ -3,11 +3,15 @@
 use rusqlite::{Connection, params};
 
 use super::image::{Bytes, Nanos, SideNumber};
-use super::journal::seen;
+use super::journal::{self, seen};
 use super::{Outcome, bound};
 use crate::change::{Change, LinkId, RemoteId};
+use crate::engine::link::Summons;
 use crate::store::{Entry, Kept};
 use crate::value::Timestamp;
+
+/// Rows of a map that are to be looked at now, beyond which no row is summoned.
+const SUMMONED_MAX: usize = 1_000;
 
 pub fn due(db: &Connection, plan: i64, now: Timestamp, limit: usize) -> Outcome<Vec<Entry>> {
     let mut select = db.prepare_cached(
@@ -47,6 +51,26 @@ pub fn keep(db: &Connection, plan: i64, kept: &Kept) -> Outcome<()> {
     ])?;
     db.prepare_cached("DELETE FROM journal WHERE plan = ?1 AND side = ?2 AND seq = ?3")?.execute(params![plan, side, seq])?;
     Ok(())
+}
+
+/// Has a row looked at before those that wait in the journal. One that is to be looked at by then already is not noted twice, and
+/// where too many are, none is noted: whoever waits for the row asks again.
+pub fn summon(db: &Connection, plan: i64, summons: &Summons) -> Outcome<()> {
+    let Summons { side, row, at, .. } = summons;
+    let (count, is_due): (usize, bool) = db
+        .prepare_cached(
+            "SELECT count(*), coalesce(max(side = ?3 AND row = ?4), 0)
+             FROM (SELECT side, row FROM later WHERE plan = ?1 AND due <= ?2 LIMIT ?5)",
+        )?
+        .query_row(params![plan, Nanos(*at), SideNumber(*side), row.id.0, bound(SUMMONED_MAX)], |it| {
+            Ok((it.get::<_, i64>(0)?.unsigned_abs() as usize, it.get(1)?))
+        })?;
+    if is_due || count >= SUMMONED_MAX {
+        return Ok(());
+    }
+    journal::append(db, plan, *side, &[Change::Upsert(row.clone())], *at)?;
+    let (seq, due) = (journal::stream(db, plan, *side)?.last_seq, *at);
+    keep(db, plan, &Kept { plan: summons.plan.clone(), side: *side, seq, due, since: None })
 }
 
 pub fn hasten(db: &Connection, now: Timestamp) -> Outcome<()> {

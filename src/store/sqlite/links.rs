@@ -198,17 +198,17 @@ pub fn put(db: &Connection, plan: i64, link: &Link) -> Outcome<Vec<LinkId>> {
     let mut gone = Vec::new();
     match link.state {
         LinkState::PendingCreate => {
-            for other in owners(db, plan, link)? {
-                if other.state != LinkState::PendingCreate {
-                    put_whole(db, plan, &buried(link.clone()))?;
-                    return Ok(vec![link.id]);
-                }
+            if owners(db, plan, link)?.iter().any(|(_, state)| *state != LinkState::PendingCreate) {
+                put_whole(db, plan, &buried(link.clone()))?;
+                return Ok(vec![link.id]);
             }
         }
         LinkState::Live | LinkState::Dormant => {
-            for other in owners(db, plan, link)?.into_iter().filter(|it| it.state == LinkState::PendingCreate) {
-                gone.push(other.id);
-                put_whole(db, plan, &buried(other))?;
+            for (id, _) in owners(db, plan, link)?.into_iter().filter(|(_, state)| *state == LinkState::PendingCreate) {
+                if let Some(other) = self::link(db, id)? {
+                    put_whole(db, plan, &buried(other))?;
+                    gone.push(id);
+                }
             }
         }
         LinkState::Dead => {}
@@ -217,16 +217,28 @@ pub fn put(db: &Connection, plan: i64, link: &Link) -> Outcome<Vec<LinkId>> {
     Ok(gone)
 }
 
-/// The other links, not dead, that have one of this link's rows.
-fn owners(db: &Connection, plan: i64, link: &Link) -> Outcome<Vec<Link>> {
+/// The other links, not dead, that have one of this link's rows. Nearly always there is none, and every write asks: no more is
+/// read of them than who they are.
+fn owners(db: &Connection, plan: i64, link: &Link) -> Outcome<Vec<(LinkId, LinkState)>> {
     let mut out = Vec::new();
-    for (side, id) in link.ids.iter() {
-        if let Some(id) = id {
-            let found = links_of(db, plan, side, std::slice::from_ref(id))?.into_iter().flatten();
-            out.extend(found.filter(|it| it.id != link.id && it.state != LinkState::Dead));
+    for (side, row) in link.ids.iter() {
+        let Some(row) = row else { continue };
+        let mut select = db.prepare_cached(owners_of(side))?;
+        let mut rows = select.query(params![plan, row.0, Bytes::from(link.id)])?;
+        while let Some(row) = rows.next()? {
+            let id: Bytes = row.get(0)?;
+            out.push((LinkId(id.0), state_of(row.get(1)?)?));
         }
     }
     Ok(out)
+}
+
+/// The living links of a row of this side, but for one.
+fn owners_of(side: Side) -> &'static str {
+    match side {
+        Side::Left => "SELECT id, state FROM link WHERE plan = ?1 AND left_row = ?2 AND state <> 3 AND id <> ?3",
+        Side::Right => "SELECT id, state FROM link WHERE plan = ?1 AND right_row = ?2 AND state <> 3 AND id <> ?3",
+    }
 }
 
 /// A link that gave up its row. What it sent may land later; it is undone then, because the link is still known.
@@ -349,4 +361,83 @@ fn put_conflicts(db: &Connection, plan: i64, link: &Link) -> Outcome<()> {
         serde_json::to_string(&link.conflicts)?
     ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::store::sqlite::Sqlite;
+    use crate::value::{Record, Uuid};
+
+    const PLAN: i64 = 1;
+    const SHADOWS: &str = "SELECT side, image FROM shadow WHERE link = ?1";
+
+    fn store() -> Sqlite {
+        let store = Sqlite::in_memory().expect("memory is there");
+        let plan = "INSERT INTO plan(num, name, left_shape, right_shape, phase, why) VALUES (?1, 'Plan', '', '', '', '')";
+        store.db.execute(plan, params![PLAN]).expect("the table is there");
+        store
+    }
+
+    fn link_of(number: u128, rows: [Option<&str>; 2]) -> Link {
+        let ids = Sides(rows.map(|it| it.map(|it| RemoteId(it.to_owned()))));
+        let is_whole = ids.iter().all(|(_, it)| it.is_some());
+        Link {
+            id: LinkId(Uuid::from_u128(number)),
+            plan: "Plan".to_owned(),
+            state: if is_whole { LinkState::Live } else { LinkState::PendingCreate },
+            shadows: ids.map(|it| it.as_ref().map(|_| Record::from_values(vec![Value::Int(7)]))),
+            ids,
+            versions: Sides::default(),
+            intents: Vec::new(),
+            hold: None,
+            conflicts: Vec::new(),
+            key: String::new(),
+        }
+    }
+
+    /// How often a statement was run.
+    fn runs(store: &Sqlite, sql: &str) -> i32 {
+        store.db.prepare_cached(sql).expect("the tables are there").get_status(StatementStatus::Run)
+    }
+
+    #[test]
+    fn other_owners_of_a_row_are_looked_for_without_their_parts() {
+        let store = store();
+        for number in 0..10 {
+            let row = number.to_string();
+            put(&store.db, PLAN, &link_of(number, [Some(&row), Some(&row)])).expect("nobody has the row");
+        }
+        // A row that is taken: the link that waits gives way, and nothing of the other is read but who it is.
+        let late = link_of(99, [Some("3"), None]);
+        assert_eq!(put(&store.db, PLAN, &late).expect("it gives way"), [late.id]);
+        assert_eq!(Side::BOTH.map(|side| runs(&store, owners_of(side))), [11, 10]);
+        assert_eq!(runs(&store, SHADOWS), 0);
+    }
+
+    #[test]
+    fn a_link_that_waits_gives_its_row_up_and_is_kept() {
+        let store = store();
+        let waiting = link_of(1, [Some("3"), None]);
+        put(&store.db, PLAN, &waiting).expect("nobody has the row");
+        assert_eq!(put(&store.db, PLAN, &link_of(2, [Some("3"), Some("4")])).expect("the row is given up"), [waiting.id]);
+        let kept = link(&store.db, waiting.id).expect("it is read");
+        assert_eq!(kept, Some(Link { state: LinkState::Dead, ..waiting }));
+        assert_eq!(runs(&store, SHADOWS), 2, "the one that gave way, and the look just now");
+    }
+
+    #[test]
+    fn owners_of_a_row_are_found_by_its_index() {
+        let store = store();
+        for (side, index) in Side::BOTH.into_iter().zip(["link_left", "link_right"]) {
+            let explain = format!("EXPLAIN QUERY PLAN {}", owners_of(side));
+            let row = |row: &Row<'_>| row.get::<_, String>(3);
+            let id = Bytes::from(LinkId(Uuid::from_u128(1)));
+            let steps = store.db.prepare(&explain).and_then(|mut it| it.query_map(params![PLAN, "1", id], row)?.collect());
+            let steps: Vec<String> = steps.expect("it is explained");
+            assert!(matches!(steps.as_slice(), [one] if one.contains(&format!("USING INDEX {index} "))), "{steps:?}");
+        }
+    }
 }

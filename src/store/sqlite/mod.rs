@@ -231,6 +231,9 @@ impl Store for Sqlite {
                 views::put_ledger(db, plan, &commit.ledger)?;
                 failpoint::pass("commit", "ledger");
                 views::put_activity(db, &commit.activity)?;
+                if let Some(summons) = &commit.summons {
+                    later::summon(db, plan_number(db, &summons.plan)?, summons)?;
+                }
             }
             for (plan, side, seq) in done {
                 journal::finish(db, plan_number(db, plan)?, *side, *seq)?;

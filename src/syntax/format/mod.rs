@@ -25,7 +25,17 @@ pub enum Unformatted {
 
 /// Formats a parsed file. `None` when some of it did not parse.
 pub fn format(sources: &Sources, file: &ast::File) -> Option<String> {
-    (!file.is_broken).then(|| body::file(&sources.file(file.id).text, file))
+    let text = &sources.file(file.id).text;
+    (!file.is_broken).then(|| {
+        let out = body::file(text, file);
+        assert!(letters(text).eq(letters(&out)), "formatting changes blanks, line ends and commas at line ends only");
+        out
+    })
+}
+
+/// Rows that were on one line lose the commas between them.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|it| !it.is_whitespace() && *it != ',')
 }
 
 /// Parses and formats a text that belongs to no project.

@@ -121,7 +121,7 @@ pub fn print(rows: &[Row], out: &mut String) {
 fn line(row: &Row, columns: &Columns) -> String {
     let mut out = String::new();
     pad(&mut out, row.indent);
-    if columns.prefix > 0 && !row.prefix.is_empty() {
+    if !row.prefix.is_empty() {
         cell(&mut out, &row.prefix, columns.prefix);
         out.push(' ');
     }

@@ -5,10 +5,12 @@ use std::ops::Range;
 use pest::iterators::Pair;
 
 use super::{Builder, FileParser, Rule};
+use crate::diag::{Diagnostic, codes, suggest};
 use crate::syntax::ast::{
     Entity, EntityField, EntityMember, Function, Iso, Item, ItemKind, Map, MapHead, Name, Parameter, Profile, ProfileFacts,
     Quoted, Test, Values,
 };
+use crate::syntax::lexer::Token;
 use crate::syntax::slice::{self, Braced, Piece};
 use crate::syntax::words;
 
@@ -27,16 +29,28 @@ impl FileParser<'_> {
             "map" => self.map(piece),
             "test" => self.test(piece),
             _ => {
-                let words = words::listed(words::ITEMS);
-                self.report(
-                    self.tokens[at],
-                    "an item begins in the first column with its keyword",
-                    &format!("begin with one of {words}"),
-                );
+                self.leave_unread(piece.tokens.clone());
+                self.unknown_item(at);
                 None
             }
         }?;
         Some(Item { docs: self.docs(piece), kind, span: self.span(&piece.tokens) })
+    }
+
+    fn unknown_item(&mut self, at: usize) {
+        let (word, span) = (self.word(at), self.span(&(at..at + 1)));
+        let message = match word {
+            "" => "an item begins in the first column with its keyword".to_owned(),
+            word => format!("an item begins in the first column with its keyword, and `{word}` is none"),
+        };
+        let diagnostic = Diagnostic::new(codes::SYNTAX, span, message, "here");
+        let small = word.to_lowercase();
+        let nearest = words::ITEMS.iter().find(|it| **it == small).copied();
+        let nearest = nearest.or_else(|| suggest::nearest(word, words::ITEMS.iter().copied()));
+        self.push(match nearest {
+            Some(nearest) => diagnostic.replace(format!("`{nearest}`"), span, nearest, false),
+            None => diagnostic.advice(format!("begin with one of {}", words::listed(words::ITEMS))),
+        });
     }
 
     fn plain(&mut self, rule: Rule, piece: &Piece, build: fn(Builder, Pair<'_, Rule>) -> ItemKind) -> Option<ItemKind> {
@@ -47,8 +61,11 @@ impl FileParser<'_> {
     /// Head and body of an item in braces. A missing brace is reported, and what is there is kept.
     fn body(&mut self, piece: &Piece) -> Option<Braced> {
         let Some(braced) = slice::braced(self.tokens, piece.tokens.clone()) else {
-            let last = self.tokens[piece.tokens.end - 1];
-            self.report(last, "this item has no body", "write its lines between `{` and `}`");
+            let tokens = &self.tokens[piece.tokens.clone()];
+            let head = tokens.iter().take_while(|it| it.token != Token::Newline).filter(|it| !it.is_trivia());
+            let last = *head.last().unwrap_or(&tokens[0]);
+            self.leave_unread(piece.tokens.clone());
+            self.report(last, "no `{` follows, so this item has no body", "write its lines between `{` and `}`");
             return None;
         };
         if !braced.is_closed {
@@ -113,14 +130,14 @@ impl FileParser<'_> {
     }
 
     fn map(&mut self, piece: &Piece) -> Option<ItemKind> {
-        let was_broken = std::mem::replace(&mut self.is_broken, false);
+        let unread = self.unread.take();
         let map = self.body(piece).and_then(|braced| {
             let (builder, pair) = self.pair(Rule::map_head, braced.head)?;
             let (name, head) = builder.map_head(pair);
             let members = self.members(braced.body);
-            Some(ItemKind::Map(Map { name, head, members, is_broken: self.is_broken }))
+            Some(ItemKind::Map(Map { name, head, members, is_broken: self.unread.is_some() }))
         });
-        self.is_broken |= was_broken;
+        super::join(&mut self.unread, unread);
         map
     }
 
@@ -182,7 +199,7 @@ impl Builder {
     }
 
     fn parameter(self, pair: Pair<'_, Rule>) -> Parameter {
-        let mut parts = pair.into_inner();
+        let mut parts = pair.into_inner().filter(|it| it.as_rule() != Rule::colon);
         let name = self.name(parts.next().expect("a parameter has a name"));
         Parameter { name, ty: self.ty(parts.next().expect("a parameter has a type")) }
     }

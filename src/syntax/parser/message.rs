@@ -62,6 +62,9 @@ pub fn stray(letter: &str, after: &str) -> (String, Option<&'static str>) {
 /// The most telling of what the grammar could have accepted.
 fn expectation(rules: &[Rule]) -> Option<&'static str> {
     const WORDS: &[(&[Rule], &str)] = &[
+        (&[Rule::kw_extends], "`:` and the two sides, or `extends`"),
+        (&[Rule::colon], "`:`"),
+        (&[Rule::equals], "`=`"),
         (&[Rule::arrow], "an arrow (`<->`, `<~>`, `->` or `<-`)"),
         (
             &[Rule::clause, Rule::via_clause],
@@ -107,6 +110,7 @@ fn candidates(rules: &[Rule], rule: Rule) -> impl Iterator<Item = &'static str> 
         Rule::step_line if has(&[Rule::step_line, Rule::given_step]) => words::STEPS,
         Rule::step_line => words::EXPECTATIONS,
         Rule::system_item => &["from", "profile"],
+        Rule::map_head => &["extends"],
         Rule::drop_line => &["because"],
         _ => &[],
     };
@@ -145,7 +149,7 @@ fn form(rule: Rule) -> &'static str {
         Rule::profile_head => "begin with `profile NAME {`",
         Rule::entity_head => "begin with `entity SYSTEM.NAME {`",
         Rule::values_head => "begin with `values NAME: SYSTEM.ENUM <-> SYSTEM.ENUM {`",
-        Rule::map_head => "begin with `map NAME: SYSTEM.ENTITY <-> SYSTEM.ENTITY {`",
+        Rule::map_head => "begin with `map NAME: SYSTEM.ENTITY <-> SYSTEM.ENTITY {` or `map NAME extends ALIAS.MAP {`",
         Rule::test_head => "begin with `test \"WHAT IS TRUE\" in MAP {`",
         Rule::for_head => "begin with `for FIELD in { VALUE, … } {`",
         Rule::profile_line => "write `text: null is blank, padded 8`",

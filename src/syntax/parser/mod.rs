@@ -9,6 +9,8 @@ mod lines;
 mod message;
 mod steps;
 
+use std::collections::HashSet;
+
 use pest::Parser;
 use pest::iterators::Pair;
 
@@ -60,18 +62,18 @@ fn parse_by(sources: &Sources, file: FileId, items_at_a_time: usize, diags: &mut
     let source = &sources.file(file).text;
     let tokens = lex(source);
     let mut own = Diagnostics::default();
-    let mut parser = FileParser { source, tokens: &tokens, file, diags: &mut own, errors: 0, is_broken: false };
+    let mut parser = FileParser { source, tokens: &tokens, file, diags: &mut own, errors: 0, unread: None };
     let pieces = slice::items(source, &tokens);
     if pieces.len() > ITEMS_MAX {
         parser.report(tokens[pieces[ITEMS_MAX].tokens.start], &format!("a file has at most {ITEMS_MAX} items"), "split the file");
     }
-    let (errors, mut is_broken) = (parser.errors, parser.is_broken);
+    let (errors, mut unread) = (parser.errors, parser.unread);
     let pieces = &pieces[..pieces.len().min(ITEMS_MAX)];
     let parsed = crew::each(pieces, items_at_a_time, |it| parse_one(source, &tokens, file, it, 0));
     let mut items = Vec::with_capacity(pieces.len());
     if errors + parsed.iter().map(|it| it.errors).sum::<usize>() < ERRORS_PER_FILE_MAX {
         for it in parsed {
-            is_broken |= it.is_broken;
+            join(&mut unread, it.unread);
             items.extend(it.item);
             own.append(it.diags);
         }
@@ -81,13 +83,23 @@ fn parse_by(sources: &Sources, file: FileId, items_at_a_time: usize, diags: &mut
         for piece in pieces {
             let it = parse_one(source, &tokens, file, piece, errors);
             errors = it.errors;
-            is_broken |= it.is_broken;
+            join(&mut unread, it.unread);
             items.extend(it.item);
             own.append(it.diags);
         }
     }
     diags.append(own);
-    File { id: file, items, comments: comments(source, &tokens, file), is_broken }
+    let (is_broken, unread) = (unread.is_some(), unread.unwrap_or_default());
+    File { id: file, items, comments: comments(source, &tokens, file), is_broken, unread }
+}
+
+/// The words of what did not parse, where something did not.
+type Unread = Option<HashSet<String>>;
+
+fn join(unread: &mut Unread, more: Unread) {
+    if let Some(more) = more {
+        unread.get_or_insert_default().extend(more);
+    }
 }
 
 /// One item, and what was said of it.
@@ -96,15 +108,15 @@ struct Parsed {
     diags: Diagnostics,
     /// Errors of the file so far.
     errors: usize,
-    is_broken: bool,
+    unread: Unread,
 }
 
 fn parse_one(source: &str, tokens: &[Lexeme], file: FileId, piece: &Piece, errors: usize) -> Parsed {
     let mut diags = Diagnostics::default();
-    let mut parser = FileParser { source, tokens, file, diags: &mut diags, errors, is_broken: false };
+    let mut parser = FileParser { source, tokens, file, diags: &mut diags, errors, unread: None };
     let item = parser.item(piece);
-    let (errors, is_broken) = (parser.errors, parser.is_broken);
-    Parsed { item, diags, errors, is_broken }
+    let (errors, unread) = (parser.errors, parser.unread);
+    Parsed { item, diags, errors, unread }
 }
 
 fn comments(source: &str, tokens: &[Lexeme], file: FileId) -> Vec<Comment> {
@@ -125,7 +137,7 @@ struct FileParser<'a> {
     file: FileId,
     diags: &'a mut Diagnostics,
     errors: usize,
-    is_broken: bool,
+    unread: Unread,
 }
 
 /// Turns pairs of one piece into tree nodes: it knows where the piece begins.
@@ -138,8 +150,21 @@ struct Builder {
 impl<'a> FileParser<'a> {
     /// Parses a piece with one rule of the grammar.
     fn pair(&mut self, rule: Rule, tokens: std::ops::Range<usize>) -> Option<(Builder, Pair<'a, Rule>)> {
+        let found = self.try_pair(rule, tokens.clone());
+        if found.is_none() && !tokens.is_empty() {
+            self.leave_unread(tokens);
+        }
+        found
+    }
+
+    fn leave_unread(&mut self, tokens: std::ops::Range<usize>) {
+        let words = self.tokens[tokens].iter().filter(|it| matches!(it.token, Token::Word | Token::Quoted));
+        let words = words.map(|it| it.text(self.source).trim_matches('`').to_owned());
+        self.unread.get_or_insert_default().extend(words);
+    }
+
+    fn try_pair(&mut self, rule: Rule, tokens: std::ops::Range<usize>) -> Option<(Builder, Pair<'a, Rule>)> {
         if tokens.is_empty() || self.errors >= ERRORS_PER_FILE_MAX {
-            self.is_broken |= !tokens.is_empty();
             return None;
         }
         let lexemes = &self.tokens[tokens.clone()];
@@ -210,7 +235,7 @@ impl<'a> FileParser<'a> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic) {
-        self.is_broken = true;
+        self.unread.get_or_insert_default();
         if self.errors < ERRORS_PER_FILE_MAX {
             self.errors += 1;
             self.diags.push(diagnostic);

@@ -70,7 +70,7 @@ impl Builder {
     fn record(self, pair: Pair<'_, Rule>) -> RecordLiteral {
         let span = self.span(&pair);
         let field = |it: Pair<'_, Rule>| {
-            let mut parts = it.into_inner();
+            let mut parts = it.into_inner().filter(|it| it.as_rule() != Rule::colon);
             let name = self.name(parts.next().expect("a field has a name"));
             (name, self.expr(parts.next().expect("a field has a value")))
         };

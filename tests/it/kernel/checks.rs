@@ -222,7 +222,14 @@ fn may_go_back(driver: &Driver, nth: usize) -> bool {
         // An older agreement takes what was carried since for an edit: two edits, and the policy decides.
         Case::Restored => is_on_file && driver.world.was_restored,
         Case::Unguarded => follows_a_race(driver, nth),
-        Case::Plain | Case::Toggles | Case::Manual | Case::Derived | Case::Filter | Case::Marked | Case::Lookup => false,
+        Case::Plain
+        | Case::Toggles
+        | Case::Manual
+        | Case::Derived
+        | Case::Filter
+        | Case::Marked
+        | Case::Lookup
+        | Case::Summoned => false,
     }
 }
 

@@ -18,6 +18,7 @@
 //!     landing was deleted. Its entry waits, durably, until that link is dead, and is taken then.
 //! 11. *Waiting.* A held link that waits for a row is tried again when a flight lands that says the row has arrived
 //!     ([`Tally::arrived`]); a new worker tries all of them once. Its time is a precaution that this model does not need.
+//!     A row that is summoned is on file with the commit that says so, and is routed like an entry of the feed.
 //! 12. *Next.* A link that a flight names in `look_at` gets a flight before the entry is finished.
 //! 13. *Fence.* A worker that takes over raises the epoch. Every change of the state first checks, in the same transaction, that
 //!     the epoch is still the worker's own ([`rivals`](super::rivals)).
@@ -30,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use dwmap::change::{Answer, Change, Class, Failure, LinkId, RemoteId, Seen, Side, Sides, Write};
-use dwmap::engine::flight::{Effect, Event, Flight, Moment, Owner, Tally};
+use dwmap::engine::flight::{Effect, Event, Flight, Moment, Owner, Summoned, Tally};
 use dwmap::engine::link::{Commit, Hold, Link, LinkState, OpId};
 use dwmap::interp::{Prepared, Query, Resolution};
 use dwmap::value::{Slot, Timestamp, Uuid, Value};
@@ -55,6 +56,8 @@ pub struct Store {
     pub strays: Vec<(LinkId, Side, Change)>,
     /// Links that are to be looked at although no feed tells of them.
     pub asked: BTreeSet<LinkId>,
+    /// Rows that others miss on the other side.
+    pub summoned: Vec<(Side, Change)>,
     /// Raised by every worker that takes over.
     pub epoch: u64,
 }
@@ -154,7 +157,7 @@ impl Driver {
                 self.take(side, &change, true)?;
             }
         }
-        is_busy |= self.take_stray()? || self.take_asked()?;
+        is_busy |= self.take_stray()? || self.take_asked()? || self.take_summoned()?;
         if !is_busy || self.world.random.one_in(4) {
             is_busy |= self.retry()?;
         }
@@ -246,6 +249,38 @@ impl Driver {
         }
         self.store.asked.remove(&id);
         Ok(true)
+    }
+
+    /// Looks at a row that another one misses.
+    fn take_summoned(&mut self) -> Result<bool, Halt> {
+        let Some((side, change)) = self.store.summoned.first().cloned() else { return Ok(false) };
+        let is_known = |(link, is_stored): &(Link, bool)| *is_stored && link.knows(side, &change);
+        let routed = if self.world.is(Mutant::SummonedBlindly) {
+            self.ids += 1;
+            let id = LinkId(Uuid::from_u128(self.ids));
+            Some((Link::new(id, &self.plan.name, side, change.id().clone()), false))
+        } else {
+            self.route(side, &change).filter(|it| !is_known(it))
+        };
+        if let Some((link, is_stored)) = routed {
+            self.fly(link, is_stored)?;
+        }
+        self.store.summoned.remove(0);
+        Ok(true)
+    }
+
+    /// The row with this key on the left, if its link may make the other one now.
+    pub fn summon(&self, query: &Query) -> Event {
+        let Query::IdOf { key, .. } = query else { unreachable!("what is missed is looked up by its key") };
+        let left = &self.world.systems[Side::Left];
+        let Some(row) = left.find(&[Slot(0)], std::slice::from_ref(key)).cloned() else {
+            return Event::Summoned(Summoned::Stays("nor is there one on the left".to_owned()));
+        };
+        let link = self.store.owners[Side::Left].get(&row.id).and_then(|it| self.store.links.get(it));
+        match link.and_then(|it| it.hold.as_ref()) {
+            Some(hold) => Event::Summoned(Summoned::Stays(hold.message.clone())),
+            None => Event::Summoned(Summoned::Coming { plan: self.plan.name.clone(), side: Side::Left, row }),
+        }
     }
 
     /// The living link whose late create this row is.
@@ -379,6 +414,10 @@ impl Driver {
                 Ok(()) => Ok(self.find(side, &write, &slots, &values)),
                 Err(halt) => trip.stop(Next::Do(Effect::Find { side, write, slots, values }), halt),
             },
+            Effect::Summon(query) => match self.tick(Point::Observed) {
+                Ok(()) => Ok(self.summon(&query)),
+                Err(halt) => trip.stop(Next::Do(Effect::Summon(query)), halt),
+            },
             Effect::Finish(_) => unreachable!("a finished flight is not carried on"),
         }
     }
@@ -426,7 +465,7 @@ impl Driver {
     }
 
     pub fn commit(&mut self, commit: Commit) -> Result<(), Halt> {
-        let Commit { mut link, ledger, activity } = commit;
+        let Commit { mut link, ledger, activity, summons } = commit;
         self.world.say(|| format!("  COMMIT {link:?} {ledger:?} {activity:?}"));
         if self.world.is(Mutant::SingleShadow) {
             for slot in (0..4).map(Slot) {
@@ -457,6 +496,7 @@ impl Driver {
             link.shadows = Sides::default();
         }
         self.store.links.insert(link.id, link);
+        self.store.summoned.extend(summons.map(|it| (it.side, Change::Upsert(it.row))));
         if self.world.is(Mutant::LedgerAfterLink) {
             self.tick(Point::BeforeCommit)?;
         }

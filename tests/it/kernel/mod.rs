@@ -197,6 +197,11 @@ fn kernel_keeps_its_promises_when_rows_refer_to_each_other() {
 }
 
 #[test]
+fn kernel_keeps_its_promises_when_rows_that_are_missed_are_made_before_their_turn() {
+    check_schedules(Case::Summoned, 10);
+}
+
+#[test]
 fn kernel_keeps_its_promises_without_correlation() {
     check_schedules(Case::NaturalKey, 10);
 }

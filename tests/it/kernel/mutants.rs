@@ -64,10 +64,12 @@ pub enum Mutant {
     NotAskedFor,
     /// Nobody knows that the state is an older copy.
     RestoredBlindly,
+    /// A row that is summoned gets a link of its own, whatever link it has.
+    SummonedBlindly,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NoIfMatch,
         Self::OffsetBeforeCommit,
         Self::NoCorrelation,
@@ -98,6 +100,7 @@ impl Mutant {
         Self::NotMarked,
         Self::NotAskedFor,
         Self::RestoredBlindly,
+        Self::SummonedBlindly,
     ];
 
     /// The map on which the defect shows.
@@ -109,6 +112,7 @@ impl Mutant {
             Self::GroupTornApart => Case::Grouped,
             Self::NotRenumbered | Self::NotMarked | Self::NotAskedFor => Case::Renewed,
             Self::RestoredBlindly => Case::Restored,
+            Self::SummonedBlindly => Case::Summoned,
             _ => Case::Plain,
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dwmap::change::{Side, Sides};
 use dwmap::interp::Prepared;
 use dwmap::ir::{
-    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Laws, Missing, Modulo, OnError, Origin, Plan, RefId,
-    Reference, Rule, RuleId,
+    Certificate, Compare, Conflict, DeleteAction, End, Exit, Expr, Group, Laws, Missing, Modulo, OnError, Origin, Plan,
+    RefColumn, RefId, RefTarget, Reference, Rule, RuleId, Source,
 };
 use dwmap::schema::profile::TextFacts;
 use dwmap::schema::{Profile, Shape};
@@ -50,6 +50,8 @@ pub enum Case {
     Marked,
     /// Rows refer to each other, to themselves, and to rows that are not there.
     Lookup,
+    /// The same, and a row that is missed is made before its turn.
+    Summoned,
     /// No store can say which create made a row: rows are told apart by their key.
     NaturalKey,
     /// Systems that do not compare versions when they write.
@@ -181,7 +183,7 @@ impl Case {
                 rules.remove(usize::from(CODE));
                 rules.push(derived(NAME, extra));
             }
-            Self::Lookup => {
+            Self::Lookup | Self::Summoned => {
                 left.push(("parent", Field::Parent));
                 right.push(("parent", Field::Parent));
                 rules.push(parent(extra));
@@ -194,11 +196,11 @@ impl Case {
         }
         let shapes = Sides::new(shape("left", &left), shape("right", &right));
         let mut plan = plan(shapes.clone(), rules);
-        if self == Self::Lookup {
-            let own = Some(plan.name.clone());
-            let to_itself =
-                Reference { side: Side::Right, plan: own, targets: Vec::new(), is_partitioned: false, is_deferrable: true };
-            plan.references.push(to_itself);
+        if matches!(self, Self::Lookup | Self::Summoned) {
+            plan.references.push(to_itself(&plan, self == Self::Summoned));
+        }
+        if self == Self::Summoned {
+            plan.rules[usize::from(extra)].on_missing = Missing::Create;
         }
         if self == Self::Manual {
             plan.groups[3].conflict = Conflict::Manual;
@@ -223,6 +225,19 @@ impl Case {
         let versions = versions.into_iter().map(|it| Arc::new(Prepared::new(it))).collect();
         let kinds = |fields: &[(&str, Field)]| fields.iter().map(|(_, field)| *field).collect();
         Setup { case: self, versions, fields: Sides::new(kinds(&left), kinds(&right)) }
+    }
+}
+
+/// The reference of the right side to its own rows.
+fn to_itself(plan: &Plan, has_source: bool) -> Reference {
+    let target = RefTarget { shape: plan.shapes[Side::Left].clone(), columns: vec![RefColumn { slot: Slot(0), via: None }] };
+    Reference {
+        side: Side::Right,
+        plan: Some(plan.name.clone()),
+        targets: Vec::new(),
+        is_partitioned: false,
+        is_deferrable: true,
+        source: has_source.then_some(Source { side: Side::Left, target }),
     }
 }
 

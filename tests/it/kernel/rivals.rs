@@ -71,6 +71,7 @@ impl Driver {
                 Event::Observed(Sides::new(self.row(link, Side::Left), self.row(link, Side::Right)))
             }
             Effect::Resolve(queries) => self.resolved(queries),
+            Effect::Summon(query) => self.summon(&query),
             Effect::Find { side, write, slots, values } => self.find(side, &write, &slots, &values),
             Effect::Send { side, write } => Event::Answered(self.world.apply_as(side, &write, stalled.unmapped)),
             Effect::Commit(_) if self.is_fenced(&stalled) => return Ok(None),

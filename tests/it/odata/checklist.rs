@@ -23,14 +23,23 @@ const DATAVERSE: &str = r#"{
         "accountid": "guid",
         "accountnumber": "text<40>?",
         "name": {"type": "text<160>", "required": true},
-        "revenue": "decimal<19,4>?",
+        "revenue": {"type": "decimal<19,4>?", "meaning": "money"},
+        "revenue_base": {"type": "decimal<19,4>?", "meaning": "money", "readonly": true},
+        "exchangerate": {"type": "decimal<28,12>?", "readonly": true},
+        "transactioncurrencyid": "lookup transactioncurrency?",
         "latitude": "float64?",
         "topics": "choices Topics?",
         "since": "date?",
         "calledon": "datetime?",
+        "checkin": {"type": "datetime?", "meaning": "wall-clock"},
         "new_parentid": "lookup account?",
         "modifiedon": {"type": "datetime?", "modified": true, "readonly": true}
       }
+    },
+    "transactioncurrency": {
+      "set": "transactioncurrencies", "key": ["transactioncurrencyid"], "unique": [["isocurrencycode"]],
+      "fields": {"transactioncurrencyid": "guid", "isocurrencycode": "text<5>", "currencyprecision": "int32",
+        "exchangerate": "decimal<28,12>"}
     }
   }
 }"#;
@@ -219,6 +228,51 @@ async fn line_15_what_the_system_rounds_is_told_as_it_is_held() {
 }
 
 #[tokio::test]
+async fn line_15_amounts_have_the_digits_of_their_currency_and_an_equivalent_that_nobody_writes() {
+    let (sandbox, connector, shape) = dataverse(|_| {}).await;
+    let currency = |code: &str, digits: u8, rate: &str| {
+        let row = format!(r#"{{"isocurrencycode": "{code}", "currencyprecision": {digits}, "exchangerate": {rate}}}"#);
+        Value::Guid(sandbox.insert("transactioncurrency", json(&row)).unwrap().parse().unwrap())
+    };
+    let decimal = |it: &str| Value::Decimal(it.parse().unwrap());
+    let yen = currency("JPY", 0, "150");
+    let cases = [
+        (Value::Null, "12.34565", "12.3457", "12.3457", "12.3457"),
+        (currency("EUR", 2, "1"), "5000000", "5000000", "5000000", "5000000.0000"),
+        (currency("USD", 2, "1.25"), "-0.005", "-0.01", "-0.008", "-0.0100"),
+        (yen.clone(), "1234.5", "1235", "8.2333", "1235.0000"),
+    ];
+    for (number, (currency, sent, held, base, shown)) in cases.into_iter().enumerate() {
+        let fields = [("name", text("A")), ("revenue", decimal(sent)), ("transactioncurrencyid", currency.clone())];
+        let seen = create(&connector, &shape, number as u128, &fields).await;
+        assert_eq!(value(&shape, &seen, "revenue"), &decimal(held), "{sent}");
+        assert_eq!(value(&shape, &seen, "revenue_base"), &decimal(base), "{sent}");
+        assert_eq!(value(&shape, &seen, "transactioncurrencyid"), &currency);
+        assert_eq!(sandbox.row("account", &seen.id.0).unwrap()["revenue"].to_string(), shown);
+        // What was read and sent back changes nothing, whatever the digits on the wire.
+        let same = Write::Update {
+            id: seen.id.clone(),
+            expected: seen.version.clone(),
+            record: record(&shape, &[("revenue", decimal(held)), ("revenue_base", decimal("7"))]),
+        };
+        let Answer::Written(again) = write(&connector, &shape, same).await else { panic!("not written") };
+        assert_eq!(again.record.get(shape.slot("revenue_base").unwrap()), &decimal(base));
+        assert_eq!(again.record.get(shape.slot("revenue").unwrap()), &decimal(held));
+        // Another currency is another amount.
+        let yens = Write::Update {
+            id: again.id,
+            expected: again.version,
+            record: record(&shape, &[("transactioncurrencyid", yen.clone())]),
+        };
+        let Answer::Written(again) = write(&connector, &shape, yens).await else { panic!("not written") };
+        assert_eq!(value(&shape, &again, "exchangerate"), &decimal("150"));
+    }
+    let most =
+        Write::Create { link: link(9), record: record(&shape, &[("name", text("A")), ("revenue", decimal("1000000000000000"))]) };
+    assert_eq!(failure(write(&connector, &shape, most).await).class, Class::Validation);
+}
+
+#[tokio::test]
 async fn line_16_the_order_of_several_choices_means_nothing() {
     let (sandbox, connector, shape) = dataverse(|_| {}).await;
     let id = sandbox.insert("account", json(r#"{"name": "A", "topics": "9, 1"}"#)).unwrap();
@@ -241,7 +295,8 @@ async fn line_17_dates_stay_days_and_instants_stay_instants_from_1753_on() {
         let seen = create(&connector, &shape, number as u128, &fields).await;
         assert_eq!((value(&shape, &seen, "since"), value(&shape, &seen, "calledon")), (&day(since), &at(called)));
     }
-    for early in [("since", day("1752-12-31")), ("calledon", at("1752-12-31T23:59:59Z"))] {
+    for early in [("since", day("1752-12-31")), ("calledon", at("1752-12-31T23:59:59Z")), ("checkin", at("1752-12-31T23:59:59Z"))]
+    {
         let sent = Write::Create { link: link(9), record: record(&shape, &[("name", text("A")), early]) };
         assert_eq!(failure(write(&connector, &shape, sent).await).class, Class::Validation);
     }
@@ -252,6 +307,38 @@ async fn line_17_dates_stay_days_and_instants_stay_instants_from_1753_on() {
     let (changes, _) = drain(&connector, &shape, None).await;
     let Change::Upsert(seen) = &changes[0] else { panic!("{changes:?}") };
     assert_eq!(value(&shape, seen, "Opened"), &Value::Null);
+}
+
+#[tokio::test]
+async fn line_17_each_of_the_three_behaviours_of_dates_is_kept() {
+    let (sandbox, connector, shape) = dataverse(|_| {}).await;
+    let user =
+        r#"{"name": "A", "since": "2024-03-31", "calledon": "2024-03-31T02:30:00+02:00", "checkin": "2024-03-31T02:30:00"}"#;
+    let id = sandbox.insert("account", json(user)).unwrap();
+    let (changes, _) = drain(&connector, &shape, None).await;
+    let Change::Upsert(seen) = &changes[0] else { panic!("{changes:?}") };
+    let at = |it: &str| Value::DateTime(it.parse().unwrap());
+    let read = ["since", "calledon", "checkin"].map(|it| value(&shape, seen, it).clone());
+    // An instant goes by its offset; the wall clock shows half past two, an hour that did not exist in that night in Berlin.
+    let expected = [Value::Date("2024-03-31".parse().unwrap()), at("2024-03-31T00:30:00Z"), at("2024-03-31T02:30:00Z")];
+    assert_eq!(read, expected);
+    let back = ["since", "calledon", "checkin"].into_iter().zip(read.clone()).collect::<Vec<_>>();
+    let update = Write::Update { id: seen.id.clone(), expected: seen.version.clone(), record: record(&shape, &back) };
+    let Answer::Written(again) = write(&connector, &shape, update).await else { panic!("not written") };
+    assert_eq!(["since", "calledon", "checkin"].map(|it| value(&shape, &again, it).clone()), read);
+    let row = sandbox.row("account", &id).unwrap();
+    let shown = ["since", "calledon", "checkin"].map(|it| row[it].as_str().unwrap().to_owned());
+    assert_eq!(shown, ["2024-03-31", "2024-03-31T00:30:00Z", "2024-03-31T02:30:00Z"]);
+    // The sandbox converts neither a day nor a wall clock.
+    for (field, text) in
+        [("since", "2024-03-31T00:00:00Z"), ("checkin", "2024-03-31T02:30:00+02:00"), ("checkin", "2024-03-31T02:30:00-05:00")]
+    {
+        let refused = sandbox.update("account", &id, json(&format!(r#"{{"{field}": "{text}"}}"#))).unwrap_err();
+        assert_eq!(refused.status, 400, "{field} {text}");
+    }
+    let slot = shape.slot("checkin").unwrap();
+    let found = connector.find(&shape, &[slot], &[at("2024-03-31T02:30:00Z")], 2).await.unwrap();
+    assert_eq!(found.len(), 1, "a wall clock is found by the time that it shows");
 }
 
 #[tokio::test]

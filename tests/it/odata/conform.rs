@@ -1,8 +1,10 @@
 //! The suite that every connector passes, over both dialects against their sandboxes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use dwmap::change::RemoteId;
 use dwmap::connect::Connector;
 use dwmap::connect::odata::{Dataverse, Finops, Polling};
 use dwmap::sandbox::{Dialect, Running};
@@ -12,6 +14,7 @@ use serde_json::{Map, Value as Json, json as literal};
 
 use super::{settings, shape, start};
 use crate::connectors::{PAGE_MAX, SCHEMA, System, conforms};
+use crate::referring::Referring;
 
 type Fields = BTreeMap<String, Value>;
 
@@ -19,10 +22,13 @@ type Fields = BTreeMap<String, Value>;
 const DATAVERSE: &str = r#"{ "format_version": 1, "entities": { "item": {
     "set": "items", "key": ["itemid"], "unique": [["code"]],
     "fields": { "code": "text<20>", "name": "text?", "amount": "decimal<38,10>?", "count": "int64?", "open": "bool?",
-        "day": "date?", "moment": "datetime?", "itemid": "guid" } } } }"#;
+        "day": "date?", "moment": "datetime?", "itemid": "guid" } },
+    "order": { "set": "orders", "key": ["orderid"], "fields": { "orderid": "guid", "customerid": "lookup firm | person?" } },
+    "firm": { "set": "firms", "key": ["firmid"], "fields": { "firmid": "guid", "name": "text?" } },
+    "person": { "set": "people", "key": ["personid"], "fields": { "personid": "guid", "name": "text?" } } } }"#;
 
 struct Served {
-    sandbox: Running,
+    sandbox: Arc<Running>,
     connector: Box<dyn Connector>,
     dialect: Dialect,
 }
@@ -41,7 +47,7 @@ impl Served {
                 Box::new(Finops::new(settings, polling).unwrap())
             }
         };
-        Self { sandbox, connector, dialect }
+        Self { sandbox: Arc::new(sandbox), connector, dialect }
     }
 
     fn key(&self, code: &str) -> String {
@@ -72,6 +78,21 @@ impl System for Served {
 
     fn shape(&self) -> Shape {
         shape(if self.dialect == Dialect::Dataverse { DATAVERSE } else { SCHEMA }, "item")
+    }
+
+    fn referring(&self) -> Option<Referring> {
+        if self.dialect != Dialect::Dataverse {
+            return None;
+        }
+        let row = |table: &'static str| (table, self.sandbox.insert(table, Map::new()).unwrap().parse().unwrap());
+        let shape = shape(DATAVERSE, "order");
+        let reference = shape.slot("customerid").unwrap();
+        let sandbox = self.sandbox.clone();
+        let told = move |id: &RemoteId| {
+            let target = sandbox.row("order", &id.0)?["_customerid_value"].as_str()?.to_owned();
+            ["firm", "person"].into_iter().find(|it| sandbox.row(it, &target).is_some()).map(str::to_owned)
+        };
+        Some(Referring { shape, reference, targets: vec![row("firm"), row("person")], told: Box::new(told) })
     }
 
     // Dataverse holds a blank text as none. Finance & Operations has no null, and says 1900-01-01 where there is no date.

@@ -22,6 +22,10 @@ const DATAVERSE: &str = r#"{
         "hold": "hold?",
         "topics": "choices topics?",
         "since": "date?",
+        "revenue": {"type": "decimal<19,4>?", "meaning": "money"},
+        "revenue_base": {"type": "decimal<19,4>?", "meaning": "money", "readonly": true},
+        "checkin": {"type": "datetime?", "meaning": "wall-clock"},
+        "calledon": "datetime?",
         "parentid": "lookup account | contact?",
         "modifiedon": {"type": "datetime?", "modified": true, "readonly": true}
       }
@@ -40,6 +44,9 @@ async fn a_dataverse_table_is_discovered_with_lengths_choices_and_keys() {
     assert_eq!(found.notes, Vec::<String>::new());
     assert_eq!(drift(&expected, &found.schema), []);
     assert_eq!(drift(&found.schema, &expected), []);
+    for (name, field) in &expected.entities["account"].fields {
+        assert_eq!(found.schema.entities["account"].fields[name].meaning, field.meaning, "{name}");
+    }
     // A snapshot of it reads back.
     let text = snapshot::to_json(&found.schema, "dv", "");
     assert_eq!(snapshot::parse(&text).unwrap(), found.schema);

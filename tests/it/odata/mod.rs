@@ -1,6 +1,7 @@
 //! The OData connectors against the sandboxes, over real HTTP.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as loudly as the tests")]
 
+mod batch;
 mod checklist;
 mod conform;
 mod dataverse;

@@ -272,6 +272,27 @@ async fn line_27_a_feed_without_its_triggers_or_after_a_truncate_starts_anew() {
 }
 
 #[tokio::test]
+async fn line_27_our_own_write_comes_back_in_its_version_whoever_writes_by_the_same_role() {
+    let database = Database::new(ITEM);
+    let (_, token) = drain(&database.ours, None).await;
+    let Answer::Written(mine) = database.ours.write(&shape(), &[create(1, "a", "A")]).await.remove(0) else {
+        panic!("not written")
+    };
+    let versions = async |token: &Token| {
+        let page = database.ours.feed(&shape(), Some(token)).await.unwrap();
+        let version = |it: Change| if let Change::Upsert(seen) = it { seen.version } else { panic!("{it:?}") };
+        (page.changes.into_iter().map(version).collect::<Vec<_>>(), page.next)
+    };
+    psql(server(), &database.name, OTHERS_HAVE_ENDED).unwrap();
+    let (echo, token) = versions(&token).await;
+    assert_eq!(echo, [mine.version.clone()]);
+    // The same role and the same values: only the version tells that it was not we.
+    database.user("UPDATE item SET name = name");
+    let (theirs, _) = versions(&token).await;
+    assert!(theirs.len() == 1 && theirs[0] != mine.version, "{theirs:?}");
+}
+
+#[tokio::test]
 async fn a_changed_key_is_a_delete_and_a_row_that_keeps_its_correlation() {
     let database = Database::new(ITEM);
     let (_, start) = drain(&database.ours, None).await;
@@ -367,4 +388,52 @@ async fn tables_become_a_schema() {
     ];
     assert_eq!(shown, expected);
     assert_eq!(schema.entities["grp"].doc.as_deref(), Some("Groups"));
+}
+
+#[tokio::test]
+async fn what_a_start_would_add_is_told_by_reading_alone() {
+    let database = Database::new(ITEM);
+    let looking = connector(&database.name).only_looking();
+    let added = "SELECT (SELECT count(*) FROM pg_trigger) + (SELECT count(*) FROM pg_namespace WHERE nspname = 'dwmap')";
+    let addition = looking.addition(&shape()).await.unwrap();
+    assert_eq!(addition.as_deref(), Some("two triggers on `item`, with a log in the schema `dwmap`"));
+    assert_eq!(looking.feed(&shape(), None).await.unwrap().changes, []);
+    assert_eq!(database.user(added), "0");
+    let role = format!("reader_of_{}", database.name);
+    database.user(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON item TO {role}"));
+    let reader = url(&database.name).replace("postgres@", &format!("{role}@"));
+    let reader = Postgres::new(&Settings { url: reader, password: None }).unwrap().only_looking();
+    let rights = [
+        (format!("`{role}` may not add triggers and a log: grant TRIGGER on `item`"), format!("GRANT TRIGGER ON item TO {role}")),
+        (
+            format!("`{role}` may not add triggers and a log: grant CREATE on the database"),
+            format!("GRANT CREATE ON DATABASE {} TO {role}", database.name),
+        ),
+    ];
+    for (expected, grant) in rights {
+        let refused = reader.addition(&shape()).await.unwrap_err();
+        assert_eq!((refused.class, refused.message), (Class::Auth, expected));
+        database.user(&grant);
+    }
+    assert!(reader.addition(&shape()).await.unwrap().is_some());
+    drain(&database.ours, None).await;
+    assert_eq!(looking.addition(&shape()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_create_that_is_sent_again_does_not_undo_a_truncate() {
+    let database = Database::new(ITEM);
+    let (sent, earlier) = (create(1, "a", "A"), create(2, "b", "B"));
+    let answers = database.ours.write(&shape(), &[sent.clone(), earlier.clone()]).await;
+    assert!(answers.iter().all(|it| matches!(it, Answer::Written(_))), "{answers:?}");
+    database.user("DELETE FROM item WHERE code = 'b'");
+    database.user("TRUNCATE item");
+    for late in [sent, earlier] {
+        assert_eq!(database.ours.write(&shape(), std::slice::from_ref(&late)).await, [Answer::Gone]);
+        assert_eq!(database.ours.find_created(&shape(), &late).await.unwrap(), None);
+    }
+    assert_eq!(database.user("SELECT count(*) FROM item"), "0");
+    let answers = database.ours.write(&shape(), &[create(3, "a", "A")]).await;
+    assert!(matches!(answers[0], Answer::Written(_)), "the place of the row is free for others: {answers:?}");
+    assert_eq!(drain(&database.ours, None).await.0.len(), 1);
 }

@@ -70,8 +70,8 @@ map Customers: a.Customer <-> b.account {
   key Id <-> number
   Name  <-> name
   Note  <-> note    on conflict prefer b
-  Group <-> grp     via Groups
-  Payer <-> payer   via Customers
+  Group <-> grp     via Groups     on missing create
+  Payer <-> payer   via Customers  on missing create
   on conflict prefer a
   on delete <-> delete
   on error retry 1000000
