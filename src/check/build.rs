@@ -71,6 +71,7 @@ pub fn map<'a>(
         tables: Vec::new(),
         references: Vec::new(),
         has_partition,
+        is_key_wrong: false,
         depth: 0,
         grown: 0,
         operands: HashMap::new(),
@@ -203,6 +204,7 @@ fn add<'a>(
     let is_full = cx.sides.iter().any(|(_, it)| it.fields.is_full);
     let Some(lowered) = lowered.filter(|_| !is_full) else {
         cx.is_wrong = true;
+        cx.is_key_wrong |= role != Role::Ordinary;
         out.is_partial = true;
         return;
     };

@@ -92,6 +92,7 @@ fn lowered(
         tables: Vec::new(),
         references: Vec::new(),
         has_partition: false,
+        is_key_wrong: false,
         depth: 0,
         grown: 0,
         operands: HashMap::new(),

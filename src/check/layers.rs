@@ -454,7 +454,7 @@ fn is_replaced(old: &PolicyKind, new: &PolicyKind) -> bool {
 }
 
 /// The text without its line breaks and runs of blanks, as it is kept in the lock.
-fn squeezed(text: &str) -> String {
+pub fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -4,7 +4,7 @@ use super::expr::{Typed, bare, single};
 use super::fit::{self, Fit, bridges};
 use super::premise::Premise;
 use super::scope::Scope;
-use crate::change::Side;
+use crate::change::{Side, Sides};
 use crate::diag::{Diagnostic, Edit, Fix, codes};
 use crate::functions::{self, Law};
 use crate::ir::{Expr, Math};
@@ -172,7 +172,14 @@ impl Scope<'_, '_> {
                 None
             }
             Fit::Never => {
-                self.mismatch(given.span, &given.kind, to, &bridges(&given.kind, to));
+                let mut ends = Sides::new(&given.kind, to);
+                if side == Side::Left {
+                    ends.0.reverse();
+                }
+                let ways = self.ways_of_reference(&ends);
+                let ways: Vec<&str> = ways.iter().map(String::as_str).collect();
+                let found = if ways.is_empty() { bridges(&given.kind, to) } else { ways };
+                self.mismatch(given.span, &given.kind, to, &found);
                 None
             }
         }
@@ -203,6 +210,9 @@ impl Scope<'_, '_> {
             && from > into
         {
             diagnostic = diagnostic.note("digits", format!("{from} may stand before the point, and {into} have room there"));
+        }
+        if let (codes::TOO_LONG, Some(function)) = (code, lengthening(&source)) {
+            diagnostic = diagnostic.note("length", format!("`{function}` can make a text longer, as `ß` becomes `SS`"));
         }
         let end = self.rule_end().filter(|_| code != codes::DATE_LOSS);
         diagnostic.fixes.extend(cut.and_then(|cut| self.cut_fix(given, to, cut, end)));
@@ -418,6 +428,20 @@ impl Scope<'_, '_> {
             self.may_fail(written, *span, &what);
         }
     }
+}
+
+/// A function called in this text whose result can be longer than what it is given.
+fn lengthening(source: &str) -> Option<&'static str> {
+    let one = Kind::Text { max: Some(1) };
+    let is_longer = |it: &functions::Function| {
+        it.parameters.len() == 1 && matches!((it.result)(std::slice::from_ref(&one), &[None]), Kind::Text { max: Some(2..) })
+    };
+    let called = source.split('(').map(|it| it.rsplit(|letter: char| !letter.is_alphanumeric() && letter != '_').next());
+    called
+        .flatten()
+        .filter_map(functions::find)
+        .find(|it| it.parameters[..].first().is_some_and(|it| it.accepts == functions::Accepts::Text) && is_longer(it))
+        .map(|it| it.name)
 }
 
 /// How far a function goes towards values that fit. A call that changes nothing is no way out.

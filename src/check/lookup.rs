@@ -1,7 +1,8 @@
 //! References: which row a lookup means, and the unique key that stands for it on the other side.
 
-use super::expr::{Typed, bare, single};
+use super::expr::{bare, single};
 use super::fit;
+use super::layers::squeezed;
 use super::names::{MapInfo, System, World, unknown};
 use super::scope::{Fields, Scope};
 use crate::change::{Side, Sides};
@@ -142,11 +143,27 @@ impl Scope<'_, '_> {
         }
         match self.map_target(side, end, kind, name, width) {
             Ok((reference, kinds)) => Some(self.refer(reference, kinds)),
+            Err(_) if self.is_key_wrong && !self.has_partition => {
+                self.is_wrong = true;
+                None
+            }
             Err(problem) => {
+                // What lacks is said once.
+                self.is_key_wrong |= !self.has_partition;
                 self.report(*problem);
                 None
             }
         }
+    }
+
+    /// How this map would write the partition line of another one. `None`: it has not the fields for it.
+    fn partition_like(&self, map: &ast::Map) -> Option<String> {
+        let rule = map.members.iter().find_map(|it| match &it.kind {
+            MemberKind::Partition(rule) => Some(rule),
+            _ => None,
+        })?;
+        let has = |side: Side, end: &ast::Expr| single(end).is_some_and(|it| self.sides[side].entity.fields.contains_key(it));
+        (has(Side::Left, &rule.left) && has(Side::Right, &rule.right)).then(|| squeezed(self.text(rule.span)))
     }
 
     fn map_target(
@@ -169,7 +186,10 @@ impl Scope<'_, '_> {
             is_partitioned = width == columns.len();
             if is_partitioned && !self.has_partition {
                 let message = format!("`{name}` is kept per partition, and `{}` has none", self.map);
-                let advice = "add a `partition` line, or give the partition as the first value of a tuple";
+                let advice = match self.partition_like(map) {
+                    Some(rule) => format!("add `partition {rule}`, as `{name}` has it"),
+                    None => "add a `partition` line, or give the partition as the first value of a tuple".to_owned(),
+                };
                 return Err(Box::new(Diagnostic::new(codes::LOOKUP, name.span, message, "needs a partition").advice(advice)));
             }
             columns.insert(0, partition);
@@ -183,16 +203,15 @@ impl Scope<'_, '_> {
 
 impl Scope<'_, '_> {
     /// Every `via` of the project that leads from one of these ends to the other.
-    pub fn ways_of_reference(&self, left: &Typed, right: &Typed) -> Vec<String> {
-        let ends = Sides::new(left, right);
-        if !ends.iter().any(|(_, it)| matches!(it.kind, Kind::Lookup(_))) {
+    pub fn ways_of_reference(&self, ends: &Sides<&Kind>) -> Vec<String> {
+        if !ends.iter().any(|(_, it)| matches!(it, Kind::Lookup(_))) {
             return Vec::new();
         }
         let maps = self.world.maps.values().filter(|it| it.is_active);
         let through_map = |info: &MapInfo<'_>| {
             let MapHead::Sides { left, right, .. } = &info.map.head else { return None };
             let joins = |near: &ast::Path, far: &ast::Path| {
-                let fits = |side: Side, path: &ast::Path| match &ends[side].kind {
+                let fits = |side: Side, path: &ast::Path| match ends[side] {
                     Kind::Lookup(targets) => is_path_of(path, &self.sides[side].system.name, targets),
                     _ => path.segments[0].text == self.sides[side].system.name && info.map.name.text != self.map,
                 };
@@ -202,7 +221,7 @@ impl Scope<'_, '_> {
         };
         let mut out: Vec<String> = maps.filter_map(through_map).collect();
         for side in Side::BOTH {
-            out.extend(self.ways_through_tables(side, &ends[side].kind, &ends[side.other()].kind));
+            out.extend(self.ways_through_tables(side, ends[side], ends[side.other()]));
         }
         out
     }

@@ -105,6 +105,7 @@ impl<'a> Scope<'a, '_> {
             has_else: clauses.otherwise.map(Option::is_some),
             can_fail: Sides::default(),
             is_two_way: arrow[Side::Left] && arrow[Side::Right],
+            is_tuple: ends(&rule.left).len() > 1,
             on_create: clauses.on_create,
             is_key: setting.is_key,
             can_write: Sides::new(self.can_write(Side::Left, &rule.left), self.can_write(Side::Right, &rule.right)),
@@ -504,7 +505,17 @@ impl<'a> Scope<'a, '_> {
 
     /// What can stand between the two ends of a two-way rule: what the project has for a lookup, else functions.
     fn with_bridges(&self, mut diagnostic: Diagnostic, left: &Typed, right: &Typed) -> Diagnostic {
-        let ways = self.ways_of_reference(left, right);
+        let ways = self.ways_of_reference(&Sides::new(&left.kind, &right.kind));
+        if let (Some(way), true) = (ways.first(), self.rule.as_ref().is_some_and(|it| it.is_tuple)) {
+            let (left, right) = (self.text(left.span), self.text(right.span));
+            let is_partition = |(side, name): (Side, &str)| self.sides[side].entity.partition.as_deref() == Some(name);
+            let word = match self.rule.as_ref().is_some_and(|it| it.is_key) {
+                true if [(Side::Left, left), (Side::Right, right)].into_iter().any(is_partition) => "partition ",
+                true => "key ",
+                false => "",
+            };
+            return diagnostic.advice(format!("a reference stands in a line of its own: `{word}{left} <-> {right}   {way}`"));
+        }
         if let (false, Some(end)) = (ways.is_empty(), self.rule_end()) {
             return ways
                 .into_iter()

@@ -34,6 +34,8 @@ pub struct Current {
     /// Something on the way to this side can fail, so that its `else` has a use.
     pub can_fail: Sides<std::cell::Cell<bool>>,
     pub is_two_way: bool,
+    /// Its ends are tuples.
+    pub is_tuple: bool,
     pub on_create: bool,
     /// A key or partition: its null parks the row, so that it needs no `??`, and its arrow can only be `<->`.
     pub is_key: bool,
@@ -52,6 +54,8 @@ pub struct Scope<'a, 'd> {
     pub tables: Vec<ValueTable>,
     pub references: Vec<Reference>,
     pub has_partition: bool,
+    /// The key or partition is wrong or lacks, which was reported: nothing is said of what needs it.
+    pub is_key_wrong: bool,
     /// Calls of own functions that are being put in place.
     pub depth: u32,
     /// Parts that own functions have added to the expressions of the rule, see [`Scope::grown`].

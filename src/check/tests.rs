@@ -57,6 +57,7 @@ fn one<'a>(
         tables: Vec::new(),
         references: Vec::new(),
         has_partition: plan.partition.is_some(),
+        is_key_wrong: false,
         depth: 0,
         grown: 0,
         operands: HashMap::new(),

@@ -41,6 +41,8 @@ pub struct Function {
     pub looks_at_ends: bool,
     /// The texts that it looks for: beside a constant or at a cut they make it answer otherwise, and there the laws are tried.
     pub sought: &'static [&'static str],
+    /// The word of `modulo` under which values compare as they do after this function.
+    pub modulo: Option<&'static str>,
     pub doc: &'static str,
     pub examples: &'static [Example],
     pub eval: fn(&[Value]) -> Result<Value, String>,
@@ -94,6 +96,7 @@ const PLAIN: Function = Function {
     push: Push::NONE,
     looks_at_ends: false,
     sought: &[],
+    modulo: None,
     doc: "",
     examples: &[],
     eval: |_| Ok(Value::Null),

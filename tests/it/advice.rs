@@ -81,7 +81,7 @@ fn every_change_that_a_message_carries_takes_the_message_away() {
     assert!(idle.is_empty(), "{}", idle.join("\n"));
 }
 
-const CASES: &[&[(&str, &str)]] = &[NUMBERS, TYPES, OPERATORS, POLICIES, REFERENCES, KEYS, WRITERS, FILTERS, VALUES, LISTS];
+const CASES: &[&[(&str, &str)]] = &[NUMBERS, TYPES, OPERATORS, POLICIES, REFERENCES, KEYS, WRITERS, FILTERS, VALUES, LISTS, LAWS];
 
 const LIMIT: &str = "CreditLimit                   <-> creditlimit       else reject";
 const TERMS: &str = "PaymentTerms                  <-> paymentterms";
@@ -150,10 +150,13 @@ fn a_policy_that_is_broken_is_shown_in_its_own_form() {
 const GROUP: &str = "CustomerGroupId               <-> customergroup     via CustomerGroups   else reject";
 const PARTITION: &str = "  partition dataAreaId      <-> msdyn_company   via Companies\n  key       CustomerAccount";
 
+const PARTITION_AND_KEY: &str =
+    "  partition dataAreaId      <-> msdyn_company   via Companies\n  key       CustomerAccount <-> accountnumber";
+
 const REFERENCES: &[(&str, &str)] = &[
     (GROUP, "CustomerGroupId <-> customergroup   else reject"),
-    ("  key       CustomerAccount", "  key       (dataAreaId, CustomerAccount)"),
     (PARTITION, "  key       CustomerAccount"),
+    (PARTITION_AND_KEY, "  key       (dataAreaId, CustomerAccount) <-> (msdyn_company, accountnumber)"),
     ("msdyn_company: lookup dv.cdm_company\n  name", "msdyn_company:  lookup dv.company\n  name"),
     (TERMS, "dataAreaId -> paymentterms\n  PaymentTerms -> msdyn_company"),
 ];
@@ -220,4 +223,18 @@ const LISTS: &[(&str, &str)] = &[
 #[test]
 fn names_that_are_none_are_answered_with_those_that_there_are() {
     insta::assert_snapshot!(said(LISTS));
+}
+
+const LAWS: &[(&str, &str)] = &[
+    (LIMIT, "text(CreditLimit) <-> acme_vat   else reject"),
+    (TERMS, "take(PaymentTerms, 5) <-> paymentterms"),
+    (TERMS, "strip(PaymentTerms, \" \") <-> paymentterms"),
+    (TERMS, "normalize_space(PaymentTerms) <-> paymentterms"),
+    (LIMIT, "round(CreditLimit, 1) <-> creditlimit   else reject"),
+    (TERMS, "PaymentTerms ++ \"!\" <-> paymentterms   else reject"),
+];
+
+#[test]
+fn both_sides_are_told_to_store_it_so_only_where_that_loses_nothing() {
+    insta::assert_snapshot!(said(LAWS));
 }

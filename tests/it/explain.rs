@@ -55,9 +55,21 @@ fn a_map_with_errors_is_explained_as_far_as_it_was_read() {
     assert!(map.out.contains("`Items` has errors") && map.out.contains("blocked"), "{map:?}");
     let right = folder.dwmap(&["explain", "Items.title"]);
     assert_eq!(right.exit, Some(1), "{right:?}");
-    assert!(right.out.contains("nothing of it runs") && !right.messages.contains("Wait"), "{right:?}");
+    assert!(right.out.contains("errors elsewhere") && right.out.contains("nothing of it runs"), "{right:?}");
+    assert_eq!(right.messages, "");
     let wrong = folder.dwmap(&["explain", "Items.grams"]);
     assert!(wrong.exit == Some(1) && wrong.messages.contains("Wait") && wrong.out.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn values_that_become_one_are_named_as_members() {
+    let folder = Folder::new("explain-members");
+    let rules = MAP.replace("blocked: bool", "blocked: choice { Free = 1, Held = 2 }");
+    let rules = rules
+        .replace("No <-> false, All <-> true, Payment -> true }", "No <-> Free, All <-> Held, Payment -> Held } else reject");
+    folder.write("items.dwmap", &rules);
+    let said = folder.dwmap(&["explain", "Items.blocked"]);
+    assert!(said.exit == Some(0) && said.out.contains("which of All, Payment: all become Held"), "{said:?}");
 }
 
 /// Every one of the lines stands in the answer, whatever stands between its words.

@@ -5,9 +5,10 @@ use crate::change::Side;
 use crate::check::built::{Built, Role, Written};
 use crate::check::names::World;
 use crate::diag::{Diagnostic, Edit, Fix, codes};
+use crate::functions::{self, Law};
 use crate::ir::{Plan, RuleId};
 use crate::source::{Sources, Span};
-use crate::syntax::ast::{ClauseKind, Expr, ExprKind, RowEnd, ValueRow};
+use crate::syntax::ast::{Arrow, ClauseKind, Expr, ExprKind, Path, RowEnd, ValueRow};
 use crate::value::{Kind, Record, Value};
 
 /// Longest text that a counterexample shows in full.
@@ -24,15 +25,14 @@ pub fn diagnostic(world: &World<'_>, built: &Built<'_>, id: RuleId, finding: &Fi
             show(*side, after),
             shown(again)
         )),
-        Finding::Section { from, record, wanted, after, reads } => {
-            section(&written, *from, wanted, sources).counterexample(format!(
+        Finding::Section { from, record, wanted, after, reads } => section(world, &written, *from, wanted, sources)
+            .counterexample(format!(
                 "{}  →  {}  →  reads as {}  ≠  {}",
                 show(*from, record),
                 show(from.other(), after),
                 shown(reads),
                 shown(wanted)
-            ))
-        }
+            )),
         Finding::Restless { trace, comes_to_rest } => {
             let steps: Vec<String> =
                 trace.iter().take(4).map(|(side, it)| format!("{} {}", system(world, plan, *side), show(*side, it))).collect();
@@ -98,12 +98,29 @@ fn unstable(written: &Written<'_>, side: Side) -> Diagnostic {
         .advice("apply the functions in an order in which a second time changes nothing, such as `trim(take(…))`")
 }
 
-fn section(written: &Written<'_>, from: Side, wanted: &Value, sources: &Sources) -> Diagnostic {
+fn section(world: &World<'_>, written: &Written<'_>, from: Side, wanted: &Value, sources: &Sources) -> Diagnostic {
     let message = format!("the {} side can hold a value that the {} side cannot equal", from.word(), from.other().word());
     let (holder, reader) = (end(written, from), end(written, from.other()));
     let diagnostic = Diagnostic::new(codes::SECTION, holder.span, message, format!("may hold {}", shown(wanted)))
         .because(reader.span, format!("never reads as {}", shown(wanted)));
-    with_canon_fixes(diagnostic, written, holder, reader, sources)
+    match &reader.kind {
+        ExprKind::Call { function, arguments } if is_canon(world, function) && !arguments.is_empty() => {
+            with_canon_fixes(diagnostic, written, holder, (reader, &function.to_string(), &arguments[0]), sources)
+        }
+        _ if written.rule.arrow == Arrow::Both => {
+            diagnostic.replace("write `<~>` and say what is lost with `loses`", written.rule.arrow_span, "<~>", false)
+        }
+        _ => diagnostic.advice("make the rule one-way, or map the field without what is done to it"),
+    }
+}
+
+/// Applied to both sides, the function makes them comparable: it changes nothing when it is applied again, and forgets nothing that
+/// matters.
+fn is_canon(world: &World<'_>, function: &Path) -> bool {
+    match world.functions.get(&world.project.key(function)) {
+        Some(own) => own.is_canon,
+        None => functions::find(&function.to_string()).is_some_and(|it| it.law == Law::Canon),
+    }
 }
 
 /// `trim(Name) <-> name`: compare trimmed and copy verbatim, or trim both.
@@ -111,22 +128,11 @@ fn with_canon_fixes(
     mut diagnostic: Diagnostic,
     written: &Written<'_>,
     holder: &Expr,
-    reader: &Expr,
+    (reader, name, inner): (&Expr, &str, &Expr),
     sources: &Sources,
 ) -> Diagnostic {
-    let ExprKind::Call { function, arguments } = &reader.kind else {
-        return diagnostic.advice("write `<~>` and say what is lost");
-    };
-    let Some(inner) = arguments.first() else { return diagnostic };
-    let name = function.to_string();
     let plain = sources.text(inner.span).to_owned();
-    let loosely = match name.as_str() {
-        "trim" => Some("trim"),
-        "upper" | "lower" => Some("case"),
-        "normalize_space" => Some("space"),
-        _ => None,
-    };
-    if let Some(word) = loosely {
+    if let Some(word) = functions::find(name).and_then(|it| it.modulo) {
         let modulo = written.rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::Modulo(_)));
         let addition = match modulo {
             Some(clause) => insert(clause.span.end, clause.span, format!(", {word}")),

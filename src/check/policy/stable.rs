@@ -8,6 +8,8 @@ use crate::check::names::World;
 use crate::diag::{Diagnostic, codes};
 use crate::interp::{self, Cx, Lookups};
 use crate::ir::{Plan, Rule, RuleId};
+use crate::schema::profile::TextFacts;
+use crate::source::Span;
 use crate::syntax::ast::{MemberKind, PolicyKind};
 use crate::value::{Record, Slot, Value};
 
@@ -15,26 +17,57 @@ pub fn check(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     moved(built, out);
     rekeyed(world, built, out);
     for (id, written) in built.plan.rule_ids().zip(&built.rules).filter(|(_, it)| it.role == Role::Key) {
-        let rule = built.plan.rule(id);
-        if let Some((side, [first, second])) = colliding(&built.plan, id) {
-            let show = |record: &Record| show_record(&built.plan, id, side, record);
+        let found = Difference::ALL.into_iter().find_map(|it| Some((it, colliding(&built.plan, id, it)?)));
+        if let Some((difference, (side, rows))) = found {
             let end = if side == Side::Left { &written.rule.left } else { &written.rule.right };
-            let message = format!("two keys of the {} side can be one for the {} side", side.word(), side.other().word());
-            let what = format!(
-                "profile `{}` tells `a` from `A`, profile `{}` does not",
-                profile(built, side),
-                profile(built, side.other())
-            );
-            let diagnostic = Diagnostic::new(codes::KEY_COLLISION, end.span, message, "kept apart by letter case here")
-                .counterexample(format!("{} and {}", show(&first), show(&second)))
-                .note("stores", what)
-                .advice(
-                    "make the key one spelling: `upper(…)` on both sides with `else reject`, and `<->`, for a key loses nothing",
-                )
-                .advice("or state in the profile how the store compares");
-            out.push(Diagnostic { rule: Some(rule.label.clone()), ..diagnostic });
+            let diagnostic = collision(built, id, (side, end.span), difference, &rows);
+            out.push(Diagnostic { rule: Some(built.plan.rule(id).label.clone()), ..diagnostic });
         }
     }
+}
+
+/// What two texts may differ in that one store tells apart and another does not.
+#[derive(Clone, Copy)]
+enum Difference {
+    Case,
+    TrailingBlanks,
+}
+
+impl Difference {
+    const ALL: [Self; 2] = [Self::Case, Self::TrailingBlanks];
+
+    /// Stores with this profile may take such texts for one.
+    fn is_ignored(self, facts: &TextFacts) -> bool {
+        match self {
+            Self::Case => facts.compare_ignoring_case,
+            Self::TrailingBlanks => facts.compare_ignoring_trailing_blanks || facts.trailing_blanks_dropped,
+        }
+    }
+
+    /// The text and others that differ from it in this alone.
+    fn pairs(self, text: String) -> Vec<[String; 2]> {
+        match self {
+            // Every store has a table of its own for the case of other letters.
+            Self::Case if !text.is_ascii() => Vec::new(),
+            Self::Case => [text.to_lowercase(), text.to_uppercase()].map(|other| [text.clone(), other]).to_vec(),
+            Self::TrailingBlanks => vec![[text.trim_end_matches(' ').to_owned(), format!("{} ", text.trim_end_matches(' '))]],
+        }
+    }
+}
+
+fn collision(built: &Built<'_>, id: RuleId, (side, end): (Side, Span), difference: Difference, rows: &[Record; 2]) -> Diagnostic {
+    let show = |record: &Record| show_record(&built.plan, id, side, record);
+    let (words, example, way_out) = match difference {
+        Difference::Case => ("letter case", "`a` from `A`", "`upper(…)` on both sides with `else reject`"),
+        Difference::TrailingBlanks => ("trailing blanks", "\"a\" from \"a \"", "`trim(…)` on both sides"),
+    };
+    let message = format!("two keys of the {} side can be one for the {} side", side.word(), side.other().word());
+    let [own, other] = [side, side.other()].map(|it| profile(built, it));
+    Diagnostic::new(codes::KEY_COLLISION, end, message, format!("kept apart by {words} here"))
+        .counterexample(format!("{} and {}", show(&rows[0]), show(&rows[1])))
+        .note("stores", format!("profile `{own}` tells {example}, profile `{other}` does not"))
+        .advice(format!("make the key one spelling: {way_out}, and `<->`, for a key loses nothing"))
+        .advice("or state in the profile how the store compares")
 }
 
 fn profile<'b>(built: &'b Built<'_>, side: Side) -> &'b str {
@@ -116,9 +149,9 @@ fn rekeyed(world: &World<'_>, built: &Built<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Two rows of a side whose keys its store tells apart by letter case, and the other store does not.
-fn colliding(plan: &Plan, id: RuleId) -> Option<(Side, [Record; 2])> {
-    let ignores = |side: Side| plan.profiles[side].text.compare_ignoring_case;
+/// Two rows of a side whose keys its store tells apart by this difference, and the other store does not.
+fn colliding(plan: &Plan, id: RuleId, difference: Difference) -> Option<(Side, [Record; 2])> {
+    let ignores = |side: Side| difference.is_ignored(&plan.profiles[side].text);
     let side = Side::BOTH.into_iter().find(|&it| plan.writes[it.other()] && !ignores(it) && ignores(it.other()))?;
     let end = &plan.rule(id).ends[side];
     let mut near = Vec::new();
@@ -128,15 +161,14 @@ fn colliding(plan: &Plan, id: RuleId) -> Option<(Side, [Record; 2])> {
     let slots = end.read.slots();
     slots.iter().for_each(|slot| simple.set(*slot, values(slot).first().cloned().unwrap_or(Value::Null)));
     slots.iter().find_map(|slot| {
-        // Every store has a table of its own for the case of other letters.
-        let texts = values(slot).into_iter().filter_map(|it| it.as_text().filter(|it| it.is_ascii()).map(str::to_owned));
-        let spellings = texts.flat_map(|it| [it.to_lowercase(), it.to_uppercase()].map(|other| [it.clone(), other]));
+        let texts = values(slot).into_iter().filter_map(|it| it.as_text().map(str::to_owned));
         let with = |text: String| {
             let mut record = simple.clone();
             record.set(*slot, Value::text(text));
             interp::normalise(plan, side, &record)
         };
-        spellings.map(|it| it.map(with)).find(|it| collide(plan, id, side, it)).map(|it| (side, it))
+        let pairs = texts.flat_map(|it| difference.pairs(it));
+        pairs.map(|it| it.map(with)).find(|it| collide(plan, id, side, it)).map(|it| (side, it))
     })
 }
 

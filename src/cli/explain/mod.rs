@@ -77,7 +77,9 @@ fn of_wrong_map(compiled: &Compiled, plan: &Plan, label: Option<&str>, color: Co
         is_of_map && it.severity == Severity::Error && (label.is_none() || it.rule.as_deref() == label)
     };
     let found: Vec<Diagnostic> = compiled.diagnostics.iter().filter(is_meant).cloned().collect();
-    eprint!("{}", render::emit(&found, &compiled.sources, color.of_messages()));
+    if !found.is_empty() {
+        eprint!("{}", render::emit(&found, &compiled.sources, color.of_messages()));
+    }
     let program = &compiled.checked.program;
     let text = match label {
         None => rule::map(program, plan),
@@ -85,7 +87,11 @@ fn of_wrong_map(compiled: &Compiled, plan: &Plan, label: Option<&str>, color: Co
         Some(label) if !found.is_empty() && !plan.rules.iter().any(|it| it.label == label) => return Ok(Exit::Found),
         Some(label) => one(program, plan, label)?,
     };
-    output::print_line(&format!("`{}` has errors; this is what the rest of it says, and nothing of it runs", plan.name));
+    let where_from = if found.is_empty() { " elsewhere, which `dwmap check` shows" } else { "" };
+    output::print_line(&format!(
+        "`{}` has errors{where_from}; this is what the rest of it says, and nothing of it runs",
+        plan.name
+    ));
     output::print(&text);
     Ok(Exit::Found)
 }

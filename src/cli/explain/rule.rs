@@ -129,7 +129,7 @@ fn conflict(program: &Program, plan: &Plan, it: Conflict) -> String {
 fn losses(plan: &Plan, rule: &Rule) -> Vec<String> {
     let mut out: Vec<String> = rule.loses.iter().map(|it| format!("{it:?}, as the map says")).collect();
     for side in Side::BOTH {
-        merged(plan, side, &rule.ends[side].read, &mut out);
+        merged(plan, rule, side, &rule.ends[side].read, &mut out);
     }
     if out.is_empty() && rule.is_two_way() {
         out.push("nothing".to_owned());
@@ -137,7 +137,7 @@ fn losses(plan: &Plan, rule: &Rule) -> Vec<String> {
     out
 }
 
-fn merged(plan: &Plan, side: Side, expr: &Expr, out: &mut Vec<String>) {
+fn merged(plan: &Plan, rule: &Rule, side: Side, expr: &Expr, out: &mut Vec<String>) {
     match expr {
         Expr::Table { table, operand } => {
             let pairs = &plan.table(*table).pairs;
@@ -148,6 +148,7 @@ fn merged(plan: &Plan, side: Side, expr: &Expr, out: &mut Vec<String>) {
                 let sources: Vec<String> =
                     pairs.iter().filter(|(_, to)| to == target).map(|(from, _)| member(plan, side, operand, from)).collect();
                 if sources.len() > 1 {
+                    let target = member(plan, side.other(), &rule.ends[side.other()].read, target);
                     out.push(format!("which of {}: all become {target}", sources.join(", ")));
                 }
             }
@@ -155,7 +156,7 @@ fn merged(plan: &Plan, side: Side, expr: &Expr, out: &mut Vec<String>) {
         Expr::Call { function, .. } if functions::find(function).is_some_and(|it| it.law == FunctionLaw::Retract) => {
             out.push(format!("what {} leaves out", show::expr(plan, side, expr)));
         }
-        other => other.operands().into_iter().for_each(|it| merged(plan, side, it, out)),
+        other => other.operands().into_iter().for_each(|it| merged(plan, rule, side, it, out)),
     }
 }
 
