@@ -46,6 +46,7 @@ mod readme;
 mod referring;
 mod renewal;
 mod sandbox;
+mod secrets;
 mod session;
 mod shipped;
 mod simulate;
