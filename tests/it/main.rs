@@ -21,6 +21,7 @@ mod drift;
 mod dual_write;
 mod editors;
 mod explain;
+mod files;
 mod first_reading;
 mod flat;
 mod folder;
