@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Stopped;
 use super::project::read_text;
 use crate::connect::Connector;
+use crate::connect::files::Files;
 use crate::connect::http::Settings;
 use crate::connect::odata::notice::Sender;
 use crate::connect::odata::{Dataverse, Discovered, Finops, Polling};
@@ -40,6 +41,10 @@ pub fn connect_to_look(
             one(&System::Sqlite { path: copy }, Path::new(""))
         }
         System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?.only_looking())),
+        System::Files { path } => {
+            let files = Files::open(root.join(path)).map_err(Stopped::environment)?;
+            Ok(Arc::new(files.only_looking()))
+        }
         System::Dataverse { .. } | System::Finops { .. } => one(bound, root),
     })
 }
@@ -49,6 +54,10 @@ pub fn connect_to_probe(program: &Program, config: &Config, root: &Path) -> Resu
     connect_by(program, config, |_, bound| match bound {
         System::Sqlite { path } => Ok(Arc::new(Sqlite::open_to_look(root.join(path)).map_err(Stopped::environment)?)),
         System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?.only_looking())),
+        System::Files { path } => {
+            let files = Files::open(root.join(path)).map_err(Stopped::environment)?;
+            Ok(Arc::new(files.only_looking()))
+        }
         System::Dataverse { .. } | System::Finops { .. } => one(bound, root),
     })
 }
@@ -84,6 +93,7 @@ fn connect_by(
 fn one(system: &System, root: &Path) -> Result<Arc<dyn Connector>, Stopped> {
     match system {
         System::Sqlite { path } => Ok(Arc::new(Sqlite::open(root.join(path)).map_err(Stopped::environment)?)),
+        System::Files { path } => Ok(Arc::new(Files::open(root.join(path)).map_err(Stopped::environment)?)),
         System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?)),
         System::Dataverse { url, auth, authority, .. } => {
             let settings = settings(url, auth, authority.as_deref(), root)?;
@@ -103,7 +113,11 @@ pub fn hooks(config: &Config, root: &Path) -> Result<Vec<Hook>, Stopped> {
         let (sender, webhook) = match system {
             System::Dataverse { webhook: Some(it), .. } => (Sender::Dataverse, it),
             System::Finops { webhook: Some(it), .. } => (Sender::Finops, it),
-            System::Dataverse { .. } | System::Finops { .. } | System::Sqlite { .. } | System::Postgres { .. } => continue,
+            System::Dataverse { .. }
+            | System::Finops { .. }
+            | System::Sqlite { .. }
+            | System::Files { .. }
+            | System::Postgres { .. } => continue,
         };
         let of_system = |text: String| Stopped::environment(format!("webhook of system `{name}`: {text}"));
         let keys = webhook.keys.iter().map(|it| it.fetch(root)).collect::<Result<_, _>>().map_err(of_system)?;
@@ -118,6 +132,10 @@ pub async fn discover(system: &System, root: &Path, wanted: &[String]) -> Result
     match system {
         System::Sqlite { path } => {
             let schema = sqlite::discover(root.join(path)).map_err(Stopped::environment)?;
+            Ok(Discovered { schema, notes: Vec::new() })
+        }
+        System::Files { path } => {
+            let schema = Files::open(root.join(path)).and_then(|it| it.discover()).map_err(Stopped::environment)?;
             Ok(Discovered { schema, notes: Vec::new() })
         }
         System::Postgres { url, password } => {

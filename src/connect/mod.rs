@@ -1,5 +1,6 @@
 //! Connectors: how rows are read from and written to real systems. They know shapes and changes, never maps.
 
+pub mod files;
 pub mod http;
 pub mod memory;
 pub mod odata;

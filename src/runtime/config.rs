@@ -131,6 +131,10 @@ pub enum System {
         /// The database file, relative to `dwmap.toml`.
         path: PathBuf,
     },
+    Files {
+        /// The folder of the files, relative to `dwmap.toml`.
+        path: PathBuf,
+    },
     Postgres {
         /// `postgres://user@localhost/database`, without the password.
         url: String,
@@ -433,7 +437,7 @@ impl System {
     pub fn webhook(&self) -> Option<&Webhook> {
         match self {
             Self::Dataverse { webhook, .. } | Self::Finops { webhook, .. } => webhook.as_ref(),
-            Self::Sqlite { .. } | Self::Postgres { .. } => None,
+            Self::Sqlite { .. } | Self::Files { .. } | Self::Postgres { .. } => None,
         }
     }
 }

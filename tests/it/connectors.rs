@@ -30,6 +30,11 @@ pub trait System {
         shape()
     }
 
+    /// A user's write that changes nothing moves the row's version all the same.
+    fn notices_touches(&self) -> bool {
+        true
+    }
+
     /// A table whose rows refer to rows of several tables, in a system that has such references.
     fn referring(&self) -> Option<Referring> {
         None
@@ -253,7 +258,6 @@ async fn a_create_that_is_sent_again_does_not_undo_a_delete(system: &impl System
     assert_eq!(system.connector().find_created(&shape(), &sent).await.unwrap(), None);
     let (changes, _) = drain(system, None).await;
     assert_eq!(shown(&changes), [""; 0]);
-    // The place of the row is free for others.
     written(write(system, create(2, "a", "y")).await);
     assert_eq!(write(system, sent).await, Answer::Gone);
 }
@@ -297,7 +301,7 @@ async fn versions_never_repeat(system: &impl System) {
     for round in 0..3 {
         system.insert(row("a", "x"));
         versions.push(only_row(system).await.version);
-        system.update("a", named(if round == 1 { "x" } else { "y" }));
+        system.update("a", named(if round == 1 && system.notices_touches() { "x" } else { "y" }));
         versions.push(only_row(system).await.version);
         system.delete("a");
     }

@@ -285,7 +285,7 @@ async fn line_27_our_own_write_comes_back_in_its_version_whoever_writes_by_the_s
     };
     psql(server(), &database.name, OTHERS_HAVE_ENDED).unwrap();
     let (echo, token) = versions(&token).await;
-    assert_eq!(echo, std::slice::from_ref(&mine.version));
+    assert!(echo.len() == 1 && echo[0] == mine.version, "{echo:?}");
     // The same role and the same values: only the version tells that it was not we.
     database.user("UPDATE item SET name = name");
     let (theirs, _) = versions(&token).await;
