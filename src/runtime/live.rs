@@ -117,6 +117,7 @@ impl Deployment {
                 feeds = Feeds::new(self.generation);
             }
             self.hint_turn()?;
+            self.deliver_turn()?;
             self.read_feeds(&mut feeds)?;
             let has_worked = self.work(false).await?;
             if self.initial_turn().await? || has_worked || self.load_turn().await? {
@@ -127,6 +128,7 @@ impl Deployment {
                 continue;
             }
             self.have_caught_up()?;
+            let rest = self.deliveries.rest(self.world.now(), REST_MAX);
             tokio::select! {
                 Some(reading) = feeds.under_way.join_next() => {
                     self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
@@ -134,6 +136,7 @@ impl Deployment {
                 call = next_call(&mut self.calls) => self.serve(call).await?,
                 () = self.surveys.errand.ready() => {}
                 () = bell.notified() => {}
+                () = self.deliveries.ready() => {}
                 () = self.hints.errand.ready() => {}
                 () = self.loading.ready() => {}
                 fresh = next_renewal(&mut self.renewal) => {
@@ -141,7 +144,7 @@ impl Deployment {
                     feeds = Feeds::new(self.generation);
                 }
                 () = shutdown.wished() => {}
-                () = tokio::time::sleep(REST_MAX) => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
         Ok(())
