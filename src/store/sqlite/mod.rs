@@ -241,6 +241,7 @@ impl Store for Sqlite {
                 views::put_activity(db, &commit.activity)?;
                 if let Some(summons) = &commit.summons {
                     later::summon(db, summons)?;
+                    failpoint::pass("commit", "summons");
                 }
             }
             for (plan, side, seq) in done {
