@@ -80,37 +80,39 @@ impl Deployment {
     /// Begins to read the row that is asked for.
     pub(super) fn begin_delivery(
         &mut self,
-        (map, system, row): (&str, &str, &str),
+        (map, system, text): (&str, &str, &str),
         within: Duration,
         answer: oneshot::Sender<Answer>,
     ) {
-        match self.wanted_side(map, system, within) {
-            Err(problem) => drop(answer.send(Err(problem))),
-            Ok(side) => {
-                let id = self.pipe_ids().find(|&it| self.name(it) == map).expect("the map was found");
-                let until = self.world.now().checked_add(within).expect("the calendar is longer than that");
-                let pipe = self.pipes[id.0].clone();
-                // A record that is known by its key; any other row is looked for by what was typed.
-                let known = find::link(self.store.as_mut(), &pipe.plan, row).ok().and_then(|it| it.ids[side].clone());
-                let typed = known.is_none().then(|| row.to_owned());
-                let row = known.unwrap_or_else(|| RemoteId(row.to_owned()));
-                let mut wanted = Wanted { map: map.to_owned(), side, row, until, generation: self.generation, answer };
-                self.deliveries.looks.spawn(async move {
-                    let look = look(&pipe, side, &wanted.row, typed.as_deref());
-                    let seen = tokio::time::timeout(within.max(LOOK_TIME_MIN), look).await;
-                    let seen = seen.unwrap_or_else(|_| Err(Failure::new(Class::Transient, UNREAD)));
-                    if let Ok(Some(row)) = &seen {
-                        wanted.row = row.id.clone();
-                    }
-                    (wanted, seen)
-                });
+        let (side, link) = match self.find_wanted(map, system, text, within) {
+            Ok(found) => found,
+            Err(problem) => return drop(answer.send(Err(problem))),
+        };
+        let id = self.pipe_ids().find(|&it| self.name(it) == map).expect("the map was found");
+        let until = self.world.now().checked_add(within).expect("the calendar is longer than that");
+        // Where a record is gone, another row may have its key by now.
+        let is_gone = link.as_ref().is_none_or(|it| it.state == LinkState::Dead);
+        let known = link.and_then(|it| it.ids[side].clone());
+        let typed = (is_gone || known.is_none()).then(|| text.to_owned());
+        let row = known.unwrap_or_else(|| RemoteId(text.to_owned()));
+        let mut wanted = Wanted { map: map.to_owned(), side, row, until, generation: self.generation, answer };
+        let pipe = self.pipes[id.0].clone();
+        self.deliveries.looks.spawn(async move {
+            let look = look(&pipe, side, &wanted.row, typed.as_deref());
+            let seen = tokio::time::timeout(within.max(LOOK_TIME_MIN), look).await;
+            let seen = seen.unwrap_or_else(|_| Err(Failure::new(Class::Transient, UNREAD)));
+            if let Ok(Some(row)) = &seen {
+                wanted.row = row.id.clone();
             }
-        }
+            (wanted, seen)
+        });
     }
 
-    fn wanted_side(&self, map: &str, system: &str, within: Duration) -> Result<Side, Problem> {
-        let plan = find::plan(&self.program, map)?;
-        let side = find::side(&self.program, plan, system)?;
+    /// The side that is meant, and the record if there is one.
+    fn find_wanted(&mut self, map: &str, system: &str, text: &str, within: Duration) -> Result<(Side, Option<Link>), Problem> {
+        let program = self.program.clone();
+        let plan = find::plan(&program, map)?;
+        let side = find::side(&program, plan, system)?;
         if within > WITHIN_MAX {
             let most = WITHIN_MAX.as_secs();
             return Err(Problem::Usage(format!("nobody waits for more than {most} seconds\n  = fix: `--within {most}`")));
@@ -119,7 +121,7 @@ impl Deployment {
             let text = format!("{DELIVERIES_MAX} others wait for their rows\n  = fix: try again in a moment");
             return Err(Problem::Failed(text));
         }
-        Ok(side)
+        Ok((side, find::known(self.store.as_mut(), plan, text)?))
     }
 
     /// Notes the rows that were read, and answers those whose wait is over.
