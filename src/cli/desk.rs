@@ -121,7 +121,8 @@ impl Desk {
             | Ask::Edit { map, .. }
             | Ask::ShowConflict { map, .. }
             | Ask::Resolve { map, .. }
-            | Ask::Trace { map, .. } => find::plan(&self.program, map).map(drop),
+            | Ask::Trace { map, .. }
+            | Ask::Deliver { map, .. } => find::plan(&self.program, map).map(drop),
             Ask::Status | Ask::Renew => Ok(()),
         }
     }

@@ -5,6 +5,7 @@
 mod check;
 mod compile;
 mod conflicts;
+mod deliver;
 mod demo;
 mod desk;
 mod diff;
@@ -50,7 +51,7 @@ pub enum Exit {
     Environment = 3,
     /// It worked, but for some records.
     Partial = 4,
-    /// `plan --detailed-exitcode`: there is something to do.
+    /// `plan --detailed-exitcode`: there is something to do. `deliver`: it is not done yet.
     Pending = 5,
 }
 
@@ -139,6 +140,8 @@ enum Verb {
     Conflicts(conflicts::Args),
     /// Show everything that happened to one record.
     Trace(trace::Args),
+    /// Carry a row over now, and wait until both sides agree.
+    Deliver(deliver::Args),
     /// Compare both sides, and repair what differs.
     Verify(verify::Args),
     /// Show what was done, by whom, and why.
@@ -209,6 +212,7 @@ fn act(cli: Cli) -> Result {
         Verb::Errors(args) => errors::run(&args),
         Verb::Conflicts(args) => conflicts::run(&args),
         Verb::Trace(args) => trace::run(&args),
+        Verb::Deliver(args) => deliver::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Activity(args) => trace::activity(&args),
         Verb::Doctor(args) => doctor::run(&args, color),

@@ -133,6 +133,7 @@ pub fn show(reply: &Reply) {
         | Reply::Conflicts { .. }
         | Reply::Record(_)
         | Reply::Activity { .. }
-        | Reply::Verified { .. } => {}
+        | Reply::Verified { .. }
+        | Reply::Delivered(_) => {}
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::confirm::{self, StaleReads};
 use super::control::Call;
+use super::control::deliver::Deliveries;
 use super::control::load;
 use super::control::renew::{Compiler, Renewal};
 use super::control::tend::Tending;
@@ -132,6 +133,8 @@ pub struct Deployment {
     programs: watch::Sender<Arc<Program>>,
     /// Compares that go on beside the work.
     pub(super) surveys: Surveys,
+    /// Those who wait for a row.
+    pub(super) deliveries: Deliveries,
     /// What push messages told.
     pub(super) hints: Hints,
     /// When the last reading of a feed began that came to the feed's end.
@@ -182,6 +185,7 @@ impl Deployment {
             renewal: None,
             generation: 0,
             surveys: Surveys::default(),
+            deliveries: Deliveries::default(),
             hints: Hints::default(),
             read_through: BTreeMap::new(),
             programs: watch::channel(program.clone()).0,

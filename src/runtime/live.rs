@@ -119,6 +119,7 @@ impl Deployment {
                 feeds = Feeds::new(self.generation);
             }
             self.hint_turn()?;
+            self.deliver_turn()?;
             self.read_feeds(&mut feeds)?;
             let has_worked = self.work(false).await?;
             if self.initial_turn().await? || has_worked || self.load_turn().await? {
@@ -129,6 +130,7 @@ impl Deployment {
                 continue;
             }
             self.have_caught_up()?;
+            let rest = self.deliveries.rest(self.world.now(), REST_MAX);
             tokio::select! {
                 Some(reading) = feeds.under_way.join_next() => {
                     self.take_in(&mut feeds, reading.expect("a reading does not panic and is not cancelled")).await?;
@@ -136,6 +138,7 @@ impl Deployment {
                 call = next_call(&mut self.calls) => self.serve(call).await?,
                 () = self.surveys.errand.ready() => {}
                 () = bell.notified() => {}
+                () = self.deliveries.ready() => {}
                 () = self.hints.errand.ready() => {}
                 () = self.loading.ready() => {}
                 fresh = next_renewal(&mut self.renewal) => {
@@ -143,7 +146,7 @@ impl Deployment {
                     feeds = Feeds::new(self.generation);
                 }
                 () = shutdown.wished() => {}
-                () = tokio::time::sleep(REST_MAX) => {}
+                () = tokio::time::sleep(rest) => {}
             }
         }
         Ok(())

@@ -65,9 +65,9 @@ pub fn take(
     is_own: impl Fn(Side, &Version) -> bool,
 ) -> store::Result<Taken> {
     let mut taken = Taken::default();
+    // What is due by now was told before, or is asked for: nobody waits for more edits of it.
     let mut entries = store.later(&pipe.plan.name, world.now(), bounds.room)?;
-    entries.extend(store.pending(&pipe.plan.name, bounds.room)?);
-    entries.retain(|it| it.at <= bounds.settled);
+    entries.extend(store.pending(&pipe.plan.name, bounds.room)?.into_iter().filter(|it| it.at <= bounds.settled));
     let rows = fold(entries, is_own);
     let links = links_of(store, &pipe.plan.name, &rows)?;
     let mut own: Vec<(LinkId, usize)> = Vec::new();

@@ -172,6 +172,10 @@ pub trait Store: Desk + Send {
         is_live: bool,
         at: Timestamp,
     ) -> Result<Stream>;
+    /// Has this change looked at before those that wait; its number.
+    fn note(&mut self, plan: &str, side: Side, change: &Change, at: Timestamp) -> Result<u64>;
+    /// The change with this number is not finished.
+    fn is_noted(&mut self, plan: &str, side: Side, seq: u64) -> Result<bool>;
     /// Forgets where the feed stands, and nothing else: it is read again from its start.
     fn rewind(&mut self, plan: &str, side: Side) -> Result<()>;
     /// Entries that are not finished, in the order of their sequence numbers, both sides mixed by time; at most `limit`.

@@ -402,6 +402,11 @@ fn a_process_that_ends_takes_its_file_along() {
 
 /// The status line of the answer to a command.
 fn status_of(port: u64, head: &str, body: &str) -> String {
+    answer_of(port, head, body).lines().next().unwrap_or_default().to_owned()
+}
+
+/// The whole answer to a command over HTTP.
+pub fn answer_of(port: u64, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", u16::try_from(port).expect("a port"))).expect("the process listens");
     let request = format!(
         "POST /api/v1/ask HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}Content-Length: {}\r\n\r\n{body}",
@@ -411,7 +416,7 @@ fn status_of(port: u64, head: &str, body: &str) -> String {
     drop(stream.write_all(request.as_bytes()));
     let mut answer = String::new();
     drop(stream.read_to_string(&mut answer));
-    answer.lines().next().unwrap_or_default().to_owned()
+    answer
 }
 
 #[test]

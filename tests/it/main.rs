@@ -11,6 +11,7 @@ mod connectors;
 mod control;
 mod counts;
 mod coverage;
+mod deliver;
 mod demo_data;
 mod deployment;
 mod diag;

@@ -418,3 +418,97 @@ async fn circles_and_rows_that_refer_to_themselves_are_made_whole() {
         assert_eq!(held(&mut stage, plan), Vec::<String>::new(), "{plan}");
     }
 }
+
+const REAL: &str = "\
+system a profile sqlite
+system b profile sqlite
+
+entity a.customer {
+  key id: text<20>
+  name:   text<60>
+}
+entity a.purchase {
+  key no:   text<20>
+  customer: text<20>
+}
+entity b.client {
+  key number: text<20>
+  title:      text<60>
+}
+entity b.sale {
+  key no: text<20>
+  client: lookup b.client
+}
+
+map Customers: a.customer <-> b.client {
+  key id <-> number
+  name <-> title
+  on conflict prefer a
+  on delete <-> refuse
+}
+
+map Orders: a.purchase <-> b.sale {
+  key no <-> no
+  customer <-> client via Customers on missing create
+  on conflict prefer a
+  on delete <-> refuse
+}
+";
+
+const SETTINGS: &str =
+    "[systems.a]\nconnector = \"sqlite\"\npath = \"a.db\"\n[systems.b]\nconnector = \"sqlite\"\npath = \"b.db\"\n";
+
+/// A customer whose change was thrown away, and an order of it that waits in the queue.
+fn real_pair() -> Folder {
+    let folder = Folder::new("summon");
+    folder.write("maps.dwmap", REAL);
+    folder.write("dwmap.toml", SETTINGS);
+    folder.sql(
+        "a.db",
+        "CREATE TABLE customer(id TEXT PRIMARY KEY, name TEXT); CREATE TABLE purchase(no TEXT PRIMARY KEY, customer TEXT);",
+    );
+    folder.sql(
+        "b.db",
+        "CREATE TABLE client(number TEXT PRIMARY KEY, title TEXT); CREATE TABLE sale(no TEXT PRIMARY KEY, client TEXT);",
+    );
+    let ok = |arguments: &[&str]| {
+        let said = folder.dwmap(arguments);
+        assert_eq!(said.exit, Some(0), "{arguments:?}: {said:?}");
+    };
+    ok(&["run", "--initial", "--once"]);
+    ok(&["pause"]);
+    folder.sql("a.db", "INSERT INTO customer VALUES ('C', 'Ada'), ('D', 'Bo'); INSERT INTO purchase VALUES ('1', 'C');");
+    ok(&["run", "--once"]);
+    ok(&["resume", "Customers", "--skip", "discard"]);
+    ok(&["resume", "Orders"]);
+    folder
+}
+
+#[test]
+fn the_real_program_makes_it_once_wherever_it_is_ended() {
+    let places = [
+        "work.taken",
+        "commit.begun",
+        "commit.link",
+        "commit.summons",
+        "commit.written",
+        "commit.durable",
+        "round.sent",
+        "round.landed",
+        "conclude.written",
+    ];
+    for place in places {
+        for nth in 1..=3 {
+            let folder = real_pair();
+            let mut command = folder.command(&["run", "--once"]);
+            let ended = command.env(dwmap::failpoint::VARIABLE, format!("{place}:{nth}")).output().expect("the program is there");
+            let again = folder.dwmap(&["run", "--once"]);
+            assert_eq!(again.exit, Some(0), "{place}:{nth}: {again:?}");
+            let there = folder.sql("b.db", "SELECT number, title FROM client; SELECT no, client FROM sale;");
+            assert_eq!(there.trim(), "C|Ada\n1|C", "{place}:{nth}");
+            if nth == 1 {
+                assert!(!ended.status.success(), "{place} is passed");
+            }
+        }
+    }
+}

@@ -97,6 +97,13 @@ pub enum Ask {
         maps: Vec<String>,
         repair: bool,
     },
+    /// Carry a row over now, and answer when both sides agree, or after so long.
+    Deliver {
+        map: String,
+        system: String,
+        row: String,
+        within_ms: u64,
+    },
 }
 
 /// What becomes of the queue of a map that goes on.
@@ -139,7 +146,8 @@ impl Ask {
             | Self::Discard { .. }
             | Self::Edit { .. }
             | Self::Resolve { .. }
-            | Self::Verify { .. } => false,
+            | Self::Verify { .. }
+            | Self::Deliver { .. } => false,
         }
     }
 }
@@ -187,6 +195,38 @@ pub enum Reply {
     Woken { map: String, records: u64 },
     Loading { map: String, keys: String, outcome: String },
     Renewed { maps: Vec<Renewed> },
+    Delivered(Box<Delivered>),
+}
+
+/// What became of a row that somebody waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    pub map: String,
+    /// The record's key; of a row that is no record of the map, its id.
+    pub key: String,
+    pub outcome: Outcome,
+    /// Why it is not `agreed`; empty where nothing is to be said.
+    pub why: String,
+    /// The rows of both sides and the versions in which they agree, or last agreed.
+    pub rows: [Option<String>; 2],
+    pub versions: [Option<String>; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Both sides have it.
+    Agreed,
+    /// The row is gone, and what the map says of that is done.
+    Gone,
+    /// Not yet; it goes on by itself.
+    Pending,
+    /// It stands still until somebody acts.
+    Held,
+    /// A person must decide.
+    Conflict,
+    /// The map does not carry this row.
+    LeftOut,
 }
 
 /// What became of a map when the maps were taken up again.

@@ -1,8 +1,11 @@
 //! How a running deployment hears what is asked of it: between two rounds, one command after the other.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::ask::{Answer, Ask, Compared, Problem, Reply, Request};
+use super::deliver;
 use super::find;
 use super::states::{Hand, Start};
 use crate::change::Side;
@@ -29,12 +32,20 @@ pub struct Caller {
 impl Caller {
     pub async fn ask(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
+        let late = deliver::late(&request.ask);
         let busy =
             |_| Problem::Failed("the process has too many commands to carry out\n  = fix: try again in a moment".to_owned());
         self.calls.try_send(Call { request, answer }).map_err(busy)?;
-        answered.await.unwrap_or_else(|_| {
-            Err(Problem::Failed("the process ended before it could answer; what was on file stays".to_owned()))
-        })
+        let answered = async {
+            answered.await.unwrap_or_else(|_| {
+                Err(Problem::Failed("the process ended before it could answer; what was on file stays".to_owned()))
+            })
+        };
+        match late {
+            None => answered.await,
+            // Whoever waits for a time is told when it is over, whatever the process is busy with.
+            Some((time, reply)) => tokio::time::timeout(time, answered).await.unwrap_or(Ok(reply)),
+        }
     }
 }
 
@@ -78,6 +89,10 @@ impl Deployment {
                 }
                 Err(problem) => drop(call.answer.send(Err(problem))),
             }
+            return Ok(());
+        }
+        if let Ask::Deliver { map, system, row, within_ms } = &call.request.ask {
+            self.begin_delivery((map, system, row), Duration::from_millis(*within_ms), call.answer);
             return Ok(());
         }
         let answer = self.answer(&call.request).await;

@@ -49,10 +49,18 @@ pub fn side(program: &Program, plan: &Plan, name: &str) -> Found<Side> {
 
 /// The record with this key, link id or row id.
 pub fn link(store: &mut dyn Store, plan: &Plan, text: &str) -> Found<Link> {
+    match known(store, plan, text)? {
+        Some(link) => Ok(link),
+        None => Err(unknown(store, plan, text)?),
+    }
+}
+
+/// The same, where there need not be one.
+pub fn known(store: &mut dyn Store, plan: &Plan, text: &str) -> Found<Option<Link>> {
     if let Ok(id) = Uuid::try_parse(text)
         && let Some(link) = store.link(LinkId(id))?.filter(|it| it.plan == plan.name)
     {
-        return Ok(link);
+        return Ok(Some(link));
     }
     for key in spellings(text) {
         let mut links = store.links_with_key(&plan.name, &key, TWINS_MAX)?;
@@ -63,16 +71,16 @@ pub fn link(store: &mut dyn Store, plan: &Plan, text: &str) -> Found<Link> {
         }
         match links.len() {
             0 => {}
-            1 => return Ok(links.remove(0)),
+            1 => return Ok(links.pop()),
             _ => return Err(several(&links, text)),
         }
     }
     for side in Side::BOTH {
         if let Some(link) = store.links_of(&plan.name, side, &[RemoteId(text.to_owned())])?.pop().flatten() {
-            return Ok(link);
+            return Ok(Some(link));
         }
     }
-    Err(unknown(store, plan, text)?)
+    Ok(None)
 }
 
 /// How the key of a record may be written down: as messages show it, or without its quotes and parentheses.

@@ -9,6 +9,7 @@ pub mod ask;
 mod attend;
 mod carry;
 pub mod client;
+pub mod deliver;
 pub mod find;
 pub mod load;
 pub mod place;

@@ -39,7 +39,8 @@ pub fn answer(store: &mut dyn Store, program: &Program, ask: &Ask) -> Answer {
         | Ask::Discard { .. }
         | Ask::Edit { .. }
         | Ask::Resolve { .. }
-        | Ask::Verify { .. } => {
+        | Ask::Verify { .. }
+        | Ask::Deliver { .. } => {
             Err(Problem::Failed("this command changes something; the state alone cannot answer it".to_owned()))
         }
     }

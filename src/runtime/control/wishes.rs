@@ -37,7 +37,8 @@ impl Hand<'_> {
             | Ask::ShowConflict { .. }
             | Ask::Trace { .. }
             | Ask::Activity { .. }
-            | Ask::Verify { .. } => None,
+            | Ask::Verify { .. }
+            | Ask::Deliver { .. } => None,
         }
     }
 

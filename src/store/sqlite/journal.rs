@@ -89,6 +89,16 @@ pub fn finish(db: &Connection, plan: i64, side: Side, seq: u64) -> Outcome<()> {
     Ok(())
 }
 
+pub fn is_there(db: &Connection, plan: i64, side: Side, seq: u64) -> Outcome<bool> {
+    let found = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM journal WHERE plan = ?1 AND side = ?2 AND seq = ?3)
+                 OR EXISTS (SELECT 1 FROM later WHERE plan = ?1 AND side = ?2 AND seq = ?3)",
+        )?
+        .query_row(params![plan, SideNumber(side), i64::try_from(seq).unwrap_or(i64::MAX)], |row| row.get(0))?;
+    Ok(found)
+}
+
 /// The first entries of each side, merged by their times; within a side the sequence numbers decide, whatever the clock said.
 pub fn pending(db: &Connection, plan: i64, limit: usize) -> Outcome<Vec<Entry>> {
     let mut left = first(db, plan, Side::Left, limit)?.into_iter().peekable();

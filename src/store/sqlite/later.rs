@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::image::{Bytes, Nanos, SideNumber};
 use super::journal::{self, seen};
-use super::{Outcome, bound};
-use crate::change::{Change, LinkId, RemoteId};
+use super::{Outcome, bound, plan_number};
+use crate::change::{Change, LinkId, RemoteId, Side};
 use crate::engine::link::Summons;
 use crate::store::{Entry, Kept};
 use crate::value::Timestamp;
@@ -55,8 +55,8 @@ pub fn keep(db: &Connection, plan: i64, kept: &Kept) -> Outcome<()> {
 
 /// Has a row looked at before those that wait in the journal. One that is to be looked at by then already is not noted twice, and
 /// where too many are, none is noted: whoever waits for the row asks again.
-pub fn summon(db: &Connection, plan: i64, summons: &Summons) -> Outcome<()> {
-    let Summons { side, row, at, .. } = summons;
+pub fn summon(db: &Connection, summons: &Summons) -> Outcome<()> {
+    let (Summons { side, row, at, .. }, plan) = (summons, plan_number(db, &summons.plan)?);
     let (count, is_due): (usize, bool) = db
         .prepare_cached(
             "SELECT count(*), coalesce(max(side = ?3 AND row = ?4), 0)
@@ -68,9 +68,16 @@ pub fn summon(db: &Connection, plan: i64, summons: &Summons) -> Outcome<()> {
     if is_due || count >= SUMMONED_MAX {
         return Ok(());
     }
-    journal::append(db, plan, *side, &[Change::Upsert(row.clone())], *at)?;
-    let (seq, due) = (journal::stream(db, plan, *side)?.last_seq, *at);
-    keep(db, plan, &Kept { plan: summons.plan.clone(), side: *side, seq, due, since: None })
+    note(db, &summons.plan, *side, &Change::Upsert(row.clone()), *at).map(drop)
+}
+
+/// Has a change looked at before those that wait in the journal; its number.
+pub fn note(db: &Connection, name: &str, side: Side, change: &Change, at: Timestamp) -> Outcome<u64> {
+    let plan = plan_number(db, name)?;
+    journal::append(db, plan, side, std::slice::from_ref(change), at)?;
+    let seq = journal::stream(db, plan, side)?.last_seq;
+    keep(db, plan, &Kept { plan: name.to_owned(), side, seq, due: at, since: None })?;
+    Ok(seq)
 }
 
 pub fn hasten(db: &Connection, now: Timestamp) -> Outcome<()> {

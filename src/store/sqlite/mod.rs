@@ -153,6 +153,14 @@ impl Store for Sqlite {
         })
     }
 
+    fn note(&mut self, plan: &str, side: Side, change: &Change, at: Timestamp) -> Result<u64> {
+        self.write("note", |db| later::note(db, plan, side, change, at))
+    }
+
+    fn is_noted(&mut self, plan: &str, side: Side, seq: u64) -> Result<bool> {
+        self.read(|db| journal::is_there(db, plan_number(db, plan)?, side, seq))
+    }
+
     fn rewind(&mut self, plan: &str, side: Side) -> Result<()> {
         self.write("rewind", |db| journal::rewind(db, plan_number(db, plan)?, side))
     }
@@ -232,7 +240,8 @@ impl Store for Sqlite {
                 failpoint::pass("commit", "ledger");
                 views::put_activity(db, &commit.activity)?;
                 if let Some(summons) = &commit.summons {
-                    later::summon(db, plan_number(db, &summons.plan)?, summons)?;
+                    later::summon(db, summons)?;
+                    failpoint::pass("commit", "summons");
                 }
             }
             for (plan, side, seq) in done {
