@@ -41,7 +41,7 @@ fn the_settings_of_the_page_are_read() {
     let fences = fences_with_names(part(README, "\n## dwmap.toml\n"));
     let (_, _, text) = fences.first().expect("the part has an example");
     let config = dwmap::runtime::config::Config::parse("dwmap.toml".as_ref(), text).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.systems.len(), 4);
+    assert_eq!(config.systems.len(), 5);
     let standard = dwmap::runtime::config::Config::default();
     assert_eq!((&config.store.path, config.sync.poll_ms), (&standard.store.path, standard.sync.poll_ms));
 }
