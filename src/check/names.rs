@@ -71,8 +71,10 @@ pub struct MapInfo<'a> {
     pub span: Span,
     /// It runs: it stands in the project, and no layer is built on it.
     pub is_active: bool,
-    /// The layer that runs in its place.
+    /// The layer that runs in its place, where there is one.
     pub layer: Option<String>,
+    /// It runs itself, or in layers.
+    pub runs: bool,
 }
 
 /// A parameter with the value that it has in this run.
@@ -194,9 +196,10 @@ pub fn collect<'a>(
                 let Some(map) = map else { continue };
                 let layers = above.get(&key);
                 let is_active = !project.is_library(file) && layers.is_none();
-                let mut running = layers.into_iter().flatten().filter(|it| it.is_active);
-                let layer = running.next().filter(|_| running.next().is_none()).map(|it| it.key.clone());
-                if let Some(first) = world.maps.insert(key, MapInfo { map, span: item.span, is_active, layer }) {
+                let running: Vec<&Layered> = layers.into_iter().flatten().copied().filter(|it| it.is_active).collect();
+                let runs = is_active || !running.is_empty();
+                let layer = if let [one] = running.as_slice() { Some(one.key.clone()) } else { None };
+                if let Some(first) = world.maps.insert(key, MapInfo { map, span: item.span, is_active, layer, runs }) {
                     twice(&map.name, "map", Some(first.map.name.span), diags);
                 }
             }

@@ -68,7 +68,7 @@ pub fn together(
         writers::check(built, own, &kin, diags);
     }
     siblings::check(world, built, &kin, diags);
-    carried::references(built, diags);
+    carried::references(world, built, diags);
     certify::together(built, own, &kin);
     certify::report(built, strength, diags);
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::filters::place;
 use super::{because, carried, declared, entity};
 use crate::change::Side;
-use crate::check::built::Built;
+use crate::check::built::{Built, Role};
 use crate::check::laws::{samples, show_record};
 use crate::check::names::World;
 use crate::check::premise::Premise;
@@ -15,7 +15,7 @@ use crate::interp;
 use crate::ir::push::{self, Dialect};
 use crate::ir::{Expr, Missing, Plan, Rule, RuleId, show};
 use crate::schema::ShapeField;
-use crate::syntax::ast::{Arrow, ClauseKind, PolicyKind};
+use crate::syntax::ast::{self, Arrow, ClauseKind, PolicyKind};
 use crate::value::{Date, Kind, Record, Value};
 
 /// What one map says of itself.
@@ -156,8 +156,8 @@ fn day(value: &Value) -> Option<Date> {
     }
 }
 
-/// `via Map`, where the map's filter leaves rows out that can be referred to: they never get a partner.
-pub fn references(built: &[Built<'_>], diags: &mut Diagnostics) {
+/// `via Map`, where that map does not run, or its filter leaves rows out that can be referred to: they never get a partner.
+pub fn references(world: &World<'_>, built: &[Built<'_>], diags: &mut Diagnostics) {
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (place, it) in built.iter().enumerate() {
         places.entry(&it.plan.name).or_insert(place);
@@ -165,11 +165,14 @@ pub fn references(built: &[Built<'_>], diags: &mut Diagnostics) {
     for it in built.iter().filter(|it| !it.plan.references.is_empty() && !it.is_partial && !says_missing(it)) {
         for (rule, written) in it.plan.rules.iter().zip(&it.rules) {
             let has_own = written.rule.clauses.iter().any(|it| matches!(it.kind, ClauseKind::OnMissing(_)));
-            let Some((other, side)) =
-                excluding(built, &places, it, rule).filter(|_| !has_own && rule.on_missing == Missing::Park)
-            else {
+            if has_own || rule.on_missing != Missing::Park {
                 continue;
-            };
+            }
+            // Companies are set up by hand, and are there before anything is kept in step.
+            if let Some(found) = not_running(world, written.rule).filter(|_| written.role != Role::Partition) {
+                diags.push(found.in_rule(&it.plan.name, Some(&rule.label)));
+            }
+            let Some((other, side)) = excluding(built, &places, it, rule) else { continue };
             let via = written.rule.clauses.iter().find(|it| matches!(it.kind, ClauseKind::Via(_)));
             let span = via.map_or(written.rule.span, |it| it.span);
             let message = format!(
@@ -184,6 +187,25 @@ pub fn references(built: &[Built<'_>], diags: &mut Diagnostics) {
             diags.push(diagnostic.in_rule(&it.plan.name, Some(&rule.label)));
         }
     }
+}
+
+/// A base that no layer takes over is there to be read, and keeps nothing in step.
+fn not_running(world: &World<'_>, rule: &ast::Rule) -> Option<Diagnostic> {
+    let (path, span) = rule.clauses.iter().find_map(|it| match &it.kind {
+        ClauseKind::Via(path) => Some((path, it.span)),
+        _ => None,
+    })?;
+    let key = world.map_key(path)?;
+    let info = world.maps.get(&key).filter(|it| !it.runs)?;
+    let name = &info.map.name.text;
+    let message = format!("`{name}` does not run in this project, so nobody here makes the rows that are referred to");
+    let diagnostic =
+        Diagnostic::new(codes::LOOKUP, span, message, "keeps nothing in step").because(info.map.name.span, "a base only");
+    let base = world.written(rule.span.file, std::iter::once(&key)).into_iter().next().unwrap_or(key);
+    let base = if base.contains('.') { base } else { format!("ALIAS.{base}") };
+    let diagnostic = diagnostic.advice(format!("take it over as it is: `map {name} extends {base} {{` and `}}`"));
+    let diagnostic = diagnostic.advice("or say that others make these rows: `on missing park`, for the rule or for the map");
+    Some(Diagnostic { severity: Severity::Warning, ..diagnostic })
 }
 
 fn says_missing(built: &Built<'_>) -> bool {
