@@ -354,10 +354,10 @@ impl Flight {
     }
 
     fn carry_out(&mut self, at: Moment, merge: Merge, left: &Seen, right: &Seen) -> Effect {
-        let Merge { plans, shadows, conflicts, refused } = merge;
+        let Merge { mut plans, shadows, conflicts, refused } = merge;
         let is_new = self.link.shadows[Side::Left].is_none();
         self.link.state = LinkState::Live;
-        self.link.shadows = shadows.map(|it| Some(it.clone()));
+        self.link.shadows = Sides(shadows.0.map(Some));
         self.link.versions = Sides::new(Some(left.version.clone()), Some(right.version.clone()));
         if !conflicts.is_empty() && conflicts != self.link.conflicts {
             self.note(at, ActivityKind::Conflict, conflicts.iter().map(|it| it.label.clone()).collect::<Vec<_>>().join(", "));
@@ -379,7 +379,7 @@ impl Flight {
                 }
             },
             Some(side) => {
-                let planned = plans.0[side.index()].clone().expect("next_side names a side with a plan");
+                let planned = plans[side].take().expect("next_side names a side with a plan");
                 self.send_update(at, side, planned)
             }
         }
