@@ -15,13 +15,16 @@ pub struct Args {
     /// Seconds to wait for both sides.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=50))]
     within: u64,
+    /// What is not carried by then, or stands still, goes back to what both sides agreed upon.
+    #[arg(long)]
+    or_undo: bool,
     #[command(flatten)]
     common: Common,
 }
 
 pub fn run(args: &Args) -> Result {
     let (map, system, row) = (args.map.clone(), args.system.clone(), args.row.clone());
-    let reply = ask(&args.common, Ask::Deliver { map, system, row, within_ms: args.within * 1000 })?;
+    let reply = ask(&args.common, Ask::Deliver { map, system, row, within_ms: args.within * 1000, or_undo: args.or_undo })?;
     let Reply::Delivered(delivered) = reply else { return Ok(Exit::Success) };
     if args.common.format == Format::Text {
         output::print_line(&line(&delivered));
@@ -29,7 +32,7 @@ pub fn run(args: &Args) -> Result {
     Ok(match delivered.outcome {
         Outcome::Agreed | Outcome::Gone => Exit::Success,
         Outcome::Pending => Exit::Pending,
-        Outcome::Held | Outcome::Conflict | Outcome::LeftOut => Exit::Partial,
+        Outcome::Held | Outcome::Conflict | Outcome::LeftOut | Outcome::Undone => Exit::Partial,
     })
 }
 
@@ -41,6 +44,7 @@ fn line(it: &Delivered) -> String {
         Outcome::Held => "stands still",
         Outcome::Conflict => "a person must decide",
         Outcome::LeftOut => "not carried",
+        Outcome::Undone => "not carried, and undone",
     };
     let why = if it.why.is_empty() { String::new() } else { format!(": {}", it.why) };
     format!("{} {}: {what}{why}", it.map, it.key)

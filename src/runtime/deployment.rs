@@ -135,6 +135,8 @@ pub struct Deployment {
     pub(super) surveys: Surveys,
     /// Those who wait for a row.
     pub(super) deliveries: Deliveries,
+    /// When decisions are tried again about which a system could not be asked.
+    pub(super) decisions_due: Option<Timestamp>,
     /// What push messages told.
     pub(super) hints: Hints,
     /// When the last reading of a feed began that came to the feed's end.
@@ -186,6 +188,7 @@ impl Deployment {
             generation: 0,
             surveys: Surveys::default(),
             deliveries: Deliveries::default(),
+            decisions_due: None,
             hints: Hints::default(),
             read_through: BTreeMap::new(),
             programs: watch::channel(program.clone()).0,

@@ -119,7 +119,8 @@ impl Deployment {
                 feeds = Feeds::new(self.generation);
             }
             self.hint_turn()?;
-            self.deliver_turn()?;
+            self.carry_out_decisions_again().await?;
+            self.deliver_turn().await?;
             self.read_feeds(&mut feeds)?;
             let has_worked = self.work(false).await?;
             if self.initial_turn().await? || has_worked || self.load_turn().await? {

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Phase, Result};
-use crate::change::{Class, LinkId, Side, Token};
+use crate::change::{Class, LinkId, Side, Token, Version};
 use crate::engine::link::{Activity, Commit, LedgerEntry, Link, OpId};
-use crate::value::Timestamp;
+use crate::value::{Record, Timestamp};
 
 /// How a map stands, and who wanted it so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub enum Verdict {
     Discard,
     /// Mend one field on one side; the rest follows as from any edit.
     Edit { side: Side, field: String, value: String },
+    /// Give the row of this side back what both sides had agreed upon before, if it is still in this version.
+    Undo { side: Side, version: Version, before: Record },
 }
 
 /// The reading of a range of keys, page by page.

@@ -164,6 +164,90 @@ fn what_takes_longer_goes_on_by_itself_also_after_a_kill() {
     process.kill();
 }
 
+/// The same, for whoever wants both sides or neither.
+fn deliver_or_undo(folder: &Folder, system: &str, row: &str, within: &str) -> (Json, Option<i32>) {
+    let said =
+        folder.dwmap(&["deliver", "Items", system, row, "--or-undo", "--within", within, "--by", "ann", "--format", "json"]);
+    (serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}")), said.exit)
+}
+
+fn shop(folder: &Folder, field: &str) -> String {
+    folder.sql("shop.db", &format!("SELECT {field} FROM product WHERE sku = 'A-1'")).trim().to_owned()
+}
+
+#[test]
+fn what_the_other_side_refuses_is_undone_where_neither_is_wanted() {
+    let folder = slow_pair();
+    let process = Process::start(&folder, &["run"]);
+    folder.sql("shop.db", "UPDATE product SET state = 'odd', price = '77.00' WHERE sku = 'A-1'");
+    let (answer, exit) = deliver_or_undo(&folder, "shop", "A-1", "30");
+    assert_eq!((answer["outcome"].as_str(), exit), (Some("undone"), Some(4)), "{answer}");
+    assert!(answer["why"].as_str().expect("a text").contains("\"odd\""), "{answer}");
+    assert_eq!((shop(&folder, "state"), shop(&folder, "price")), ("live".to_owned(), "49.9".to_owned()));
+    assert_eq!(json(&folder, &["status"])["maps"][0]["held"], 0);
+    let trace = json(&folder, &["trace", "Items", "A-1"]);
+    let lost: Vec<&Json> = trace["displaced"].as_array().expect("a list").iter().map(|it| &it["loser"]).collect();
+    assert!(lost.contains(&&Json::from("\"odd\"")) && lost.len() >= 2, "{trace}");
+    assert_eq!(outcome(&folder, "shop", "A-1", "30"), ("agreed".into(), Some(0)));
+    // The price was carried before the state was refused, and is taken back with it.
+    assert_eq!(folder.sql("erp.db", "SELECT price FROM item WHERE number = 'A-1'").trim(), "49.9");
+    process.kill();
+}
+
+#[test]
+fn a_record_that_both_sides_never_agreed_on_stays_as_it_is() {
+    let folder = slow_pair();
+    let process = Process::start(&folder, &["run"]);
+    let fields = "sku, title, price, quantity, state, freight";
+    folder.sql("shop.db", &format!("INSERT INTO product ({fields}) VALUES ('N-1', 'New', '1', 1, 'odd', 0)"));
+    let (answer, exit) = deliver_or_undo(&folder, "shop", "N-1", "30");
+    assert_eq!((answer["outcome"].as_str(), exit), (Some("held"), Some(4)), "{answer}");
+    assert!(
+        answer["why"].as_str().expect("a text").ends_with("it is not undone: both sides had never agreed on this record"),
+        "{answer}"
+    );
+    assert_eq!(folder.sql("shop.db", "SELECT count(*) FROM product WHERE sku = 'N-1'").trim(), "1");
+    process.kill();
+}
+
+#[test]
+fn what_takes_too_long_is_undone_and_comes_to_the_same_on_both_sides() {
+    let folder = slow_pair();
+    let process = Process::start(&folder, &["run"]);
+    rename(&folder, "Chair of oak");
+    let locked = Locked::new(&folder, "shop.db");
+    let (answer, exit) = deliver_or_undo(&folder, "erp", "A-1", "1");
+    // Undone by the answer, or by the time that the round is over in which the process was.
+    let is_told = matches!((answer["outcome"].as_str(), exit), (Some("undone"), Some(4)) | (Some("pending"), Some(5)));
+    assert!(is_told, "{answer}");
+    let name = || folder.sql("erp.db", "SELECT name FROM item WHERE number = 'A-1'").trim().to_owned();
+    wait("it is undone", || name() == "Chair");
+    drop(locked);
+    wait("nothing stands still", || json(&folder, &["status"])["maps"][0]["held"] == 0);
+    assert_eq!(outcome(&folder, "erp", "A-1", "30"), ("agreed".into(), Some(0)));
+    assert_eq!((name(), title(&folder)), ("Chair".to_owned(), "Chair".to_owned()));
+    process.kill();
+}
+
+#[test]
+fn a_process_that_dies_before_it_undoes_has_it_undone_by_the_next() {
+    for place in ["decide.durable", "displace.durable", "settle_decision.begun"] {
+        let folder = slow_pair();
+        let mut command = folder.command(&["run"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut dying = command.env(dwmap::failpoint::VARIABLE, place).spawn().expect("the program is there");
+        wait("the process announces itself", || folder.path.join("dwmap-state.db.process").exists());
+        folder.sql("shop.db", "UPDATE product SET state = 'odd' WHERE sku = 'A-1'");
+        let said = folder.dwmap(&["deliver", "Items", "shop", "A-1", "--or-undo", "--within", "30"]);
+        assert_eq!(said.exit, Some(3), "{place}: nobody answers any more: {said:?}");
+        assert!(!dying.wait().expect("it can be waited for").success(), "{place}");
+        let process = Process::start(&folder, &["run"]);
+        wait("the next process undoes it", || shop(&folder, "state") == "live");
+        wait("nothing stands still", || json(&folder, &["status"])["maps"][0]["held"] == 0);
+        process.kill();
+    }
+}
+
 #[test]
 fn it_needs_a_process_and_names_that_exist() {
     let folder = slow_pair();

@@ -103,6 +103,9 @@ pub enum Ask {
         system: String,
         row: String,
         within_ms: u64,
+        /// What is not carried by then goes back to what both sides agreed upon.
+        #[serde(default)]
+        or_undo: bool,
     },
 }
 
@@ -227,6 +230,8 @@ pub enum Outcome {
     Conflict,
     /// The map does not carry this row.
     LeftOut,
+    /// It was not carried, and the row is as both sides agreed before.
+    Undone,
 }
 
 /// What became of a map when the maps were taken up again.

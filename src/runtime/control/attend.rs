@@ -91,8 +91,9 @@ impl Deployment {
             }
             return Ok(());
         }
-        if let Ask::Deliver { map, system, row, within_ms } = &call.request.ask {
-            self.begin_delivery((map, system, row), Duration::from_millis(*within_ms), call.answer);
+        if let Ask::Deliver { map, system, row, within_ms, or_undo } = &call.request.ask {
+            let undo_for = or_undo.then(|| call.request.who.clone());
+            self.begin_delivery((map, system, row), Duration::from_millis(*within_ms), undo_for, call.answer);
             return Ok(());
         }
         let answer = self.answer(&call.request).await;

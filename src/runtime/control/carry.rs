@@ -4,12 +4,14 @@
 //! one has changed, and the kernel carries that over as it does any edit. What loses is in the ledger before anything is
 //! written. An edit made after the decision is an edit, and may conflict again; the decision itself never does.
 
+use std::time::Duration;
+
 use super::ask::{Problem, Reply};
 use super::wishes::{line, parse_field, single_field};
-use crate::change::{Answer, Seen, Side, Sides, Write};
+use crate::change::{Answer, Seen, Side, Sides, Version, Write};
 use crate::engine::flight::Flight;
 use crate::engine::link::{ActivityKind, Commit, LedgerEntry, Link, LinkState, unmarked};
-use crate::engine::merge::rule_slots;
+use crate::engine::merge::{describe, rule_slots};
 use crate::ir::Plan;
 use crate::runtime::deployment::Deployment;
 use crate::runtime::pipe::{Cause, Job, PipeId};
@@ -20,6 +22,9 @@ use crate::value::{Record, Slot, Value};
 /// Decisions that are carried out between two rounds.
 const DECISIONS_MAX: usize = 100;
 
+/// Rest before decisions are tried again about which a system could not be asked.
+const DECISIONS_REST: Duration = Duration::from_secs(30);
+
 /// What is to be committed for a decision, and what to say of it.
 type Carried = Result<(Commit, String), Problem>;
 
@@ -28,6 +33,15 @@ impl Deployment {
     pub(in crate::runtime) async fn carry_out_decisions(&mut self) -> store::Result<()> {
         for (number, decision) in self.store.decisions(DECISIONS_MAX)? {
             drop(self.carry_out_decision(number, &decision).await?);
+        }
+        Ok(())
+    }
+
+    /// The same, where a system could not be asked before, and time has passed.
+    pub(in crate::runtime) async fn carry_out_decisions_again(&mut self) -> store::Result<()> {
+        let now = self.world.now();
+        if self.decisions_due.take_if(|it| *it <= now).is_some() {
+            self.carry_out_decisions().await?;
         }
         Ok(())
     }
@@ -55,6 +69,7 @@ impl Deployment {
             }
             // The system may be there again later.
             Err(Problem::Failed(text)) => {
+                self.decisions_due = self.world.now().checked_add(DECISIONS_REST).ok();
                 Ok(Err(Problem::Failed(format!("{text}\n  = note: the decision is on file and is tried again"))))
             }
             Err(Problem::Usage(text)) => {
@@ -73,6 +88,7 @@ impl Deployment {
         Ok(match &decision.what {
             Verdict::Take { side, rule } => take(&plan, link, &rows, *side, rule.as_deref(), &How::Wins, decision),
             Verdict::Discard => discard(&plan, link, &rows, decision),
+            Verdict::Undo { side, version, before } => self.undo(id, link, &rows, (*side, version, before), decision).await?,
             Verdict::Edit { side, field, value } => match parse_field(&plan, *side, field, value) {
                 Ok((slot, value)) => self.write_for(id, link, &rows, *side, slot, value, decision).await?,
                 Err(problem) => Err(problem),
@@ -171,9 +187,44 @@ impl Deployment {
         self.store.displace(&pipe.plan.name, &[entry])?;
         let mut record = Record::absent(row.record.len());
         record.set(slot, value);
+        Ok(self.write_record(id, side, row, record).await)
+    }
+
+    /// What both sides had agreed upon, under the version that is to be undone; what stands there is in the ledger first.
+    async fn undo(
+        &mut self,
+        id: PipeId,
+        mut link: Link,
+        rows: &Sides<Option<Seen>>,
+        (side, version, before): (Side, &Version, &Record),
+        decision: &Decision,
+    ) -> store::Result<Carried> {
+        let plan = self.pipes[id.0].plan.clone();
+        let (row, record) = match undone(&plan, rows, side, version, before) {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(Problem::Usage(why.to_owned()))),
+        };
+        let lost = record.slots().filter(|(_, value)| value.is_known()).map(|(slot, value)| {
+            displaced(decision, &link, side, &plan.shapes[side].field(slot).name, row.record.get(slot), value, "undone")
+        });
+        self.store.displace(&plan.name, &lost.collect::<Vec<_>>())?;
+        let text = format!("undone for {}: {}", decision.who, describe(&plan.shapes[side], &record));
+        if let Err(problem) = self.write_record(id, side, row, record).await {
+            return Ok(Err(problem));
+        }
+        if let Some(hold) = &mut link.hold {
+            hold.retry_at = Some(self.world.now());
+        }
+        let activity = vec![line(decision, ActivityKind::Updated, text.clone())];
+        Ok(Ok((Commit { activity, ..Commit::of(link) }, text)))
+    }
+
+    /// Fields of one row, under the version that was seen.
+    async fn write_record(&self, id: PipeId, side: Side, row: &Seen, record: Record) -> Result<Seen, Problem> {
+        let pipe = &self.pipes[id.0];
         let write = Write::Update { id: row.id.clone(), expected: row.version.clone(), record };
         let answer = pipe.systems[side].write(&pipe.plan.shapes[side], &[write]).await.pop();
-        Ok(match answer.expect("a connector answers every write") {
+        match answer.expect("a connector answers every write") {
             Answer::Written(seen) => Ok(seen),
             Answer::Moved => {
                 Err(Problem::Usage("the row has changed meanwhile\n  = fix: look at it, and decide again".to_owned()))
@@ -188,8 +239,34 @@ impl Deployment {
             other @ (Answer::Deleted | Answer::Exists) => {
                 Err(Problem::Failed(format!("an answer that does not fit an update: {other:?}")))
             }
-        })
+        }
     }
+}
+
+/// The row as it was noted, and what of the agreement it does not hold; else why it stays as it is.
+fn undone<'r>(
+    plan: &Plan,
+    rows: &'r Sides<Option<Seen>>,
+    side: Side,
+    version: &Version,
+    before: &Record,
+) -> Result<(&'r Seen, Record), &'static str> {
+    let Some(row) = rows[side].as_ref().filter(|it| it.version == *version) else {
+        return Err("the row has changed since");
+    };
+    let shape = &plan.shapes[side];
+    if before.len() != row.record.len() {
+        return Err("the map has other fields since");
+    }
+    let mut record = Record::absent(row.record.len());
+    for (slot, now) in row.record.slots().filter(|(slot, _)| !shape.field(*slot).readonly && !shape.key.contains(slot)) {
+        let agreed = unmarked(before.get(slot));
+        if agreed.is_known() && agreed != now {
+            record.set(slot, agreed.clone());
+        }
+    }
+    let is_changed = record.slots().any(|(_, value)| value.is_known());
+    if is_changed { Ok((row, record)) } else { Err("the row holds what both sides had agreed upon") }
 }
 
 fn act_of(decision: &Decision, what: String) -> Act {

@@ -2,7 +2,11 @@
 //! when both sides agree, when it is certain that they will not by themselves, or when the time is up.
 //!
 //! What was noted is on file. So whatever the answer, and whether anybody hears it, the change is carried over all the same: who asks
-//! waits for the work and is no part of it. Nothing is locked meanwhile on either side, and nothing is undone afterwards.
+//! waits for the work and is no part of it. Nothing is locked meanwhile on either side.
+//!
+//! Who wants both sides or neither has what was not carried undone: the row gets back what both sides had agreed upon when it was
+//! asked for, if nobody has touched it since; what was carried of it meanwhile follows. What was sent to the other side and arrives late is an edit that follows from the row as it was, and is taken
+//! back from there by the ordinary way.
 
 use std::time::Duration;
 
@@ -11,14 +15,15 @@ use tokio::task::JoinSet;
 
 use super::ask::{Answer, Ask, Delivered, Outcome, Problem, Reply};
 use super::find;
-use crate::change::{Change, Class, Failure, RemoteId, Seen, Side};
+use crate::change::{Change, Class, Failure, RemoteId, Seen, Side, Version};
 use crate::engine::link::{Hold, Link, LinkState};
 use crate::interp;
 use crate::ir::Plan;
 use crate::runtime::deployment::Deployment;
 use crate::runtime::pipe::Pipe;
+use crate::store::desk::{Decision, Verdict};
 use crate::store::{self, Phase, phase_name};
-use crate::value::{Slot, Timestamp, Value};
+use crate::value::{Record, Slot, Timestamp, Value};
 
 /// Those who wait at once; the next ones are told that the process is busy.
 const DELIVERIES_MAX: usize = 32;
@@ -39,6 +44,8 @@ struct Wanted {
     until: Timestamp,
     /// The program under which it was asked.
     generation: u64,
+    /// Who wants it undone if it is not carried.
+    undo_for: Option<String>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -46,7 +53,10 @@ struct Wanted {
 struct Noted {
     wanted: Wanted,
     seq: u64,
-    is_delete: bool,
+    /// `None`: it is gone.
+    version: Option<Version>,
+    /// What both sides had agreed upon by then; `None`: nothing.
+    before: Option<Record>,
 }
 
 /// The row as it was read.
@@ -82,6 +92,7 @@ impl Deployment {
         &mut self,
         (map, system, text): (&str, &str, &str),
         within: Duration,
+        undo_for: Option<String>,
         answer: oneshot::Sender<Answer>,
     ) {
         let (side, link) = match self.find_wanted(map, system, text, within) {
@@ -95,7 +106,7 @@ impl Deployment {
         let known = link.and_then(|it| it.ids[side].clone());
         let typed = (is_gone || known.is_none()).then(|| text.to_owned());
         let row = known.unwrap_or_else(|| RemoteId(text.to_owned()));
-        let mut wanted = Wanted { map: map.to_owned(), side, row, until, generation: self.generation, answer };
+        let mut wanted = Wanted { map: map.to_owned(), side, row, until, generation: self.generation, undo_for, answer };
         let pipe = self.pipes[id.0].clone();
         self.deliveries.looks.spawn(async move {
             let look = look(&pipe, side, &wanted.row, typed.as_deref());
@@ -125,7 +136,7 @@ impl Deployment {
     }
 
     /// Notes the rows that were read, and answers those whose wait is over.
-    pub(in crate::runtime) fn deliver_turn(&mut self) -> store::Result<()> {
+    pub(in crate::runtime) async fn deliver_turn(&mut self) -> store::Result<()> {
         while let Some(looked) = self.deliveries.looks.try_join_next() {
             self.deliveries.looked.push(looked.expect("a look does not panic and is not cancelled"));
         }
@@ -136,7 +147,10 @@ impl Deployment {
         for noted in std::mem::take(&mut self.deliveries.noted) {
             match self.outcome_of(&noted, noted.wanted.until <= now)? {
                 None => self.deliveries.noted.push(noted),
-                Some(delivered) => drop(noted.wanted.answer.send(Ok(Reply::Delivered(Box::new(delivered))))),
+                Some(delivered) => {
+                    let delivered = self.or_undone(&noted, delivered).await?;
+                    drop(noted.wanted.answer.send(Ok(Reply::Delivered(Box::new(delivered)))));
+                }
             }
         }
         Ok(())
@@ -152,9 +166,14 @@ impl Deployment {
             Err(text) => drop(wanted.answer.send(Err(Problem::Failed(text)))),
             Ok(row) => {
                 let change = row.map_or_else(|| Change::Delete { id: wanted.row.clone() }, Change::Upsert);
+                let link = self.store.links_of(&wanted.map, wanted.side, std::slice::from_ref(&wanted.row))?.pop().flatten();
+                let before = link.filter(|it| it.state == LinkState::Live).and_then(|it| it.shadows[wanted.side].clone());
                 let seq = self.store.note(&wanted.map, wanted.side, &change, self.world.now())?;
-                let is_delete = matches!(change, Change::Delete { .. });
-                self.deliveries.noted.push(Noted { wanted, seq, is_delete });
+                let version = match change {
+                    Change::Upsert(seen) => Some(seen.version),
+                    Change::Delete { .. } => None,
+                };
+                self.deliveries.noted.push(Noted { wanted, seq, version, before });
             }
         }
         Ok(())
@@ -167,7 +186,7 @@ impl Deployment {
         let is_at_work = matches!(phase, Phase::Running | Phase::CatchingUp);
         let is_waiting = self.store.is_noted(map, *side, noted.seq)?;
         let link = self.store.links_of(map, *side, std::slice::from_ref(row))?.pop().flatten();
-        let (outcome, why) = match judge(link.as_ref(), noted.is_delete) {
+        let (outcome, why) = match judge(link.as_ref(), noted.version.is_none()) {
             _ if is_waiting && !is_at_work => (Outcome::Pending, format!("the map is {}", phase_name(phase))),
             _ if is_waiting && !is_over => return Ok(None),
             Some((Outcome::Pending, _)) | None if !is_over => return Ok(None),
@@ -183,14 +202,44 @@ impl Deployment {
     }
 }
 
+impl Deployment {
+    /// What was not carried is undone, if that is wanted: a decision on file, which a later process carries out if this one dies.
+    async fn or_undone(&mut self, noted: &Noted, mut delivered: Delivered) -> store::Result<Delivered> {
+        let is_open = matches!(delivered.outcome, Outcome::Pending | Outcome::Held);
+        let (Some(who), Some(version), true) = (&noted.wanted.undo_for, &noted.version, is_open) else { return Ok(delivered) };
+        let Wanted { map, side, row, .. } = &noted.wanted;
+        let Some(link) = self.store.links_of(map, *side, std::slice::from_ref(row))?.pop().flatten() else {
+            return Ok(delivered);
+        };
+        let Some(before) = noted.before.clone() else {
+            delivered.why = format!("{}; it is not undone: both sides had never agreed on this record", delivered.why);
+            return Ok(delivered);
+        };
+        let (at, why) = (self.world.moment(), delivered.why.clone());
+        let what = Verdict::Undo { side: *side, version: version.clone(), before };
+        let decision = Decision { op: at.op, plan: map.clone(), link: link.id, who: who.clone(), why, at: at.now, what };
+        let number = self.store.decide(&decision)?;
+        match self.carry_out_decision(number, &decision).await? {
+            Ok(_) => delivered.outcome = Outcome::Undone,
+            Err(Problem::Usage(why)) => delivered.why = format!("{}; it is not undone: {}", delivered.why, first_line(&why)),
+            Err(Problem::Failed(why)) => delivered.why = format!("{}; it is undone later: {}", delivered.why, first_line(&why)),
+        }
+        Ok(delivered)
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 /// When whoever asks for this is answered at the latest, and what; `None`: it is no delivery.
 pub fn late(ask: &Ask) -> Option<(Duration, Reply)> {
-    let Ask::Deliver { map, row, within_ms, .. } = ask else { return None };
+    let Ask::Deliver { map, row, within_ms, or_undo, .. } = ask else { return None };
     let delivered = Delivered {
         map: map.clone(),
         key: row.clone(),
         outcome: Outcome::Pending,
-        why: "the process is in the middle of a round".to_owned(),
+        why: format!("the process is in the middle of a round{}", if *or_undo { ", and carries or undoes it then" } else { "" }),
         rows: [None, None],
         versions: [None, None],
     };
