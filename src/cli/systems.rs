@@ -40,7 +40,9 @@ pub fn connect_to_look(
             sqlite::copy(&root.join(path), &copy).map_err(Stopped::environment)?;
             one(&System::Sqlite { path: copy }, Path::new(""))
         }
-        System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?.only_looking())),
+        System::Postgres { url, password, authority } => {
+            Ok(Arc::new(postgres(url, password.as_ref(), authority.as_deref(), root)?.only_looking()))
+        }
         System::Files { path } => {
             let files = Files::open(root.join(path)).map_err(Stopped::environment)?;
             Ok(Arc::new(files.only_looking()))
@@ -53,7 +55,9 @@ pub fn connect_to_look(
 pub fn connect_to_probe(program: &Program, config: &Config, root: &Path) -> Result<Vec<Arc<dyn Connector>>, Stopped> {
     connect_by(program, config, |_, bound| match bound {
         System::Sqlite { path } => Ok(Arc::new(Sqlite::open_to_look(root.join(path)).map_err(Stopped::environment)?)),
-        System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?.only_looking())),
+        System::Postgres { url, password, authority } => {
+            Ok(Arc::new(postgres(url, password.as_ref(), authority.as_deref(), root)?.only_looking()))
+        }
         System::Files { path } => {
             let files = Files::open(root.join(path)).map_err(Stopped::environment)?;
             Ok(Arc::new(files.only_looking()))
@@ -94,7 +98,9 @@ fn one(system: &System, root: &Path) -> Result<Arc<dyn Connector>, Stopped> {
     match system {
         System::Sqlite { path } => Ok(Arc::new(Sqlite::open(root.join(path)).map_err(Stopped::environment)?)),
         System::Files { path } => Ok(Arc::new(Files::open(root.join(path)).map_err(Stopped::environment)?)),
-        System::Postgres { url, password } => Ok(Arc::new(postgres(url, password.as_ref(), root)?)),
+        System::Postgres { url, password, authority } => {
+            Ok(Arc::new(postgres(url, password.as_ref(), authority.as_deref(), root)?))
+        }
         System::Dataverse { url, auth, authority, .. } => {
             let settings = settings(url, auth, authority.as_deref(), root)?;
             Ok(Arc::new(Dataverse::new(settings, PAGE_ROWS).map_err(Stopped::usage)?))
@@ -138,8 +144,9 @@ pub async fn discover(system: &System, root: &Path, wanted: &[String]) -> Result
             let schema = Files::open(root.join(path)).and_then(|it| it.discover()).map_err(Stopped::environment)?;
             Ok(Discovered { schema, notes: Vec::new() })
         }
-        System::Postgres { url, password } => {
-            let schema = postgres(url, password.as_ref(), root)?.discover().await.map_err(Stopped::environment)?;
+        System::Postgres { url, password, authority } => {
+            let schema =
+                postgres(url, password.as_ref(), authority.as_deref(), root)?.discover().await.map_err(Stopped::environment)?;
             Ok(Discovered { schema, notes: Vec::new() })
         }
         System::Dataverse { url, auth, authority, .. } => {
@@ -155,9 +162,10 @@ pub async fn discover(system: &System, root: &Path, wanted: &[String]) -> Result
     }
 }
 
-fn postgres(url: &str, password: Option<&Secret>, root: &Path) -> Result<Postgres, Stopped> {
+fn postgres(url: &str, password: Option<&Secret>, authority: Option<&Path>, root: &Path) -> Result<Postgres, Stopped> {
     let password = password.map(|it| it.fetch(root)).transpose().map_err(Stopped::environment)?;
-    Postgres::new(&postgres::Settings { url: url.to_owned(), password }).map_err(Stopped::usage)
+    let authority = authority.map(|it| read_text(&root.join(it))).transpose()?;
+    Postgres::new(&postgres::Settings { url: url.to_owned(), password, authority }).map_err(Stopped::usage)
 }
 
 fn settings(url: &str, auth: &Auth, authority: Option<&Path>, root: &Path) -> Result<Settings, Stopped> {

@@ -140,6 +140,9 @@ pub enum System {
         url: String,
         #[serde(default)]
         password: Option<Secret>,
+        /// A file with certificates (PEM) of authorities to trust besides the usual ones.
+        #[serde(default)]
+        authority: Option<PathBuf>,
     },
     Dataverse {
         /// The environment's root, `https://contoso.crm.dynamics.com`.

@@ -52,7 +52,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("toml", &["src/schema/lock.rs", "src/runtime/config.rs"]),
     ("tokio_postgres", &["src/connect/postgres/"]),
     ("rcgen", &["src/sandbox/tls.rs"]),
-    ("tokio_rustls", &["src/sandbox/tls.rs"]),
+    ("tokio_rustls", &["src/sandbox/tls.rs", "src/connect/postgres/tls.rs"]),
+    ("rustls_platform_verifier", &["src/connect/postgres/tls.rs"]),
     ("hdrhistogram", &["src/runtime/stats.rs"]),
     ("mimalloc", &["src/main.rs"]),
 ];

@@ -11,6 +11,7 @@ mod discover;
 mod feed;
 mod install;
 mod rows;
+mod tls;
 mod write;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
@@ -28,6 +30,7 @@ use crate::schema::{Schema, Shape};
 use crate::value::{Slot, Value};
 
 use install::Target;
+use tls::Tls;
 
 /// Rows or log entries in one page.
 const PAGE_MAX: usize = 500;
@@ -44,11 +47,15 @@ pub struct Settings {
     /// `postgres://user@host:port/database`; without the password.
     pub url: String,
     pub password: Option<SecretString>,
+    /// Certificates of further authorities to trust, as PEM.
+    pub authority: Option<String>,
 }
 
 /// One database.
 pub struct Postgres {
     config: tokio_postgres::Config,
+    /// `None`: connections are not encrypted.
+    tls: Option<Tls>,
     page_max: usize,
     /// Nothing is added to the database; its feed is one reading of all rows.
     only_looks: bool,
@@ -117,12 +124,26 @@ impl Fault {
             Self::Sql(error) => error,
         };
         let Some(database) = error.as_db_error() else {
+            if is_refused_by_us(&error) {
+                return Failure::new(Class::Auth, format!("the database's certificate is not trusted ({})", causes(&error)));
+            }
             return Failure::new(Class::Transient, format!("the database does not answer ({error})"));
         };
         let detail = database.constraint().map_or_else(String::new, |it| format!(", constraint `{it}`"));
         let class = class_of(database.code());
         Failure::new(class, format!("{} ({}{detail})", database.message(), database.code().code()))
     }
+}
+
+/// An error with what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {}", causes(cause)))
+}
+
+/// A certificate was not good, as rustls tells through an error of the stream.
+fn is_refused_by_us(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|it| it.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|it| it.kind() == std::io::ErrorKind::InvalidData)
 }
 
 /// Who can mend a refusal, by its SQLSTATE.
@@ -150,14 +171,16 @@ impl Postgres {
         if config.get_password().is_some() {
             return Err(wrong("it holds a password, which has a setting of its own".to_owned()));
         }
-        if let Some(host) = config.get_hosts().iter().find(|it| !is_local(it)) {
-            return Err(wrong(format!("{host:?} is another machine, and connections are not encrypted; use a tunnel")));
-        }
+        config.ssl_mode(encryption(&config).map_err(wrong)?);
         if let Some(password) = &settings.password {
             config.password(password.expose_secret());
         }
         config.connect_timeout(CONNECT_TIMEOUT);
-        Ok(Self { config, page_max: PAGE_MAX, only_looks: false, session: Mutex::default() })
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(Tls::new(settings.authority.as_deref()).map_err(|why| Failure::new(Class::Bug, why))?),
+        };
+        Ok(Self { config, tls, page_max: PAGE_MAX, only_looks: false, session: Mutex::default() })
     }
 
     /// With pages of at most this many rows.
@@ -186,12 +209,18 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Session, Fault> {
-        let (client, connection) = self.config.connect(NoTls).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to PostgreSQL ended");
+        let client = match &self.tls {
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await?;
+                tokio::spawn(attend(connection));
+                client
             }
-        });
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(attend(connection));
+                client
+            }
+        };
         client.batch_execute(SESSION).await?;
         Ok(Session { client, checked: BTreeMap::new() })
     }
@@ -216,13 +245,32 @@ impl Postgres {
     }
 }
 
-fn is_local(host: &tokio_postgres::config::Host) -> bool {
+/// Carries a connection until it ends.
+async fn attend(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to PostgreSQL ended");
+    }
+}
+
+/// Another machine is spoken to under TLS alone. This one is where the address says `sslmode=require`; else its certificate, which is seldom
+/// one of an authority, is not asked for.
+fn encryption(config: &tokio_postgres::Config) -> Result<SslMode, String> {
+    let other = config.get_hosts().iter().find(|it| !is_local(it));
+    // A socket of this machine leaves it in no case, and PostgreSQL does not encrypt it.
+    let has_network = config.get_hosts().iter().any(|it| matches!(it, Host::Tcp(_)));
+    match (other, config.get_ssl_mode()) {
+        (Some(host), SslMode::Disable) => Err(format!("{host:?} is another machine; leave out `sslmode=disable`")),
+        (Some(_), _) => Ok(SslMode::Require),
+        (None, SslMode::Require) if has_network => Ok(SslMode::Require),
+        (None, _) => Ok(SslMode::Disable),
+    }
+}
+
+fn is_local(host: &Host) -> bool {
     match host {
-        tokio_postgres::config::Host::Tcp(name) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
-        }
+        Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback()),
         #[cfg(unix)]
-        tokio_postgres::config::Host::Unix(_) => true,
+        Host::Unix(_) => true,
     }
 }
 

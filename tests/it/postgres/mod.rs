@@ -1,6 +1,7 @@
 //! PostgreSQL: a real server, and users who work with `psql`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as loudly as the tests")]
 
+mod encrypted;
 mod pairs;
 
 use std::collections::BTreeMap;
@@ -57,33 +58,47 @@ fn server() -> &'static Server {
         if is_root() {
             assert!(Command::new("chown").arg("postgres").arg(&folder).status().unwrap().success());
         }
-        let data = folder.join("data");
-        let mut init = as_server(&program("initdb"));
-        init.args(["--auth", "trust", "--username", "postgres", "--no-sync", "--encoding", "UTF8", "--pgdata"]).arg(&data);
-        assert!(init.status().unwrap().success(), "is postgresql installed?");
-        let mut start = as_server(&program("postgres"));
-        start.arg("-D").arg(&data).arg("-k").arg(&folder);
-        start.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]);
-        // The signal comes with the end of the thread that started it, so that thread stays.
-        std::thread::spawn(move || {
-            let ended = start.spawn().and_then(|mut it| it.wait());
-            eprintln!("the server ended: {ended:?}");
-        });
-        let server = Server { folder };
-        for _ in 0..600 {
-            if psql(&server, "postgres", "SELECT 1").is_ok() {
-                return server;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("the server did not start")
+        start(&folder, &["listen_addresses=".to_owned()], PORT)
     })
 }
 
+/// The port by which the server's socket is called unless it is told otherwise.
+const PORT: u16 = 5432;
+
+/// Starts a server with its data and its socket in the folder.
+fn start(folder: &Path, settings: &[String], port: u16) -> Server {
+    let data = folder.join("data");
+    let mut init = as_server(&program("initdb"));
+    init.args(["--auth", "trust", "--username", "postgres", "--no-sync", "--encoding", "UTF8", "--pgdata"]).arg(&data);
+    assert!(init.status().unwrap().success(), "is postgresql installed?");
+    let mut start = as_server(&program("postgres"));
+    start.arg("-D").arg(&data).arg("-k").arg(folder);
+    for setting in ["fsync=off", "max_connections=60"].into_iter().chain(settings.iter().map(String::as_str)) {
+        start.args(["-c", setting]);
+    }
+    // The signal comes with the end of the thread that started it, so that thread stays.
+    std::thread::spawn(move || {
+        let ended = start.spawn().and_then(|mut it| it.wait());
+        eprintln!("the server ended: {ended:?}");
+    });
+    let server = Server { folder: folder.to_owned() };
+    for _ in 0..600 {
+        if psql_at(&server, port, "postgres", "SELECT 1").is_ok() {
+            return server;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the server did not start")
+}
+
 fn psql(server: &Server, database: &str, sql: &str) -> Result<String, String> {
+    psql_at(server, PORT, database, sql)
+}
+
+fn psql_at(server: &Server, port: u16, database: &str, sql: &str) -> Result<String, String> {
     let mut command = Command::new("psql");
     command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-c", sql, "-h"]);
-    let done = command.arg(&server.folder).output().unwrap();
+    let done = command.arg(&server.folder).args(["-p", &port.to_string()]).output().unwrap();
     let text = |it: &[u8]| String::from_utf8_lossy(it).trim().to_owned();
     if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
 }
@@ -130,7 +145,7 @@ fn url(database: &str) -> String {
 }
 
 fn connector(database: &str) -> Postgres {
-    Postgres::new(&Settings { url: url(database), password: None }).unwrap().with_page_max(3)
+    Postgres::new(&Settings { url: url(database), password: None, authority: None }).unwrap().with_page_max(3)
 }
 
 const ITEM: &str = "CREATE TABLE item(code varchar(20) PRIMARY KEY CHECK (code <> ''), name text, amount numeric, \
@@ -348,8 +363,9 @@ async fn who_only_looks_leaves_nothing_behind() {
 
 #[test]
 fn another_machine_and_a_written_password_are_refused() {
-    let refused = |url: &str| Postgres::new(&Settings { url: url.to_owned(), password: None }).err().unwrap().message;
-    assert!(refused("postgres://dwmap@db.example.com/shop").contains("not encrypted"));
+    let refused =
+        |url: &str| Postgres::new(&Settings { url: url.to_owned(), password: None, authority: None }).err().unwrap().message;
+    assert!(refused("postgres://dwmap@db.example.com/shop?sslmode=disable").contains("leave out `sslmode=disable`"));
     let text = refused("postgres://dwmap:s3cret@localhost/shop");
     assert!(text.contains("it holds a password"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
@@ -402,7 +418,7 @@ async fn what_a_start_would_add_is_told_by_reading_alone() {
     let role = format!("reader_of_{}", database.name);
     database.user(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON item TO {role}"));
     let reader = url(&database.name).replace("postgres@", &format!("{role}@"));
-    let reader = Postgres::new(&Settings { url: reader, password: None }).unwrap().only_looking();
+    let reader = Postgres::new(&Settings { url: reader, password: None, authority: None }).unwrap().only_looking();
     let rights = [
         (format!("`{role}` may not add triggers and a log: grant TRIGGER on `item`"), format!("GRANT TRIGGER ON item TO {role}")),
         (
