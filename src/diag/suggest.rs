@@ -5,7 +5,9 @@ const WORD_MAX: usize = 128;
 
 /// The candidate that needs the fewest edits, if that is few enough to be a slip.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    let letters = word.chars().count();
+    // A name with another letter in every place is another name.
+    let limit = (letters / 3).max(1).min(letters.saturating_sub(1));
     candidates.into_iter().map(|it| (distance(word, it), it)).filter(|(edits, _)| *edits <= limit).min().map(|(_, it)| it)
 }
 
