@@ -212,7 +212,8 @@ impl Scope<'_, '_> {
             diagnostic = diagnostic.note("digits", format!("{from} may stand before the point, and {into} have room there"));
         }
         if let (codes::TOO_LONG, Some(function)) = (code, lengthening(&source)) {
-            diagnostic = diagnostic.note("length", format!("`{function}` can make a text longer, as `ß` becomes `SS`"));
+            diagnostic =
+                diagnostic.note("length", format!("`{function}` can make a text longer: of one letter it can make several"));
         }
         let end = self.rule_end().filter(|_| code != codes::DATE_LOSS);
         diagnostic.fixes.extend(cut.and_then(|cut| self.cut_fix(given, to, cut, end)));

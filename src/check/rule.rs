@@ -495,45 +495,6 @@ impl<'a> Scope<'a, '_> {
         None
     }
 
-    fn no_via(&mut self, left: &Typed, right: &Typed) {
-        let message = "a reference means a row of its own system, so the other side needs its key";
-        let diagnostic = Diagnostic::new(codes::NO_COMMON_TYPE, right.span, message, format!("this is `{}`", right.kind));
-        let diagnostic = diagnostic.because(left.span, format!("this is `{}`", left.kind));
-        let diagnostic = self.with_bridges(diagnostic, left, right);
-        self.report(diagnostic);
-    }
-
-    /// What can stand between the two ends of a two-way rule: what the project has for a lookup, else functions.
-    fn with_bridges(&self, mut diagnostic: Diagnostic, left: &Typed, right: &Typed) -> Diagnostic {
-        let ways = self.ways_of_reference(&Sides::new(&left.kind, &right.kind));
-        if let (Some(way), true) = (ways.first(), self.rule.as_ref().is_some_and(|it| it.is_tuple)) {
-            let (left, right) = (self.text(left.span), self.text(right.span));
-            let is_partition = |(side, name): (Side, &str)| self.sides[side].entity.partition.as_deref() == Some(name);
-            let word = match self.rule.as_ref().is_some_and(|it| it.is_key) {
-                true if [(Side::Left, left), (Side::Right, right)].into_iter().any(is_partition) => "partition ",
-                true => "key ",
-                false => "",
-            };
-            return diagnostic.advice(format!("a reference stands in a line of its own: `{word}{left} <-> {right}   {way}`"));
-        }
-        if let (false, Some(end)) = (ways.is_empty(), self.rule_end()) {
-            return ways
-                .into_iter()
-                .fold(diagnostic, |it, way| it.replace(format!("add `{way}`"), end, format!("   {way}"), false));
-        }
-        let mut found = fit::bridges(&left.kind, &right.kind);
-        for it in fit::bridges(&right.kind, &left.kind) {
-            if !found.contains(&it) {
-                found.push(it);
-            }
-        }
-        if !found.is_empty() {
-            let list = found.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
-            diagnostic = diagnostic.advice(format!("a bridge between them: {list}"));
-        }
-        diagnostic
-    }
-
     fn write_face(&mut self, side: Side, face: &Face<'a>, given: Vec<Given>, split: Split) -> Option<Writes> {
         match &face.back {
             Back::Fields(ends) => {

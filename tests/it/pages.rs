@@ -4,6 +4,8 @@ use dwmap::diag::Diagnostics;
 use dwmap::source::Sources;
 use dwmap::syntax::{self, format};
 
+use super::folder::Folder;
+
 /// The fences of a page: the name in backticks at the end of the line before, what stands behind their marks, and their text.
 pub fn fences_with_names(page: &str) -> Vec<(Option<String>, String, String)> {
     let mut out = Vec::new();
@@ -90,7 +92,7 @@ fn checked(text: &str) -> (Vec<String>, dwmap::check::Checked) {
 #[tokio::test]
 async fn whole_examples_check_and_their_tests_pass() {
     let mut tests = 0;
-    for text in whole_examples() {
+    for text in whole_examples().into_iter().filter(|it| !it.contains(USED)) {
         let (messages, checked) = checked(&text);
         assert_eq!(messages, Vec::<String>::new(), "{text}");
         for test in &checked.tests {
@@ -100,6 +102,30 @@ async fn whole_examples_check_and_their_tests_pass() {
         }
     }
     assert!(tests >= 2);
+}
+
+/// The layers of the pages stand on maps that come with the program.
+const USED: &str = "use \"std/";
+
+#[test]
+fn layers_of_the_pages_stand_on_the_standard_maps() {
+    let layers: Vec<String> = whole_examples().into_iter().filter(|it| it.contains(USED)).collect();
+    assert!(!layers.is_empty());
+    for text in layers {
+        let folder = Folder::new("page");
+        folder.write("layer.dwmap", &text);
+        let said = folder.dwmap(&["check"]);
+        let is_right = said.exit == Some(0) && !said.messages.contains("warning[");
+        assert!(is_right, "{}", said.messages);
+    }
+}
+
+/// A layer in a fragment would be read by nobody.
+#[test]
+fn no_fragment_is_a_layer() {
+    for (word, text) in fences(LANGUAGE) {
+        assert!(word == "dwmap" || !text.contains(" extends "), "{text}");
+    }
 }
 
 /// Most examples of an `explain` page are lines of maps, so a map stands around them. Whether they lead to their code is said by
