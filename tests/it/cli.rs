@@ -183,7 +183,7 @@ fn a_misspelt_connector_key_is_found() {
 #[test]
 fn an_unknown_connector_gets_the_nearest_name() {
     assert_snapshot!(check_settings("\"sqlite\"", "\"sqlit\""), @r#"
-    error: ./dwmap.toml:2:13: unknown variant `sqlit`, expected one of `sqlite`, `postgres`, `dataverse`, `finops`
+    error: ./dwmap.toml:2:13: unknown variant `sqlit`, expected one of `sqlite`, `files`, `postgres`, `dataverse`, `finops`
       = fix: `sqlite`
     exit 2
     "#);
