@@ -1,6 +1,6 @@
 //! What the files declare: systems with their schemas, value maps, maps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -564,8 +564,9 @@ pub fn lower_type(ty: &ast::Type, owner: &str, schema: &Schema, diags: &mut Diag
             };
             let open = word.text == "choice";
             let mut listed: Vec<Member> = members.iter().map(numbered).collect();
+            let mut by_value: BTreeMap<Value, usize> = BTreeMap::new();
             for (index, (name, _)) in members.iter().enumerate() {
-                let Some(first) = listed[..index].iter().position(|it| it.value == listed[index].value) else { continue };
+                let first = *by_value.entry(listed[index].value.clone()).or_insert(index);
                 if listed[first].name != name.text {
                     let message = format!("`{}` and `{}` have one number", listed[first].name, name.text);
                     let diagnostic = Diagnostic::new(codes::SYNTAX, name.span, message, "the second of them");

@@ -363,8 +363,12 @@ impl Connector for Faulty {
         let mut answers = Vec::new();
         for write in writes {
             let answer = self.write_one(shape, write).await;
-            if let Answer::Written(seen) = &answer {
-                self.tell(shape, std::slice::from_ref(seen));
+            match (&answer, write) {
+                (Answer::Written(seen), _) => self.tell(shape, std::slice::from_ref(seen)),
+                (Answer::Deleted, Write::Delete { id, .. }) => {
+                    self.told().floors.insert((shape.entity.clone(), id.clone()), None);
+                }
+                _ => {}
             }
             self.say(format!("write {} {write:?} -> {answer:?}", shape.entity));
             answers.push(answer);
