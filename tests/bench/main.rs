@@ -1,6 +1,7 @@
-//! Benchmarks of the pure layers: text to program, record to record, record against its shadow.
+//! Benchmarks of the pure layers: text to program, record to record, record against its shadow; and of what lies around them.
 
 mod generate;
+mod http;
 mod job;
 mod mapping;
 mod systems;
@@ -9,7 +10,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group};
 use dwmap::change::Side;
 use dwmap::check::{self, SchemaProblem, Schemas};
 use dwmap::diag::{Diagnostics, Severity};
@@ -198,6 +199,16 @@ criterion_group!(
     systems::json,
     systems::loading,
     systems::commits,
-    systems::engine
+    systems::engine,
+    http::http
 );
-criterion_main!(benches);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|it| it == "--in-turn") {
+        let rounds = arguments.iter().skip_while(|it| *it != "--rounds").nth(1);
+        return http::in_turn(rounds.map(|it| it.parse().expect("a number of rounds")));
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -1,12 +1,18 @@
 //! How often memory is asked for: counts, which no machine makes larger or smaller.
 
-use allocation_counter::measure;
-use dwmap::change::Side;
+use allocation_counter::{AllocationInfo, measure};
+use dwmap::change::{Change, Page, Side, Token};
+use dwmap::connect::Connector;
+use dwmap::connect::odata::Dataverse;
 use dwmap::connect::odata::rows::{Columns, Part};
 use dwmap::interp::{Lookups, Prepared};
+use dwmap::sandbox::Dialect;
+use dwmap::schema::Shape;
 use dwmap::value::{Record, Slot, Value};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::flat::job;
+use crate::odata;
 
 /// Longest text that a value holds without memory of its own.
 const SHORT_MAX: usize = 24;
@@ -135,5 +141,65 @@ fn a_row_of_json_costs_itself_and_its_long_texts() {
         let mut read = None;
         let costs = measure(|| read = Some(columns.row(body.as_bytes()).expect("it is JSON").record().0));
         assert!(costs.count_total <= 2 + long, "{} allocations to read {body}", costs.count_total);
+    }
+}
+
+const ACCOUNTS: &str = r#"{
+  "format_version": 1,
+  "entities": {
+    "account": {
+      "set": "accounts", "key": ["accountid"],
+      "fields": {"accountid": "guid", "name": {"type": "text<160>", "required": true}, "description": "text<2000>?"}
+    }
+  }
+}"#;
+
+/// Rows of a page.
+const PAGE_ROWS: usize = 100;
+
+type Reading = fn(&Runtime, &Dataverse, &Shape, Option<&Token>) -> Page;
+
+/// Reads all accounts of a sandbox that holds so many pages of them, each page gone before the next is asked for.
+fn read_pages(pages: usize, read: Reading) -> AllocationInfo {
+    // The sandbox lives on threads of its own, whose memory is not counted.
+    let server = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads can be had");
+    let sandbox = server.block_on(odata::start(Dialect::Dataverse, ACCOUNTS, |_| {}));
+    for number in 0..pages * PAGE_ROWS {
+        let (name, description) = (format!("Account {number:06}"), "It is long. ".repeat(40));
+        let row = serde_json::json!({"name": name, "description": description});
+        sandbox.insert("account", row.as_object().expect("an object").clone()).expect("the row is right");
+    }
+    let client = Builder::new_current_thread().enable_all().build().expect("this thread is there");
+    let connector = Dataverse::new(odata::settings(&sandbox, "sandbox-secret"), PAGE_ROWS).expect("the settings are right");
+    let shape = odata::shape(ACCOUNTS, "account");
+    // What is made once, the connection and the token, is not what is asked about.
+    drop(read(&client, &connector, &shape, None));
+    let mut rows = 0;
+    let costs = measure(|| {
+        let mut after: Option<Token> = None;
+        loop {
+            let page = read(&client, &connector, &shape, after.as_ref());
+            rows += page.changes.iter().filter(|it| matches!(it, Change::Upsert(_))).count();
+            if page.is_last {
+                break;
+            }
+            after = Some(page.next);
+        }
+    });
+    assert_eq!(rows, pages * PAGE_ROWS);
+    costs
+}
+
+#[test]
+fn a_reading_of_many_pages_holds_one_page() {
+    let readings: [Reading; 2] = [
+        |client, connector, shape, after| client.block_on(connector.feed(shape, after)).expect("the sandbox answers"),
+        |client, connector, shape, after| client.block_on(connector.scan(shape, after, PAGE_ROWS)).expect("the sandbox answers"),
+    ];
+    for read in readings {
+        let (few, many) = (read_pages(2, read), read_pages(20, read));
+        println!("2 pages hold {} bytes at most, 20 pages {}", few.bytes_max, many.bytes_max);
+        assert!(many.bytes_total > 5 * few.bytes_total, "ten times the pages were read: {few:?}, {many:?}");
+        assert!(2 * many.bytes_max <= 3 * few.bytes_max, "20 pages hold what 2 pages hold: {few:?}, {many:?}");
     }
 }
