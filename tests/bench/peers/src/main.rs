@@ -2,13 +2,15 @@
 //!
 //! Every round runs all of them once over all records, so that what else the machine does hits all alike; what is printed
 //! are medians over the rounds, and medians of the ratios within a round. Time is the thread's own time on a processor, which
-//! other work does not count into. Before the first round, every output is compared.
+//! other work does not count into (of node: its process'). Before the first round, every output is compared.
 
 #[path = "../../job/mod.rs"]
 mod job;
 
 mod dwmap_way;
 mod jaq_way;
+mod jsonata_way;
+mod luajit_way;
 mod rhai_way;
 mod typed_way;
 mod value_way;
@@ -29,6 +31,13 @@ pub trait Peer {
 
     /// Maps every record once; how many accounts there are.
     fn round(&mut self) -> usize;
+
+    /// A round, and the nanoseconds that it was on a processor.
+    fn timed(&mut self) -> (usize, i64) {
+        let start = own_time_ns();
+        let accounts = self.round();
+        (accounts, own_time_ns() - start)
+    }
 
     /// The account of one customer, as JSON; `None`: not an organisation.
     fn account(&mut self, number: usize) -> Option<Json>;
@@ -52,10 +61,15 @@ fn main() {
         Box::new(dwmap_way::Mapped::new(&records)),
         Box::new(typed_way::Mapped::new(&texts)),
         Box::new(value_way::Mapped::new(&texts)),
+        Box::new(luajit_way::Mapped::new(&texts)),
         Box::new(vrl_way::Mapped::new(&texts)),
         Box::new(rhai_way::Mapped::new(&texts)),
         Box::new(jaq_way::Mapped::new(&texts)),
     ];
+    match jsonata_way::Mapped::start(&texts) {
+        Ok(it) => mapping.push(Box::new(it)),
+        Err(why) => println!("JSONata is left out: {why}.\n"),
+    }
     println!("## Mapping only: records are in memory, one thread\n");
     measure(&mut mapping, count, rounds);
     drop(mapping);
@@ -77,9 +91,9 @@ fn measure(peers: &mut [Box<dyn Peer + '_>], count: usize, rounds: usize) {
     let accounts = peers[0].round();
     for _ in 0..rounds {
         for (peer, times) in peers.iter_mut().zip(&mut times) {
-            let start = own_time_ns();
-            assert_eq!(peer.round(), accounts, "{} keeps as many records", peer.name());
-            times.push((own_time_ns() - start) as f64 / count as f64);
+            let (kept, ns) = peer.timed();
+            assert_eq!(kept, accounts, "{} keeps as many records", peer.name());
+            times.push(ns as f64 / count as f64);
         }
     }
     println!("| implementation | ns/record | against the first | against dwmap |\n|---|---|---|---|");

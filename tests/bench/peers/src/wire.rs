@@ -19,7 +19,7 @@ pub fn customer(record: &Record, number: usize) -> Json {
         "Sequence": number * 10,
         "Discount": 2.5,
         "Rank": number % 9,
-        "IsInternal": number % 20 == 0,
+        "IsInternal": number.is_multiple_of(20),
     });
     let Json::Object(unread) = unread else { unreachable!("it is written as an object") };
     assert_eq!(unread.len(), UNREAD);
